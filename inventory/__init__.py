@@ -1,0 +1,53 @@
+"""Blangko: the stock ledger for blank identity cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Build the application: the only place where the parts are wired.
+
+    `config` gives settings by the names of `inventory.config.Config` (they win over the environment); names that
+    Config does not have go to Flask as they are. Raises SettingError when a setting is missing or wrong.
+    """
+    from inventory.config import Config, load, secret_from_instance
+
+    given = dict(config or {})
+    known = {name: given.pop(name) for name in list(given) if name in Config.__dataclass_fields__}
+    settings = load(known)
+    instance = Path(settings.INSTANCE_PATH or ROOT / "instance").resolve()
+    app = Flask(__name__, instance_path=str(instance), template_folder=str(ROOT / "templates"), static_folder="static")
+    url = settings.DATABASE_URL or f"sqlite:///{instance / 'blangko.sqlite3'}"
+    if url.startswith("sqlite"):
+        instance.mkdir(parents=True, exist_ok=True)
+    app.config.update(
+        SETTINGS=settings,
+        SECRET_KEY=settings.SECRET_KEY or secret_from_instance(instance),
+        SQLALCHEMY_DATABASE_URI=url,
+        MAX_CONTENT_LENGTH=settings.MAX_UPLOAD_BYTES,
+        MAX_FORM_MEMORY_SIZE=settings.MAX_UPLOAD_BYTES,
+    )
+    app.config.update(given)
+    _wire(app)
+    return app
+
+
+def _wire(app: Flask) -> None:
+    from inventory import cli, models, security, text, web
+    from inventory.db import db, migrate
+
+    assert models  # registers the tables
+    app.logger.setLevel(app.config["SETTINGS"].LOG_LEVEL)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
+    text.init_app(app)
+    security.init_app(app)
+    web.init_app(app)
+    cli.init_app(app)

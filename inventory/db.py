@@ -1,0 +1,133 @@
+"""The database session, and transactions that are right on PostgreSQL and on SQLite."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+ATTEMPTS = 5
+"""How often a transaction is tried when the database itself asks for another try (deadlock, serialization, busy)."""
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware going in, aware UTC coming out; stored as timestamptz, or as naive UTC on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Services hand out plain values, so nothing needs to be re-read after a commit; expiring would cost every page
+# a second look at the account that is logged in.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate()
+
+T = TypeVar("T")
+
+
+def write(work: Callable[[Session], T]) -> T:
+    """Run `work(session)` in one write transaction and commit it; nothing is kept when it raises.
+
+    `work` may be called up to ATTEMPTS times: when the database reports a deadlock, a serialization failure or a
+    busy SQLite file the transaction is rolled back and tried again after a short random pause. So it must not have
+    effects outside the session.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        session = begin_write()
+        try:
+            result = work(session)
+            session.commit()
+        except OperationalError as error:
+            session.rollback()
+            if attempt == ATTEMPTS or not wants_retry(error):
+                raise
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  (spreads the retries, no secret)
+        except BaseException:
+            session.rollback()
+            raise
+        else:
+            return result
+    raise AssertionError("unreachable")
+
+
+def begin_write() -> Session:
+    """End whatever the session was reading and start a transaction that may write.
+
+    SQLite must know at BEGIN: a reader that turns writer fails at once when another process wrote meanwhile.
+    """
+    session: Session = db.session()
+    session.rollback()
+    session.connection(execution_options={"sqlite_immediate": True})
+    return session
+
+
+def wants_retry(error: OperationalError) -> bool:
+    """Whether the database asks for the same transaction again."""
+    original: Any = error.orig
+    if isinstance(original, sqlite3.OperationalError):
+        return "database is locked" in str(original) or "database is busy" in str(original)
+    return getattr(original, "sqlstate", None) in ("40001", "40P01")
+
+
+def insert_or(session: Session, table: Any) -> Any:
+    """An INSERT into `table` that knows ON CONFLICT in the session's dialect."""
+    dialect = session.get_bind().dialect.name
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@event.listens_for(Engine, "connect")
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    connection.isolation_level = None  # the "begin" event below decides how a transaction starts
+    for pragma in (
+        "busy_timeout = 15000",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "recursive_triggers = ON",  # else INSERT OR REPLACE slips past the append-only trigger
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@event.listens_for(Engine, "begin")
+def _begin_on_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        immediate = connection.get_execution_options().get("sqlite_immediate")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,121 @@
+"""Who may do what, where: role × action × scope, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inventory.domain.errors import NotAllowed
+
+
+class Role(StrEnum):
+    STOREKEEPER = "storekeeper"
+    MANAGER = "manager"
+    VIEWER = "viewer"
+    ADMINISTRATOR = "administrator"
+
+
+class Scope(StrEnum):
+    OWN = "own"
+    SUBTREE = "subtree"
+
+
+class Action(StrEnum):
+    SIGN_OUT = "sign_out"
+    VIEW_OFFICE = "view_office"
+    VIEW_STOCK = "view_stock"
+    POST_MOVEMENT = "post_movement"
+    RECORD_DELIVERY = "record_delivery"
+    REVERSE_MOVEMENT = "reverse_movement"
+    VIEW_ALERT = "view_alert"
+    VIEW_JOBS = "view_jobs"
+    MANAGE_OFFICES = "manage_offices"
+    MANAGE_PEOPLE = "manage_people"
+
+
+TABLE: Mapping[Action, Mapping[Role, Scope]] = {
+    Action.SIGN_OUT: dict.fromkeys(Role, Scope.SUBTREE),
+    Action.VIEW_OFFICE: {
+        Role.STOREKEEPER: Scope.OWN,
+        Role.MANAGER: Scope.SUBTREE,
+        Role.VIEWER: Scope.SUBTREE,
+        Role.ADMINISTRATOR: Scope.SUBTREE,
+    },
+    Action.VIEW_STOCK: {
+        Role.STOREKEEPER: Scope.OWN,
+        Role.MANAGER: Scope.SUBTREE,
+        Role.VIEWER: Scope.SUBTREE,
+    },
+    Action.POST_MOVEMENT: {Role.STOREKEEPER: Scope.OWN},
+    Action.RECORD_DELIVERY: {Role.STOREKEEPER: Scope.OWN},
+    Action.REVERSE_MOVEMENT: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    Action.VIEW_ALERT: {
+        Role.STOREKEEPER: Scope.OWN,
+        Role.MANAGER: Scope.SUBTREE,
+        Role.VIEWER: Scope.SUBTREE,
+    },
+    Action.VIEW_JOBS: {Role.MANAGER: Scope.SUBTREE, Role.ADMINISTRATOR: Scope.SUBTREE},
+    Action.MANAGE_OFFICES: {Role.ADMINISTRATOR: Scope.SUBTREE},
+    Action.MANAGE_PEOPLE: {Role.ADMINISTRATOR: Scope.SUBTREE},
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role at an office. `path` is the office's materialised path, ending in "/"."""
+
+    role: Role
+    path: str
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts. `person_id` is None for the system itself (scheduled jobs, the command line)."""
+
+    person_id: int | None
+    name: str
+    grants: tuple[Grant, ...] = ()
+    is_system: bool = False
+
+
+SYSTEM = Actor(person_id=None, name="system", is_system=True)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where an actor may do one thing: these very offices, and these subtrees (paths)."""
+
+    offices: tuple[str, ...] = ()
+    subtrees: tuple[str, ...] = ()
+    everywhere: bool = False
+
+    def includes(self, path: str) -> bool:
+        return self.everywhere or path in self.offices or any(path.startswith(top) for top in self.subtrees)
+
+
+def reach(actor: Actor, action: Action) -> Reach:
+    """Every office in which `actor` may do `action`; both tuples empty when there is none."""
+    if actor.is_system:
+        return Reach(everywhere=True)
+    by_role = TABLE[action]
+    granted = [(grant.path, by_role[grant.role]) for grant in actor.grants if grant.role in by_role]
+    return Reach(
+        offices=tuple(sorted({path for path, scope in granted if scope is Scope.OWN})),
+        subtrees=tuple(sorted({path for path, scope in granted if scope is Scope.SUBTREE})),
+    )
+
+
+def may_somewhere(actor: Actor, action: Action) -> bool:
+    found = reach(actor, action)
+    return found.everywhere or bool(found.offices or found.subtrees)
+
+
+def may(actor: Actor, action: Action, path: str) -> bool:
+    return reach(actor, action).includes(path)
+
+
+def require(actor: Actor, action: Action, path: str) -> None:
+    """Raises NotAllowed unless `actor` may do `action` at the office with this path."""
+    if not may(actor, action, path):
+        raise NotAllowed("not_allowed", action=action.value)

@@ -1,0 +1,55 @@
+"""When a job is due: slots, so that many processes can agree on one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Schedule(Protocol):
+    def latest_slot(self, now: datetime) -> datetime:
+        """The last instant (aware UTC) at or before `now` at which the job was due."""
+        ...
+
+    def missed(self, after: datetime, slot: datetime) -> int:
+        """How many slots lie between two, neither included: the runs that `slot` catches up for."""
+        ...
+
+
+@dataclass(frozen=True)
+class DailyAt:
+    """Once a day at a local time. Where a clock change skips or repeats that time, there is still one slot a day."""
+
+    at: time
+    time_zone: str
+
+    def latest_slot(self, now: datetime) -> datetime:
+        today = now.astimezone(ZoneInfo(self.time_zone)).date()
+        slot = self._slot(today)
+        return slot if slot <= now else self._slot(today - timedelta(days=1))
+
+    def missed(self, after: datetime, slot: datetime) -> int:
+        return max(0, (self._day(slot) - self._day(after)).days - 1)
+
+    def _slot(self, day: date) -> datetime:
+        return datetime.combine(day, self.at, ZoneInfo(self.time_zone)).astimezone(UTC)
+
+    def _day(self, slot: datetime) -> date:
+        return slot.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+@dataclass(frozen=True)
+class Every:
+    """At a fixed distance, counted from the start of 2000 in UTC, so that all processes count the same slots."""
+
+    seconds: int
+
+    def latest_slot(self, now: datetime) -> datetime:
+        return EPOCH + timedelta(seconds=int((now - EPOCH).total_seconds()) // self.seconds * self.seconds)
+
+    def missed(self, after: datetime, slot: datetime) -> int:
+        return max(0, int((slot - after).total_seconds()) // self.seconds - 1)

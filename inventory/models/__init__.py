@@ -1,0 +1,23 @@
+"""Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
+
+from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
+from inventory.models.offices import CalendarDay, Item, Office
+from inventory.models.people import Membership, Person
+
+__all__ = [
+    "Alert",
+    "AlertEvent",
+    "Balance",
+    "CalendarDay",
+    "DailyTotal",
+    "Delivery",
+    "Item",
+    "JobRun",
+    "Membership",
+    "Movement",
+    "Office",
+    "Person",
+    "StatedRate",
+    "StoredProjection",
+]

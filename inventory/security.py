@@ -1,0 +1,111 @@
+"""Accounts at the edge: Flask-Security, who is acting, and what an endpoint asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flask import Flask, current_app, g
+from flask_security import Security, SQLAlchemyUserDatastore, current_user, hash_password
+from flask_security.decorators import auth_required
+from flask_wtf import CSRFProtect
+
+from inventory.config import Config
+from inventory.db import db
+from inventory.domain.access import Action, Actor, may_somewhere
+from inventory.domain.errors import Invalid, NotAllowed
+from inventory.models import Membership, Person
+from inventory.services import people
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PASSWORD_LENGTH_MIN = 12
+
+
+def init_app(app: Flask) -> None:
+    settings: Config = app.config["SETTINGS"]
+    app.config.setdefault("CLOCK", lambda: datetime.now(UTC))
+    app.config.from_mapping(
+        SESSION_COOKIE_NAME="__Host-blangko" if settings.production else "blangko",
+        SESSION_COOKIE_SECURE=settings.production,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.SESSION_HOURS),
+        REMEMBER_COOKIE_SECURE=settings.production,
+        REMEMBER_COOKIE_HTTPONLY=True,
+        REMEMBER_COOKIE_SAMESITE="Lax",
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  (the name of a hash)
+        # argon2 salts each hash itself; the library's own second salt would tie passwords to a setting.
+        SECURITY_PASSWORD_SINGLE_HASH=True,
+        SECURITY_PASSWORD_SALT="none",  # noqa: S106
+        SECURITY_PASSWORD_LENGTH_MIN=PASSWORD_LENGTH_MIN,
+        SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False, "test_environment": True},
+        SECURITY_RETURN_GENERIC_RESPONSES=True,
+        SECURITY_LOGOUT_METHODS=["POST"],
+        SECURITY_CHANGEABLE=True,
+        SECURITY_SEND_PASSWORD_CHANGE_EMAIL=False,
+        SECURITY_POST_LOGIN_VIEW="/",
+        SECURITY_POST_LOGOUT_VIEW="/login",
+        SECURITY_POST_CHANGE_VIEW="/",
+        SECURITY_REMEMBER_ME=False,
+        SECURITY_I18N_DIRNAME=[str(Path(__file__).parent / "translations")],
+        WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch still posts; the token lives as long as the session
+    )
+    CSRFProtect(app)
+    Security(app, SQLAlchemyUserDatastore(db, Person, Membership), register_blueprint=True)
+
+
+def now() -> datetime:
+    """The instant of this request, aware UTC. The one place where the edge reads the clock."""
+    return current_app.config["CLOCK"]()
+
+
+def current_actor() -> Actor:
+    """Who acts in this request; read once, so that all its rules see the same grants."""
+    if "actor" not in g:
+        g.actor = people.actor_for(current_user._get_current_object())
+    return g.actor
+
+
+def needs(action: Action) -> Callable[[View], View]:
+    """An endpoint for people who may do `action` somewhere; which offices, the service decides.
+
+    The action stays readable as the view's `action`, so that the access table can be held against the url map.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not may_somewhere(current_actor(), action):
+                raise NotAllowed("not_allowed", action=action.value)
+            return view(*args, **kwargs)
+
+        checked: Any = auth_required("session")(guarded)
+        checked.action = action
+        return checked
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """An endpoint that anybody may call, logged in or not."""
+    view.action = None  # type: ignore[attr-defined]
+    return view
+
+
+def hashed(password: str) -> str:
+    """The hash to store. Raises Invalid `password_too_short`."""
+    if len(password) < PASSWORD_LENGTH_MIN:
+        raise Invalid("password_too_short", limit=PASSWORD_LENGTH_MIN)
+    return hash_password(password)
+
+
+def normalised_email(text: str) -> str:
+    """The address in the one form in which accounts are looked up. Raises Invalid `email_format`."""
+    try:
+        return current_app.extensions["security"]._mail_util.normalize(text)
+    except ValueError:
+        raise Invalid("email_format") from None

@@ -1,0 +1,215 @@
+"""Balances: where an office's blanks are, today, on a past day, as known at an instant, and rolled up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from inventory.db import db
+from inventory.domain.access import Action, Actor, reach, require
+from inventory.domain.ledger import FIGURES, NOTHING, Effect, effect_of
+from inventory.models import Balance, DailyTotal, Item, Movement, Office, StoredProjection
+from inventory.models.offices import within
+from inventory.services import offices
+from inventory.services.ledger import day_effects
+from inventory.services.offices import OfficeView
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemBalance:
+    """An office's figures for one item, and what the last review said of it.
+
+    `level`, `cover_days` (working days) and `stockout_on` are None before the first review.
+    """
+
+    item_code: str
+    figures: Effect
+    last_on: date | None
+    synthetic: bool
+    level: str | None = None
+    cover_days: float | None = None
+    stockout_on: date | None = None
+
+    @property
+    def store(self) -> int:
+        return self.figures.store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolledUp:
+    """A subtree's store and transit per item code, how many of its offices hold that item, and how many have
+    each alert level in the last review."""
+
+    office: OfficeView
+    store: Mapping[str, int]
+    transit: Mapping[str, int]
+    offices: Mapping[str, int]
+    levels: Mapping[str, Mapping[str, int]]
+    synthetic: bool
+
+
+def of_office(actor: Actor, office_code: str) -> list[ItemBalance]:
+    """The office's balance of each item that it ever held, in the items' order."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    rows = db.session.execute(
+        select(Balance, Item.code, StoredProjection.level, StoredProjection.facts)
+        .join(Item, Item.id == Balance.item_id)
+        .outerjoin(
+            StoredProjection,
+            (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id),
+        )
+        .where(Balance.office_id == office.id, Balance.last_seq > 0)
+        .order_by(Item.position)
+    )
+    return [_item_balance(balance, code, level, facts or {}) for balance, code, level, facts in rows]
+
+
+def as_of(actor: Actor, office_code: str, item_code: str, day: date) -> Effect:
+    """The closing figures of `day` as they are known now. Costs a row per later day, not per movement."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    item_id, figures = _figures(office.id, item_code)
+    return _less_later_days(figures, office.id, item_id, day)
+
+
+def as_known_at(actor: Actor, office_code: str, item_code: str, day: date, known_at: datetime) -> Effect:
+    """The closing figures of `day` as they were known at the instant `known_at` (aware): without what was recorded
+    after it. Costs a row per later day and per movement recorded since."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    item_id, figures = _figures(office.id, item_code)
+    figures = _less_later_days(figures, office.id, item_id, day)
+    rows = db.session.execute(
+        select(Movement.kind, Movement.reason, func.sum(Movement.quantity))
+        .where(
+            Movement.office_id == office.id,
+            Movement.item_id == item_id,
+            Movement.effective_on <= day,
+            Movement.recorded_at > known_at,
+        )
+        .group_by(Movement.kind, Movement.reason)
+    )
+    for kind, reason, quantity in rows:
+        figures = figures.plus(effect_of(kind, reason).times(-int(quantity)))
+    return figures
+
+
+def day_summary(actor: Actor, office_code: str, day: date) -> dict[str, dict[tuple[str, str], int]]:
+    """What a day's movements add up to: item code → (kind, reason) → quantity, reversals taken off."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    rows = db.session.execute(
+        select(Item.code, DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity)
+        .join(Item, Item.id == DailyTotal.item_id)
+        .where(DailyTotal.office_id == office.id, DailyTotal.day == day, DailyTotal.quantity > 0)
+        .order_by(Item.position)
+    )
+    summary: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+    for code, kind, reason, quantity in rows:
+        summary[code][kind, reason] = quantity
+    return dict(summary)
+
+
+def rolled_up(actor: Actor, office_code: str) -> tuple[RolledUp, list[RolledUp]]:
+    """A subtree's balances, and those of each office right below it. Raises NotFound, NotAllowed (also for a person
+    who may see the office itself but not the subtree below it)."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    below = offices.children(actor, Action.VIEW_STOCK, office)
+    allowed = reach(actor, Action.VIEW_STOCK)
+    below = [child for child in below if allowed.includes(child.path)]
+    if not below:
+        whole = _Sums()
+        for row in _stock_rows(office.path):
+            if row.path == office.path:
+                whole.add(row)
+        return whole.rolled_up(office), []
+    require(actor, Action.VIEW_STOCK, office.path)
+    sums = {child.path: _Sums() for child in below}
+    whole = _Sums()
+    depth = office.path.count("/") + 1
+    for row in _stock_rows(office.path):
+        whole.add(row)
+        top = "/".join(row.path.split("/")[:depth]) + "/"
+        if top in sums:
+            sums[top].add(row)
+    return whole.rolled_up(office), [sums[child.path].rolled_up(child) for child in below]
+
+
+@dataclass
+class _Sums:
+    store: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    transit: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    offices: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    levels: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    synthetic: bool = False
+
+    def add(self, row: Any) -> None:
+        self.store[row.item] += row.store
+        self.transit[row.item] += row.transit
+        self.offices[row.item] += 1
+        self.synthetic |= row.synthetic
+        if row.level:
+            self.levels[row.item][row.level] += 1
+
+    def rolled_up(self, office: OfficeView) -> RolledUp:
+        return RolledUp(
+            office=office,
+            store=dict(self.store),
+            transit=dict(self.transit),
+            offices=dict(self.offices),
+            levels={item: dict(levels) for item, levels in self.levels.items()},
+            synthetic=self.synthetic,
+        )
+
+
+def _stock_rows(path: str) -> Any:
+    return db.session.execute(
+        select(
+            Office.path,
+            Item.code.label("item"),
+            Balance.store,
+            Balance.transit,
+            Balance.synthetic,
+            StoredProjection.level,
+        )
+        .join(Office, Office.id == Balance.office_id)
+        .join(Item, Item.id == Balance.item_id)
+        .outerjoin(
+            StoredProjection,
+            (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id),
+        )
+        .where(within(path), Balance.last_seq > 0)
+        .order_by(Item.position)
+    )
+
+
+def _figures(office_id: int, item_code: str) -> tuple[int, Effect]:
+    row = db.session.execute(
+        select(Item.id, *(getattr(Balance, figure) for figure in FIGURES))
+        .outerjoin(Balance, (Balance.item_id == Item.id) & (Balance.office_id == office_id))
+        .where(Item.code == item_code)
+    ).one()
+    return row.id, Effect(*(getattr(row, figure) or 0 for figure in FIGURES))
+
+
+def _less_later_days(figures: Effect, office_id: int, item_id: int, day: date) -> Effect:
+    later = NOTHING
+    for on, effect in day_effects(db.session(), (office_id, item_id), day).items():
+        if on > day:
+            later = later.plus(effect)
+    return figures.plus(later.times(-1))
+
+
+def _item_balance(balance: Balance, code: str, level: str | None, facts: Mapping[str, Any]) -> ItemBalance:
+    stockout_on = facts.get("stockout_on")
+    return ItemBalance(
+        item_code=code,
+        figures=Effect(*(getattr(balance, figure) for figure in FIGURES)),
+        last_on=balance.last_on,
+        synthetic=balance.synthetic,
+        level=level,
+        cover_days=facts.get("cover_days"),
+        stockout_on=date.fromisoformat(stockout_on) if stockout_on else None,
+    )

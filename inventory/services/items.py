@@ -1,0 +1,78 @@
+"""Items: what an office keeps in stock. They are data, so an installation can add its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory.db import db, insert_or, write
+from inventory.domain.errors import NotFound
+from inventory.models import Item
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemView:
+    """An item as the edges see it. `names` and `units` are by language ("id", "en")."""
+
+    id: int
+    code: str
+    names: dict[str, str]
+    units: dict[str, str]
+    pack_size: int
+    prints_per_unit: int | None
+
+    @property
+    def is_blank(self) -> bool:
+        return self.prints_per_unit is None
+
+
+# Codes are the field's own short names. Allotments of blanks come in multiples of 500; a ribbon prints about 500
+# cards and a film about 1,500.
+STANDARD = (
+    ("ktp-wni", "Blangko KTP-el WNI", "Citizen card blank", "blank", "keping", "cards", 500, None),
+    ("ktp-wna", "Blangko KTP-el WNA", "Foreign resident card blank", "blank", "keping", "cards", 500, None),
+    ("kia", "Blangko KIA", "Child card blank", "blank", "keping", "cards", 500, None),
+    ("ribbon", "Ribbon", "Ribbon", "consumable", "rol", "rolls", 1, 500),
+    ("film", "Film", "Film", "consumable", "rol", "rolls", 1, 1500),
+)
+
+
+def ensure_standard() -> None:
+    """Add the standard items that are not there yet; those that are stay as they were changed."""
+
+    def put(session: Session) -> None:
+        columns = ("code", "name_id", "name_en", "kind", "unit_id", "unit_en", "pack_size", "prints_per_unit")
+        rows = [
+            dict(zip(columns, values, strict=True)) | {"position": position, "active": True}
+            for position, values in enumerate(STANDARD)
+        ]
+        statement = insert_or(session, Item.__table__).on_conflict_do_nothing(index_elements=["code"])
+        session.execute(statement, rows)
+
+    write(put)
+
+
+def active() -> list[ItemView]:
+    """The items in use, in the order in which pages show them."""
+    return [_view(row) for row in db.session.scalars(select(Item).where(Item.active).order_by(Item.position))]
+
+
+def get(code: str) -> ItemView:
+    """Raises NotFound `item_not_found`."""
+    row = db.session.scalar(select(Item).where(Item.code == code, Item.active))
+    if row is None:
+        raise NotFound("item_not_found", code=code[:40])
+    return _view(row)
+
+
+def _view(row: Item) -> ItemView:
+    return ItemView(
+        id=row.id,
+        code=row.code,
+        names={"id": row.name_id, "en": row.name_en},
+        units={"id": row.unit_id, "en": row.unit_en},
+        pack_size=row.pack_size,
+        prints_per_unit=row.prints_per_unit,
+    )

@@ -1,0 +1,421 @@
+"""The sole writer of movements, balances and daily totals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, case, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
+
+from inventory.db import db, insert_or, write
+from inventory.domain.access import Action, Actor, require
+from inventory.domain.errors import NotFound, Refusal
+from inventory.domain.ledger import (
+    FIGURES,
+    NEVER_NEGATIVE,
+    NOTHING,
+    Effect,
+    Kind,
+    Line,
+    Original,
+    body_digest,
+    check_line,
+    effect_of,
+    first_day_below_zero,
+    reversal_of,
+    total_effect,
+)
+from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
+
+Key = tuple[int, int]
+"""Office id and item id."""
+
+Document = Callable[[Session], int | None]
+"""Runs first in a posting's own transaction: checks, or writes the delivery behind it and returns its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A movement as the ledger holds it. `recorded_at` is aware UTC, `effective_on` the office's own day."""
+
+    id: int
+    office_id: int
+    item_id: int
+    seq: int
+    kind: Kind
+    reason: str
+    quantity: int
+    served_waiting: int
+    effective_on: date
+    recorded_at: datetime
+    delivery_id: int | None
+    reverses_id: int | None
+
+
+@dataclass(frozen=True)
+class Posting:
+    """The movements of one request. `replayed` when the request had been posted before and nothing was written."""
+
+    movements: tuple[Recorded, ...]
+    replayed: bool
+
+
+def post(
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    lines: Sequence[Line],
+    *,
+    extra: Mapping[str, object] | None = None,
+    origin: str = "entered",
+    document: Document | None = None,
+) -> Posting:
+    """Write `lines` in one transaction, all or none, once per `request_id`.
+
+    The callers of this function have checked what the actor may do and where. `extra` is what else the request says,
+    so that the same request id with another body is told apart.
+
+    Raises Refusal `not_enough_stock` (item, figure, available), `day_below_zero` (item, day, figure, closing),
+    `request_id_reused`, `already_reversed`, `bast_already_recorded`; Invalid for a line that cannot be.
+    """
+    for line in lines:
+        check_line(line)
+    digest = body_digest(actor.person_id, lines, extra)
+    stamp = {
+        "actor_id": actor.person_id,
+        "recorded_at": now,
+        "request_id": request_id,
+        "request_digest": digest,
+        "origin": origin,
+    }
+    try:
+        movements = write(lambda session: _record(session, lines, stamp, document))
+    except (IntegrityError, Refusal) as error:
+        # A repeated request must find its movements whatever stopped it this time: the stock that it took itself,
+        # the delivery that it wrote itself, or the unique request id. Only then is the error told.
+        earlier = _find_request(request_id)
+        if earlier is None:
+            raise _in_words(error) from error
+        if earlier[0] != digest:
+            raise Refusal("request_id_reused") from error
+        return Posting(earlier[1], replayed=True)
+    return Posting(movements, replayed=False)
+
+
+def require_untouched(session: Session, key: Key) -> None:
+    """Inside a posting: hold the balance row, and refuse (`opening_not_first`) unless nothing was ever received."""
+    _open_balance(session, key)
+    received = session.scalar(
+        select(Balance.received).where(Balance.office_id == key[0], Balance.item_id == key[1]).with_for_update()
+    )
+    if received:
+        raise Refusal("opening_not_first")
+
+
+def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, note: str) -> Posting:
+    """Undo one movement; of a delivery, all of its movements, and its record's number becomes free again.
+
+    The reversal counts on the day of the original. Raises NotFound `movement_not_found`, NotAllowed,
+    Refusal `already_reversed`, `reversal_of_reversal`, `part_of_document`, and what `post` raises.
+    """
+    original, office_path = _original(movement_id, request_id)
+    require(actor, Action.REVERSE_MOVEMENT, office_path)
+    delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == movement_id))
+    if delivery_id is None or original.reverses_id is not None:
+        return post(actor, now, request_id, [reversal_of(original, note)])
+    lines = [reversal_of(part, note) for part in _delivery_movements(delivery_id, request_id)]
+    return post(actor, now, request_id, lines, document=lambda session: _void(session, delivery_id, now))
+
+
+def find(actor: Actor, movement_id: int) -> Recorded:
+    """One movement, if the actor may reverse it. Raises NotFound, NotAllowed."""
+    _, office_path = _original(movement_id, None)
+    require(actor, Action.REVERSE_MOVEMENT, office_path)
+    return _recorded(db.session.execute(select(*_COLUMNS).where(Movement.id == movement_id)).one())
+
+
+def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
+    """The net effect of each day from `since` on, from the daily totals."""
+    rows = session.execute(
+        select(DailyTotal.day, DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
+            DailyTotal.office_id == key[0], DailyTotal.item_id == key[1], DailyTotal.day >= since
+        )
+    )
+    effects: dict[date, Effect] = defaultdict(lambda: NOTHING)
+    for day, kind, reason, quantity in rows:
+        effects[day] = effects[day].plus(effect_of(kind, reason).times(quantity))
+    return dict(effects)
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+_COLUMNS = (
+    Movement.id,
+    Movement.office_id,
+    Movement.item_id,
+    Movement.seq,
+    Movement.kind,
+    Movement.reason,
+    Movement.quantity,
+    Movement.served_waiting,
+    Movement.effective_on,
+    Movement.recorded_at,
+    Movement.delivery_id,
+    Movement.reverses_id,
+)
+
+
+def _record(
+    session: Session, lines: Sequence[Line], stamp: Mapping[str, Any], document: Document | None
+) -> tuple[Recorded, ...]:
+    delivery_id = document(session) if document else None
+    by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
+    for number, line in enumerate(lines, start=1):
+        by_key[line.office_id, line.item_id].append((number, line))
+    rows: list[dict[str, Any]] = []
+    # Every transaction takes the balance rows in the same order, so two of them never wait for each other.
+    for key in sorted(by_key):
+        numbered = by_key[key]
+        key_lines = [line for _, line in numbered]
+        balance = _move_balance(session, key, key_lines, synthetic=stamp["origin"] == "synthetic")
+        first_seq = balance["last_seq"] - len(numbered) + 1
+        for seq, (number, line) in enumerate(numbered, start=first_seq):
+            rows.append(_row(line) | stamp | {"seq": seq, "request_line": number, "delivery_id": delivery_id})
+        _add_to_daily_totals(session, key, key_lines)
+        _check_later_days(session, key, key_lines, balance)
+    inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
+    return tuple(_recorded(row) for row in inserted)
+
+
+def _row(line: Line) -> dict[str, Any]:
+    return {
+        "office_id": line.office_id,
+        "item_id": line.item_id,
+        "kind": line.kind.value,
+        "reason": line.reason,
+        "quantity": line.quantity,
+        "served_waiting": line.served_waiting,
+        "effective_on": line.effective_on,
+        "reverses_id": line.reverses_id,
+        "note": line.note,
+    }
+
+
+def _move_balance(session: Session, key: Key, lines: Sequence[Line], *, synthetic: bool) -> dict[str, Any]:
+    """Apply the lines to the balance row by one conditional UPDATE; the new row. Raises `not_enough_stock`."""
+    effect = total_effect(lines)
+    statement = _conditional_update(key, effect, lines, synthetic)
+    row = session.execute(statement).mappings().one_or_none()
+    if row is None:
+        _open_balance(session, key)  # the first movement of this item here, or really too little
+        row = session.execute(statement).mappings().one_or_none()
+    if row is None:
+        raise _shortage(session, key, effect)
+    return dict(row)
+
+
+def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthetic: bool) -> Any:
+    columns = Balance.__table__.c
+    moved = {figure: getattr(effect, figure) for figure in FIGURES if getattr(effect, figure)}
+    enough = [columns[figure] >= -by for figure, by in moved.items() if by < 0 and figure in NEVER_NEGATIVE]
+    first = min(line.effective_on for line in lines)
+    last = max(line.effective_on for line in lines)
+    values: dict[str, Any] = {figure: columns[figure] + by for figure, by in moved.items()}
+    values["last_seq"] = columns.last_seq + len(lines)
+    values["first_on"] = case((columns.first_on < first, columns.first_on), else_=first)
+    values["last_on"] = case((columns.last_on > last, columns.last_on), else_=last)
+    if synthetic:
+        values["synthetic"] = True
+    return (
+        update(Balance.__table__)
+        .where(columns.office_id == key[0], columns.item_id == key[1], *enough)
+        .values(values)
+        .returning(*columns)
+    )
+
+
+def _open_balance(session: Session, key: Key) -> None:
+    statement = insert_or(session, Balance.__table__).values(office_id=key[0], item_id=key[1])
+    session.execute(statement.on_conflict_do_nothing())
+
+
+def _shortage(session: Session, key: Key, effect: Effect) -> Refusal:
+    row = session.execute(
+        select(Balance.__table__, Item.code.label("item"))
+        .join(Item, Item.id == Balance.item_id)
+        .where(Balance.office_id == key[0], Balance.item_id == key[1])
+    ).mappings()
+    balance = row.one()
+    for figure in NEVER_NEGATIVE:
+        needed = -getattr(effect, figure)
+        if needed > balance[figure]:
+            return Refusal(
+                "not_enough_stock",
+                item=balance["item"],
+                figure=figure,
+                available=balance[figure],
+                asked=needed,
+            )
+    raise AssertionError("the conditional update refused what the balance allows")
+
+
+def _add_to_daily_totals(session: Session, key: Key, lines: Iterable[Line]) -> None:
+    sums: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for line in lines:
+        cell = sums[line.effective_on, line.kind.value, line.reason]
+        cell[0] += line.quantity
+        cell[1] += line.served_waiting
+    totals = [
+        {"office_id": key[0], "item_id": key[1], "day": day, "kind": kind, "reason": reason}
+        | {"quantity": quantity, "served_waiting": served}
+        for (day, kind, reason), (quantity, served) in sorted(sums.items())
+    ]
+    grown = [total for total in totals if total["quantity"] >= 0 and total["served_waiting"] >= 0]
+    if grown:
+        _grow_totals(session, grown)
+    for total in totals:
+        if total not in grown:
+            _shrink_total(session, total)
+
+
+def _grow_totals(session: Session, totals: list[dict[str, Any]]) -> None:
+    table = DailyTotal.__table__
+    statement = insert_or(session, table)
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(table.primary_key),
+            set_={
+                "quantity": table.c.quantity + statement.excluded.quantity,
+                "served_waiting": table.c.served_waiting + statement.excluded.served_waiting,
+            },
+        ),
+        totals,
+    )
+
+
+def _shrink_total(session: Session, total: dict[str, Any]) -> None:
+    # What is taken off was put there by the movement that is reversed, so the row exists. An upsert would not do:
+    # PostgreSQL holds the negative row that it might insert against the CHECK before it looks for the conflict.
+    columns = DailyTotal.__table__.c
+    session.execute(
+        update(DailyTotal.__table__)
+        .where(*(key == total[key.name] for key in DailyTotal.__table__.primary_key))
+        .values(
+            quantity=columns.quantity + total["quantity"],
+            served_waiting=columns.served_waiting + total["served_waiting"],
+        )
+    )
+
+
+def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance: Mapping[str, Any]) -> None:
+    """Back-dated lines may not make the closing balance of their own or any later day negative."""
+    since = min(line.effective_on for line in lines)
+    if since >= balance["last_on"]:
+        return
+    below = first_day_below_zero(balance, day_effects(session, key, since), since)
+    if below is not None:
+        day, figure, closing = below
+        item = session.scalar(select(Item.code).where(Item.id == key[1]))
+        raise Refusal("day_below_zero", item=item, day=day, figure=figure, closing=closing)
+
+
+# --- reading back ------------------------------------------------------------------------------------------------
+
+
+def _recorded(row: Any) -> Recorded:
+    return Recorded(**{**row._mapping, "kind": Kind(row.kind)})
+
+
+def _find_request(request_id: UUID) -> tuple[str, tuple[Recorded, ...]] | None:
+    rows = db.session.execute(
+        select(*_COLUMNS, Movement.request_digest)
+        .where(Movement.request_id == request_id)
+        .order_by(Movement.request_line)
+    ).all()
+    if not rows:
+        return None
+    fields = [column.key for column in _COLUMNS]
+    found = tuple(
+        Recorded(**{field: getattr(row, field) for field in fields if field != "kind"}, kind=Kind(row.kind))
+        for row in rows
+    )
+    return rows[0].request_digest, found
+
+
+def _in_words(error: IntegrityError | Refusal) -> Exception:
+    """The refusal behind a broken constraint, when it is one that people can run into; else the error itself."""
+    if isinstance(error, IntegrityError):
+        message = str(error.orig)
+        if "reverses_id" in message:
+            return Refusal("already_reversed")
+        if "bast_number" in message:
+            return Refusal("bast_already_recorded")
+    return error
+
+
+_undo = aliased(Movement)
+_ORIGINAL = (
+    Movement.id,
+    Movement.office_id,
+    Movement.item_id,
+    Movement.kind,
+    Movement.reason,
+    Movement.quantity,
+    Movement.served_waiting,
+    Movement.effective_on,
+    Movement.reverses_id,
+    _undo.id.label("reversed_by_id"),
+)
+
+
+def _originals(request_id: UUID | None) -> Any:
+    """Movements with what has reversed them; a reversal by `request_id` itself does not count, so that a repeated
+    request builds the same lines as it did the first time."""
+    undone = _undo.reverses_id == Movement.id
+    if request_id is not None:
+        undone = and_(undone, _undo.request_id != request_id)
+    return (
+        select(*_ORIGINAL, Office.path.label("path"))
+        .join(Office, Office.id == Movement.office_id)
+        .outerjoin(_undo, undone)
+    )
+
+
+def _original(movement_id: int, request_id: UUID | None) -> tuple[Original, str]:
+    row = db.session.execute(_originals(request_id).where(Movement.id == movement_id)).one_or_none()
+    if row is None:
+        raise NotFound("movement_not_found")
+    return _as_original(row), row.path
+
+
+def _as_original(row: Any) -> Original:
+    fields = ("id", "office_id", "item_id", "reason", "quantity", "served_waiting", "effective_on")
+    return Original(
+        **{field: getattr(row, field) for field in fields},
+        kind=Kind(row.kind),
+        reverses_id=row.reverses_id,
+        reversed_by_id=row.reversed_by_id,
+    )
+
+
+def _delivery_movements(delivery_id: int, request_id: UUID) -> list[Original]:
+    receipts = _originals(request_id).where(Movement.delivery_id == delivery_id, Movement.reverses_id.is_(None))
+    return [_as_original(row) for row in db.session.execute(receipts.order_by(Movement.id))]
+
+
+def _void(session: Session, delivery_id: int, now: datetime) -> int:
+    voided = session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.voided_at.is_(None))
+        .values(voided_at=now)
+        .returning(Delivery.id)
+    ).scalar_one_or_none()
+    if voided is None:
+        raise Refusal("already_reversed")
+    return voided

@@ -1,0 +1,131 @@
+"""People: accounts and the roles that they hold at offices."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from inventory.db import db, write
+from inventory.domain.access import Action, Actor, Grant, Role, reach, require
+from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
+from inventory.models import Membership, Office, Person
+from inventory.services import offices
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonView:
+    id: int
+    email: str
+    full_name: str
+    active: bool
+    language: str | None
+    roles: tuple[tuple[Role, str, str], ...]
+    """Role, office code, office name."""
+
+
+def actor_for(person: Person) -> Actor:
+    """The actor behind an account, with the grants that its roles give; none at offices that are closed down."""
+    grants = tuple(Grant(Role(role.name), role.office.path) for role in person.roles if role.office.active)
+    return Actor(person_id=person.id, name=person.full_name, grants=grants)
+
+
+def add(
+    actor: Actor,
+    now: datetime,
+    *,
+    email: str,
+    full_name: str,
+    role: Role,
+    office_code: str,
+    password_hash: str,
+) -> PersonView:
+    """Make an account with one role. `email` has been normalised and `password_hash` made by the edge.
+
+    Raises Refusal `email_taken`; Invalid `name_missing`; NotFound, NotAllowed.
+    """
+    office = offices.get(actor, Action.MANAGE_PEOPLE, office_code)
+    if not full_name.strip():
+        raise Invalid("name_missing")
+    person = Person(
+        email=email,
+        full_name=full_name.strip(),
+        created_at=now,
+        active=True,
+        password=password_hash,
+        fs_uniquifier=secrets.token_hex(32),
+    )
+    person.roles.append(Membership(office_id=office.id, name=role.value))
+
+    def put(session: Session) -> int:
+        session.add(person)
+        session.flush()
+        return person.id
+
+    try:
+        person_id = write(put)
+    except IntegrityError as error:
+        raise Refusal("email_taken", email=email) from error
+    return get(actor, person_id)
+
+
+def in_reach(actor: Actor) -> list[PersonView]:
+    """The people with a role in an office that the actor manages, by name."""
+    allowed = reach(actor, Action.MANAGE_PEOPLE)
+    ids = select(Membership.person_id).join(Office).where(offices.in_reach(allowed))
+    rows = db.session.scalars(select(Person).where(Person.id.in_(ids)).order_by(Person.full_name, Person.id))
+    return [_view(row) for row in rows]
+
+
+def get(actor: Actor, person_id: int) -> PersonView:
+    """Raises NotFound `person_not_found` for one that the actor does not manage."""
+    return _view(_managed(actor, person_id))
+
+
+def set_active(actor: Actor, person_id: int, active: bool) -> PersonView:
+    """Let a person in, or shut them out at once: what their sessions carry stops being valid.
+
+    Raises NotFound, NotAllowed (a person with a role outside the actor's reach, too), Refusal `own_account`.
+    """
+    person = _managed(actor, person_id)
+    for role in person.roles:
+        require(actor, Action.MANAGE_PEOPLE, role.office.path)
+    if person_id == actor.person_id:
+        raise Refusal("own_account")
+    values: dict[str, object] = {"active": active}
+    if not active:
+        values["fs_uniquifier"] = secrets.token_hex(32)
+    write(lambda session: session.execute(update(Person).where(Person.id == person_id).values(values)))
+    db.session.expire_all()
+    return get(actor, person_id)
+
+
+def set_language(actor: Actor, language: str) -> None:
+    """Remember the language that a person chose for themselves."""
+    if actor.person_id is None:
+        raise NotAllowed("not_allowed", action=Action.VIEW_OFFICE.value)
+    values = {"language": language}
+    write(lambda session: session.execute(update(Person).where(Person.id == actor.person_id).values(values)))
+
+
+def _managed(actor: Actor, person_id: int) -> Person:
+    person = db.session.get(Person, person_id)
+    allowed = reach(actor, Action.MANAGE_PEOPLE)
+    if person is None or not any(allowed.includes(role.office.path) for role in person.roles):
+        raise NotFound("person_not_found")
+    return person
+
+
+def _view(person: Person) -> PersonView:
+    return PersonView(
+        id=person.id,
+        email=person.email,
+        full_name=person.full_name,
+        active=person.active,
+        language=person.language,
+        roles=tuple((Role(role.name), role.office.code, role.office.name) for role in person.roles),
+    )

@@ -1,0 +1,256 @@
+"""Language at the edge: which one, how numbers and days look in it, and the sentence for each refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.numbers import get_group_symbol
+from flask import Flask, current_app, has_request_context, session
+from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, lazy_gettext
+from flask_security import current_user
+
+from inventory.domain.errors import Refusal
+from inventory.domain.quantities import parse_quantity
+
+LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+TRANSLATIONS = str(Path(__file__).parent / "translations")
+
+wtforms_texts = Domain(TRANSLATIONS, "wtforms")
+
+_ = lazy_gettext
+
+KINDS = {
+    "receipt": _("Receipt"),
+    "print": _("Print"),
+    "spoil": _("Spoilage"),
+    "dispatch": _("Dispatch"),
+    "arrival": _("Arrival"),
+    "return": _("Return"),
+    "destroy": _("Destruction"),
+    "count": _("Stocktake"),
+}
+REASONS = {
+    "supplied": _("Delivery"),
+    "opening": _("Opening stock"),
+    "new": _("New card"),
+    "lost": _("Lost card"),
+    "damaged": _("Damaged card"),
+    "changed_data": _("Changed data"),
+    "moved_in": _("Moved in"),
+    "consumed": _("Used up"),
+    "misprint": _("Misprint"),
+    "encoding_failure": _("Encoding failure"),
+    "defective": _("Defective"),
+    "obsolete": _("Obsolete"),
+    "distribution": _("Distribution"),
+    "loan": _("Loan"),
+    "return": _("Returned loan"),
+    "outreach": _("Outreach"),
+    "handed_over": _("Handed over"),
+    "short": _("Short"),
+    "cancelled": _("Cancelled"),
+    "arrived": _("Arrived"),
+    "arrived_damaged": _("Arrived damaged"),
+    "to_supplier": _("To the supplier"),
+    "destroyed": _("Destroyed"),
+    "found": _("Found"),
+}
+FIGURES = {
+    "received": _("received"),
+    "sent": _("sent on"),
+    "store": _("in the store"),
+    "transit": _("in transit"),
+    "printed": _("printed"),
+    "spoiled": _("spoiled"),
+    "destroyed": _("destroyed"),
+    "missing": _("missing"),
+}
+LEVELS = {
+    "ok": _("Safe"),
+    "unknown": _("Not enough data"),
+    "watch": _("Watch"),
+    "low": _("Low"),
+    "critical": _("Critical"),
+    "out": _("Out of stock"),
+}
+ROLES = {
+    "storekeeper": _("Storekeeper"),
+    "manager": _("Manager"),
+    "viewer": _("Viewer"),
+    "administrator": _("Administrator"),
+}
+OFFICE_KINDS = {
+    "ministry": _("Ministry"),
+    "province": _("Province"),
+    "regency": _("Regency"),
+    "city": _("City"),
+    "district": _("District"),
+    "outreach": _("Outreach team"),
+}
+FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
+WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
+
+# Every code that a rule can refuse with. The sentence says what is wrong and, where there is one, the way out.
+REFUSALS: Mapping[str, Any] = {
+    "quantity_missing": _("Enter a number."),
+    "quantity_negative": _("A quantity cannot be negative."),
+    "quantity_fraction": _("Enter a whole number. Thousands are grouped like this: %(example)s."),
+    "quantity_not_a_number": _("Enter a whole number with the digits 0 to 9, such as %(example)s."),
+    "quantity_not_positive": _("Enter a whole number of at least 1."),
+    "quantity_too_large": _("The number is too large: at most %(limit)s in one entry."),
+    "unknown_movement": _("The ledger has no movement of this kind."),
+    "served_waiting_needs_print": _("Only printed cards can serve requests that waited."),
+    "served_waiting_exceeds_print": _("Of %(printed)s printed cards, %(served)s cannot have served waiting requests."),
+    "day_in_future": _("%(day)s has not come yet: at this office it is %(today)s."),
+    "day_too_early": _("%(day)s is too early: entries start on %(first)s."),
+    "nothing_entered": _("Nothing was entered. Fill in at least one number."),
+    "reason_not_for_item": _("“%(reason)s” does not apply to this item."),
+    "return_needs_note": _("Say why the blanks go back."),
+    "not_enough_stock": _(
+        "Not enough: %(available)s %(figure)s, %(asked)s needed. Nothing was recorded. Check the entry, or record"
+        " the delivery that is missing first."
+    ),
+    "day_below_zero": _(
+        "Refused: on %(day)s the figure “%(figure)s” would have closed at %(closing)s. Nothing was recorded. Check"
+        " the date, or record what is missing before that day first."
+    ),
+    "request_id_reused": _(
+        "This form was already sent with other figures. Open the page again and enter what is missing."
+    ),
+    "already_reversed": _("This entry has already been reversed."),
+    "reversal_of_reversal": _("A reversal cannot be reversed. Enter the movement anew."),
+    "reversal_needs_reason": _("Say why the entry is reversed."),
+    "part_of_document": _("This entry belongs to a document and is corrected there."),
+    "movement_not_found": _("There is no such entry."),
+    "bast_already_recorded": _("A delivery of this item with this record (BAST) number is already recorded."),
+    "bast_number_missing": _("Enter the number of the record of hand-over (BAST)."),
+    "bast_after_arrival": _("The record (BAST) is dated %(bast_on)s, after the arrival on %(received_on)s."),
+    "supplier_missing": _("Enter who supplied the blanks."),
+    "defective_exceeds_received": _("Of %(received)s cards received, %(defective)s cannot be defective."),
+    "funding_source_unknown": _("Choose a funding source."),
+    "opening_not_first": _(
+        "This item already has stock on record. Opening stock is entered once, before everything else."
+    ),
+    "item_not_found": _("There is no item “%(code)s”."),
+    "office_not_found": _("There is no office “%(code)s”."),
+    "person_not_found": _("There is no such person among those you manage."),
+    "alert_not_found": _("There is no such alert among those you may see."),
+    "not_allowed": _("Your role does not allow this here."),
+    "email_taken": _("There is already an account for %(email)s."),
+    "email_format": _("Enter an e-mail address, such as nama@kantor.go.id."),
+    "name_missing": _("Enter a name."),
+    "password_too_short": _("The password is too short: at least %(limit)s characters."),
+    "own_account": _("You cannot shut yourself out."),
+    "period_backwards": _("The period ends before it begins."),
+    "period_too_long": _("Choose a period of at most %(limit)s days."),
+    "lead_time_range": _("Lead time: from 0 to 250 working days."),
+    "review_period_range": _("Review period: from 1 to 250 working days."),
+    "service_level_range": _("Service level: from 50 % to 99.9 %."),
+    "working_days_format": _("Choose at least one working day."),
+    "calendar_name_missing": _("Say why the office is open or closed on that day."),
+    "column_missing": _("The column “%(column)s” is missing."),
+    "office_code_format": _("“%(code)s” is not an office code, such as 51.71.01."),
+    "office_code_twice": _("The code %(code)s stands twice in the file."),
+    "office_name_length": _("A name has 1 to 120 characters."),
+    "office_kind_unknown": _("“%(kind)s” is not a kind of office."),
+    "office_kind_changed": _("The office %(code)s is already known as another kind."),
+    "office_parent_unknown": _("The parent office “%(parent)s” is neither known nor in the file."),
+    "office_parent_kind": _("An office of kind “%(kind)s” cannot belong to one of kind “%(parent)s”."),
+    "time_zone_unknown": _("“%(time_zone)s” is not a time zone of the country."),
+    "population_not_a_number": _("“%(text)s” is not a number of people."),
+    "rate_negative": _("A rate cannot be negative."),
+}
+
+
+def init_app(app: Flask) -> None:
+    Babel(
+        app,
+        default_translation_directories=TRANSLATIONS,
+        default_locale=app.config["SETTINGS"].LANGUAGE,
+        locale_selector=language,
+        timezone_selector=lambda: None,
+    )
+    app.jinja_env.filters.update(number=number, day=day, decimals=decimals, percent=percent)
+    app.jinja_env.globals.update(
+        language=language,
+        LANGUAGES=LANGUAGES,
+        KINDS=KINDS,
+        REASONS=REASONS,
+        FIGURES=FIGURES,
+        LEVELS=LEVELS,
+        ROLES=ROLES,
+        OFFICE_KINDS=OFFICE_KINDS,
+        FUNDING_SOURCES=FUNDING_SOURCES,
+        WEEKDAYS=WEEKDAYS,
+        in_language=in_language,
+    )
+
+
+def language() -> str:
+    """The reader's language: chosen in this session, kept with the account, or the installation's."""
+    if has_request_context():
+        chosen = session.get("language") or getattr(current_user, "language", None)
+        if chosen in LANGUAGES:
+            return chosen
+    return current_app.config["SETTINGS"].LANGUAGE
+
+
+def in_language(texts: Mapping[str, str]) -> str:
+    """Of texts kept per language (an item's names), the reader's."""
+    return texts[language()]
+
+
+def number(value: int | float) -> str:
+    """A whole number, grouped as the reader's language does: 1.639 or 1,639."""
+    return format_decimal(value, format="#,##0")
+
+
+def decimals(value: float, places: int = 1) -> str:
+    return format_decimal(value, format="#,##0." + "0" * places)
+
+
+def percent(share: float) -> str:
+    return format_decimal(share * 100, format="#,##0") + " %"
+
+
+def day(value: date, format: str = "long") -> str:
+    """A calendar day in words. It is an office's own day, so no time zone touches it."""
+    if isinstance(value, datetime):
+        raise TypeError("a day, not an instant")
+    return format_date(value, format=format)
+
+
+def group_separator() -> str:
+    return get_group_symbol(get_locale() or Locale("id"))
+
+
+def quantity_from(text: str) -> int:
+    """The whole number that a reader of this language wrote. Raises Invalid, see `parse_quantity`."""
+    return parse_quantity(text, group_separator())
+
+
+def sentence(refusal: Refusal) -> str:
+    """The refusal in the reader's language."""
+    return sentence_for(refusal.code, refusal.facts)
+
+
+def sentence_for(code: str, facts: Mapping[str, object]) -> str:
+    shown = {name: _shown(name, value) for name, value in facts.items()}
+    shown.setdefault("example", number(1639))
+    return str(REFUSALS[code]) % shown
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "figure":
+        return str(FIGURES[str(value)])
+    if name == "reason":
+        return str(REASONS.get(str(value), value))
+    if isinstance(value, date):
+        return day(value)
+    if isinstance(value, int | float):
+        return number(value)
+    return str(value)

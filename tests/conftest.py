@@ -1,0 +1,131 @@
+"""Databases, an application and a small world for the tests. Domain tests need none of this."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from flask import Flask
+
+from inventory import create_app
+from tests import postgres
+from tests.world import World, build_world
+
+NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
+"""A Wednesday, 11:00 in Denpasar."""
+TODAY = date(2024, 5, 15)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with postgres.server() as url:
+        if url is None:
+            if os.environ.get("CI"):
+                pytest.fail("no PostgreSQL server: install one or set TEST_DATABASE_URL")
+            warnings.warn("NO POSTGRESQL SERVER: half of the tests are skipped", pytest.PytestWarning, stacklevel=1)
+            pytest.skip("no PostgreSQL server: install one or set TEST_DATABASE_URL")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file with the small world in it, to be copied for each test."""
+    file = tmp_path_factory.mktemp("template") / "blangko.sqlite3"
+    _fill(f"sqlite:///{file}", file.parent)
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    name = f"blangko_template_{uuid4().hex[:8]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    _fill(_database(postgres_url, name), tmp_path_factory.mktemp("instance"))
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own for each test, migrated and with the small world; every test runs on both kinds."""
+    if request.param == "sqlite":
+        file = tmp_path / "blangko.sqlite3"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        yield f"sqlite:///{file}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    template = request.getfixturevalue("postgres_template")
+    name = f"blangko_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield _database(server, name)
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Builds applications and closes their connections afterwards."""
+    made: list[Flask] = []
+
+    def make(url: str, **settings: Any) -> Flask:
+        app = create_app(test_settings(url, tmp_path) | settings)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        dispose(app)
+
+
+@pytest.fixture
+def app(database_url: str, make_app: Callable[..., Flask]) -> Flask:
+    return make_app(database_url, CLOCK=lambda: NOW)
+
+
+@pytest.fixture
+def world(app: Flask) -> Iterator[World]:
+    """The small world inside an application context."""
+    with app.app_context():
+        yield World(app)
+
+
+def test_settings(url: str, instance: Path) -> dict[str, Any]:
+    return {
+        "ENV": "embedded",
+        "DATABASE_URL": url.replace("postgresql://", "postgresql+psycopg://"),
+        "SECRET_KEY": "a key for tests only, long enough to pass",
+        "INSTANCE_PATH": str(instance),
+        "TESTING": True,
+    }
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]
+
+
+def dispose(app: Flask) -> None:
+    from inventory.db import db
+
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def _fill(url: str, instance: Path) -> None:
+    from flask_migrate import upgrade
+
+    app = create_app(test_settings(url, instance))
+    with app.app_context():
+        upgrade()
+        build_world(NOW)
+    dispose(app)
+
+
+def _database(url: str, name: str) -> str:
+    return url.rsplit("/", 1)[0] + "/" + name

@@ -1,0 +1,143 @@
+"""A small world: Bali with Denpasar, Badung and two districts, OKU Selatan in another time zone, and people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from uuid import UUID, uuid4
+
+from flask import Flask
+
+from inventory.domain.access import SYSTEM, Actor, Role
+from inventory.domain.ledger import FIGURES, Effect
+from inventory.services import balances, consumption, deliveries, items, offices, people
+from inventory.services.consumption import Printed
+from inventory.services.deliveries import Handover
+from inventory.services.ledger import Posting
+
+OFFICES = [
+    {"code": "16", "name": "Sumatera Selatan", "kind": "province", "parent": "", "time_zone": "Asia/Jakarta"},
+    {
+        "code": "16.09",
+        "name": "Kabupaten OKU Selatan",
+        "kind": "regency",
+        "parent": "16",
+        "time_zone": "Asia/Jakarta",
+    },
+    {"code": "51", "name": "Bali", "kind": "province", "parent": "", "time_zone": "Asia/Makassar"},
+    {
+        "code": "51.03",
+        "name": "Kabupaten Badung",
+        "kind": "regency",
+        "parent": "51",
+        "time_zone": "Asia/Makassar",
+    },
+    {"code": "51.71", "name": "Kota Denpasar", "kind": "city", "parent": "51", "time_zone": "Asia/Makassar"},
+    {
+        "code": "51.71.01",
+        "name": "Denpasar Selatan",
+        "kind": "district",
+        "parent": "51.71",
+        "time_zone": "Asia/Makassar",
+    },
+    {
+        "code": "51.71.02",
+        "name": "Denpasar Timur",
+        "kind": "district",
+        "parent": "51.71",
+        "time_zone": "Asia/Makassar",
+    },
+    {"code": "94.71", "name": "Kota Jayapura", "kind": "city", "parent": "94", "time_zone": "Asia/Jayapura"},
+    {"code": "94", "name": "Papua", "kind": "province", "parent": "", "time_zone": "Asia/Jayapura"},
+]
+
+PASSWORD = "kata sandi untuk uji"
+
+PEOPLE = {
+    "storekeeper": ("gudang@denpasar.test", Role.STOREKEEPER, "51.71"),
+    "other_storekeeper": ("gudang@badung.test", Role.STOREKEEPER, "51.03"),
+    "manager": ("kepala@denpasar.test", Role.MANAGER, "51.71"),
+    "regional": ("provinsi@bali.test", Role.VIEWER, "51"),
+    "viewer": ("pantau@badung.test", Role.VIEWER, "51.03"),
+    "administrator": ("admin@bali.test", Role.ADMINISTRATOR, "51"),
+}
+
+BLANK = "ktp-wni"
+DENPASAR = "51.71"
+BADUNG = "51.03"
+
+
+def build_world(now: datetime) -> None:
+    from inventory.security import hashed
+
+    offices.load(SYSTEM, [row | {"population": ""} for row in OFFICES])
+    items.ensure_standard()
+    password_hash = hashed(PASSWORD)
+    for name, (email, role, office) in PEOPLE.items():
+        people.add(
+            SYSTEM,
+            now,
+            email=email,
+            full_name=name.replace("_", " ").title(),
+            role=role,
+            office_code=office,
+            password_hash=password_hash,
+        )
+
+
+class World:
+    """What tests do with it. Call inside an application context."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def actor(self, name: str) -> Actor:
+        from sqlalchemy import select
+
+        from inventory.db import db
+        from inventory.models import Person
+
+        person = db.session.scalars(select(Person).where(Person.email == PEOPLE[name][0])).one()
+        return people.actor_for(person)
+
+    @property
+    def storekeeper(self) -> Actor:
+        return self.actor("storekeeper")
+
+    def deliver(
+        self,
+        now: datetime,
+        day: date,
+        quantity: int,
+        *,
+        defective: int = 0,
+        request: UUID | None = None,
+        bast: str = "",
+    ) -> Posting:
+        """Blanks arrive at Denpasar."""
+        handover = Handover(
+            bast_number=bast or f"BAST/{uuid4().hex[:10]}",
+            bast_on=day,
+            received_on=day,
+            asked=None,
+            received=quantity,
+            defective=defective,
+            funding_source="apbn",
+            supplier="Ditjen Dukcapil",
+        )
+        return deliveries.record(self.storekeeper, now, request or uuid4(), DENPASAR, BLANK, handover)
+
+    def print(
+        self, now: datetime, day: date, quantity: int | Mapping[str, Printed], *, request: UUID | None = None
+    ) -> Posting:
+        """Denpasar prints: a number of new cards, or a mapping by reason."""
+        printed = {"new": Printed(quantity)} if isinstance(quantity, int) else quantity
+        return consumption.post_printed(self.storekeeper, now, request or uuid4(), DENPASAR, BLANK, day, printed)
+
+    def spoil(self, now: datetime, day: date, quantity: int) -> Posting:
+        return consumption.post_spoiled(self.storekeeper, now, uuid4(), DENPASAR, BLANK, day, {"misprint": quantity})
+
+    def figures(self) -> Effect:
+        """Denpasar's balance of citizen blanks."""
+        found = [b for b in balances.of_office(self.storekeeper, DENPASAR) if b.item_code == BLANK]
+        return found[0].figures if found else Effect(*(0 for _ in FIGURES))
