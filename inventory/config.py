@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def _checked(values: dict[str, Any]) -> Config:
         raise SettingError("BLANGKO_SECRET_KEY is not set: production does not start without a secret key.")
     if config.SECRET_KEY and len(config.SECRET_KEY) < 32:
         raise SettingError("BLANGKO_SECRET_KEY is too short: give at least 32 characters.")
-    return Config(**(values | {"ENV": environment, "DATABASE_URL": _driver(config.DATABASE_URL)}))
+    return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
 
 
 def _driver(url: str) -> str:

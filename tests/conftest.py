@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
+from psycopg import sql
 
 from inventory import create_app
 from tests import postgres
@@ -47,7 +48,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     name = f"blangko_template_{uuid4().hex[:8]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     _fill(_database(postgres_url, name), tmp_path_factory.mktemp("instance"))
     return name
 
@@ -64,9 +65,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     template = request.getfixturevalue("postgres_template")
     name = f"blangko_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
         yield _database(server, name)
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

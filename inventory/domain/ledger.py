@@ -211,9 +211,7 @@ def reversal_of(original: Original, note: str) -> Line:
     )
 
 
-def body_digest(
-    actor_id: int | None, lines: Iterable[Line], extra: Mapping[str, object] | None = None
-) -> str:
+def body_digest(actor_id: int | None, lines: Iterable[Line], extra: Mapping[str, object] | None = None) -> str:
     """SHA-256 (hex) of what a request asks for: equal exactly when the same actor asks for the same thing.
 
     `extra` holds what the request says beside its lines, such as a record of hand-over's number.

@@ -186,7 +186,7 @@ def _record(
         balance = _move_balance(session, key, key_lines, synthetic=stamp["origin"] == "synthetic")
         first_seq = balance["last_seq"] - len(numbered) + 1
         for seq, (number, line) in enumerate(numbered, start=first_seq):
-            rows.append(_row(line) | stamp | {"seq": seq, "request_line": number, "delivery_id": delivery_id})
+            rows.append({**_row(line), **stamp, "seq": seq, "request_line": number, "delivery_id": delivery_id})
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
@@ -233,7 +233,7 @@ def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthet
     if synthetic:
         values["synthetic"] = True
     return (
-        update(Balance.__table__)
+        update(Balance)
         .where(columns.office_id == key[0], columns.item_id == key[1], *enough)
         .values(values)
         .returning(*columns)
@@ -304,7 +304,7 @@ def _shrink_total(session: Session, total: dict[str, Any]) -> None:
     # PostgreSQL holds the negative row that it might insert against the CHECK before it looks for the conflict.
     columns = DailyTotal.__table__.c
     session.execute(
-        update(DailyTotal.__table__)
+        update(DailyTotal)
         .where(*(key == total[key.name] for key in DailyTotal.__table__.primary_key))
         .values(
             quantity=columns.quantity + total["quantity"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -175,8 +176,8 @@ def official_list() -> Iterable[Mapping[str, str]]:
 
     Codes of Kepmendagri 300.2.2-2138/2025, from the MIT-licensed data set cahyadsn/wilayah.
     """
-    with (files("inventory") / "data" / "offices.csv").open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
+    text = (files("inventory") / "data" / "offices.csv").read_text(encoding="utf-8")
+    yield from csv.DictReader(io.StringIO(text))
 
 
 def load_csv(actor: Actor, stream: TextIO) -> Loaded:

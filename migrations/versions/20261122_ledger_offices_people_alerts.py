@@ -143,9 +143,7 @@ def upgrade():
             "working_days LIKE '_______' AND working_days <> '0000000'", name=op.f("ck_offices_working_days")
         ),
         sa.CheckConstraint("lead_time_days BETWEEN 0 AND 250", name=op.f("ck_offices_lead_time_days")),
-        sa.CheckConstraint(
-            "review_period_days BETWEEN 1 AND 250", name=op.f("ck_offices_review_period_days")
-        ),
+        sa.CheckConstraint("review_period_days BETWEEN 1 AND 250", name=op.f("ck_offices_review_period_days")),
         sa.CheckConstraint("service_level BETWEEN 0.5 AND 0.999", name=op.f("ck_offices_service_level")),
         sa.ForeignKeyConstraint(["parent_id"], ["offices.id"], name=op.f("fk_offices_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_offices")),
@@ -264,14 +262,10 @@ def upgrade():
         sa.Column("quantity", sa.BigInteger(), nullable=False),
         sa.Column("served_waiting", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint("quantity >= 0", name=op.f("ck_daily_totals_quantity")),
-        sa.CheckConstraint(
-            "served_waiting BETWEEN 0 AND quantity", name=op.f("ck_daily_totals_served_waiting")
-        ),
+        sa.CheckConstraint("served_waiting BETWEEN 0 AND quantity", name=op.f("ck_daily_totals_served_waiting")),
         sa.ForeignKeyConstraint(["item_id"], ["items.id"], name=op.f("fk_daily_totals_item_id")),
         sa.ForeignKeyConstraint(["office_id"], ["offices.id"], name=op.f("fk_daily_totals_office_id")),
-        sa.PrimaryKeyConstraint(
-            "office_id", "item_id", "day", "kind", "reason", name=op.f("pk_daily_totals")
-        ),
+        sa.PrimaryKeyConstraint("office_id", "item_id", "day", "kind", "reason", name=op.f("pk_daily_totals")),
     )
     op.create_table(
         "deliveries",
@@ -321,9 +315,7 @@ def upgrade():
         sa.ForeignKeyConstraint(["office_id"], ["offices.id"], name=op.f("fk_memberships_office_id")),
         sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_memberships_person_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_memberships")),
-        sa.UniqueConstraint(
-            "person_id", "office_id", "name", name=op.f("uq_memberships_person_id_office_id_name")
-        ),
+        sa.UniqueConstraint("person_id", "office_id", "name", name=op.f("uq_memberships_person_id_office_id_name")),
     )
     with op.batch_alter_table("memberships", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_memberships_office_id"), ["office_id"], unique=False)
@@ -389,9 +381,7 @@ def upgrade():
             "(kind = 'receipt' AND reason = 'supplied') OR (kind = 'receipt' AND reason = 'opening') OR (kind = 'receipt' AND reason = 'defective') OR (kind = 'print' AND reason = 'new') OR (kind = 'print' AND reason = 'lost') OR (kind = 'print' AND reason = 'damaged') OR (kind = 'print' AND reason = 'changed_data') OR (kind = 'print' AND reason = 'moved_in') OR (kind = 'print' AND reason = 'consumed') OR (kind = 'spoil' AND reason = 'misprint') OR (kind = 'spoil' AND reason = 'encoding_failure') OR (kind = 'spoil' AND reason = 'defective') OR (kind = 'spoil' AND reason = 'obsolete') OR (kind = 'dispatch' AND reason = 'distribution') OR (kind = 'dispatch' AND reason = 'loan') OR (kind = 'dispatch' AND reason = 'return') OR (kind = 'dispatch' AND reason = 'outreach') OR (kind = 'arrival' AND reason = 'handed_over') OR (kind = 'arrival' AND reason = 'short') OR (kind = 'arrival' AND reason = 'cancelled') OR (kind = 'arrival' AND reason = 'arrived') OR (kind = 'arrival' AND reason = 'arrived_damaged') OR (kind = 'return' AND reason = 'to_supplier') OR (kind = 'destroy' AND reason = 'destroyed') OR (kind = 'count' AND reason = 'found') OR (kind = 'count' AND reason = 'short')",
             name=op.f("ck_movements_kind_and_reason"),
         ),
-        sa.CheckConstraint(
-            "origin IN ('entered', 'imported', 'synthetic')", name=op.f("ck_movements_origin")
-        ),
+        sa.CheckConstraint("origin IN ('entered', 'imported', 'synthetic')", name=op.f("ck_movements_origin")),
         sa.CheckConstraint(
             "served_waiting = 0 OR (kind = 'print' AND abs(served_waiting) <= abs(quantity) AND (served_waiting > 0) = (quantity > 0))",
             name=op.f("ck_movements_served_waiting"),
@@ -413,9 +403,7 @@ def upgrade():
     )
     with op.batch_alter_table("movements", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_movements_delivery_id"), ["delivery_id"], unique=False)
-        batch_op.create_index(
-            "ix_movements_stock_card", ["office_id", "item_id", "effective_on", "seq"], unique=False
-        )
+        batch_op.create_index("ix_movements_stock_card", ["office_id", "item_id", "effective_on", "seq"], unique=False)
 
     op.create_table(
         "projections",

@@ -1,0 +1,233 @@
+"""The command line: `flask …`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from flask_babel import force_locale
+
+from inventory import text
+from inventory.domain.access import SYSTEM, Role
+from inventory.domain.alerts import SEVERITY, Level
+from inventory.domain.errors import Refusal
+
+offices_group = AppGroup("offices", help="Offices: the tree that blanks flow through.")
+people_group = AppGroup("people", help="People: accounts and their roles.")
+items_group = AppGroup("items", help="Items: what is kept in stock.")
+
+
+def init_app(app: Flask) -> None:
+    for command in (offices_group, people_group, items_group, review, jobs, serve, demo):
+        app.cli.add_command(command)
+
+
+@offices_group.command("load")
+@click.argument("file", type=click.File(encoding="utf-8-sig"), required=False)
+@click.option("--official", is_flag=True, help="Load the country's official list, as shipped.")
+def load_offices(file: Any, official: bool) -> None:
+    """Load an office list from a CSV FILE, or the official one: all or nothing, and safe to repeat.
+
+    Columns: code, name, kind, parent, time_zone, population. An empty parent is the ministry.
+    """
+    from inventory.services import offices
+
+    if bool(file) == official:
+        raise click.UsageError("Give a FILE, or --official.")
+    try:
+        loaded = offices.load(SYSTEM, offices.official_list()) if official else offices.load_csv(SYSTEM, file)
+    except offices.BadOfficeList as bad:
+        for row in bad.rows:
+            click.echo(f"row {row.row}, {row.column}: {in_english(row.code, row.facts)}", err=True)
+        raise click.ClickException(f"Nothing was loaded: {len(bad.rows)} errors.") from None
+    click.echo(f"{loaded.added} added, {loaded.changed} changed, {loaded.unchanged} unchanged.")
+
+
+@items_group.command("load")
+def load_items() -> None:
+    """Add the standard items: blanks for citizens, foreign residents and children, ribbon and film."""
+    from inventory.services import items
+
+    items.ensure_standard()
+    click.echo(", ".join(item.code for item in items.active()))
+
+
+@people_group.command("add")
+@click.argument("email")
+@click.option("--name", required=True, help="Full name.")
+@click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
+@click.option("--office", required=True, help="Code of the office; managers and viewers see all below it.")
+@click.password_option(help="At least 12 characters; asked for when not given.")
+def add_person(email: str, name: str, role: str, office: str, password: str) -> None:
+    """Make an account with one role at an office."""
+    from inventory import security
+    from inventory.services import people
+
+    try:
+        person = people.add(
+            SYSTEM,
+            security.now(),
+            email=security.normalised_email(email),
+            full_name=name,
+            role=Role(role),
+            office_code=office,
+            password_hash=security.hashed(password),
+        )
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{person.full_name} <{person.email}> is {role} of {person.roles[0][2]}.")
+
+
+@click.command()
+@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), help="Review as of the close of this day.")
+@click.option("--office", help="Only this office and those below it (its code).")
+@with_appcontext
+def review(on: datetime | None, office: str | None) -> None:
+    """Review all stocks by hand, update the alerts and list what was found, the worst first."""
+    from inventory import security
+    from inventory.jobs import worker_name
+    from inventory.services import alerts
+
+    try:
+        run, found = alerts.review(
+            SYSTEM, security.now, worker_name(), on=on.date() if on else None, office_code=office
+        )
+    except Refusal as refusal:
+        _refuse(refusal)
+    if run.status == "failed":
+        raise click.ClickException(f"The review failed: {run.error}")
+    click.echo(review_table(found))
+    click.echo(f"{run.counts['stocks']} stocks reviewed, {run.counts['changed']} alerts changed.")
+
+
+@click.command()
+@with_appcontext
+def jobs() -> None:
+    """Run the scheduled jobs in this process until it is stopped. Any number may run: each slot is run once."""
+    import logging
+
+    from inventory.jobs import run_forever
+
+    logging.basicConfig(level=current_app.config["SETTINGS"].LOG_LEVEL, format="%(asctime)s %(levelname)s %(message)s")
+    run_forever(_application())
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@click.option("--workers", default=1, show_default=True)
+@click.option("--threads", default=8, show_default=True)
+@with_appcontext
+def serve(host: str, port: int, workers: int, threads: int) -> None:
+    """Serve the pages, and run the scheduled jobs beside them (unless BLANGKO_JOBS_IN_SERVER is 0)."""
+    _serve(host, port, workers, threads)
+
+
+@click.command()
+@click.option("--serve/--no-serve", "serving", default=True, help="Serve the pages afterwards, or stop before.")
+@click.option("--seed", default=1, show_default=True, help="Another seed, another history.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day of the history; today by default.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True)
+@with_appcontext
+def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int) -> None:
+    """Make a database to try things out: Bali and OKU Selatan with two years of synthetic history.
+
+    Published figures stand at its end: Kota Denpasar with 1,639 citizen blanks. A second run changes nothing.
+    """
+    from flask_migrate import upgrade
+
+    from inventory import security
+    from inventory.jobs import worker_name
+    from inventory.services import alerts
+    from inventory.services import demo as demonstration
+
+    if current_app.config["SETTINGS"].production:
+        raise click.ClickException("The demonstration has published passwords: it does not run in production.")
+    upgrade()
+    try:
+        made = demonstration.build(
+            security.now(),
+            seed=seed,
+            until=until.date() if until else None,
+            password_hash=security.hashed,
+            progress=click.echo,
+        )
+    except Refusal as refusal:
+        _refuse(refusal)
+    run, found = alerts.review(SYSTEM, security.now, worker_name(), on=made.last_day)
+    click.echo(review_table(found))
+    click.echo(f"\n{made.offices} offices, {made.movements} movements; history is SYNTHETIC and ends {made.last_day}.")
+    click.echo(f"{run.counts['stocks']} stocks reviewed. To list them again: flask review --on {made.last_day}\n")
+    accounts = [(each.email, each.password, each.role.value, each.office_name) for each in made.accounts]
+    click.echo(table(["Account", "Password", "Role", "Office"], accounts))
+    if serving:
+        click.echo(f"\nServing on http://{host}:{port}/ (stop with Ctrl+C)")
+        _serve(host, port, 1, 8)
+
+
+def review_table(found: Iterable[Any]) -> str:
+    """Reviewed stocks as a table of text, the worst first."""
+    rows = []
+    for each in sorted(found, key=lambda each: (-SEVERITY[each.level], each.projection.office_code)):
+        facts = each.projection.facts
+        rows.append(
+            (
+                f"{each.projection.office_name}{' *' if facts['synthetic'] else ''}",
+                each.projection.item_code,
+                _number(facts["store"]),
+                each.level.value if each.level is not Level.UNKNOWN else "not enough data",
+                _number(facts["level_per_day"]),
+                _number(facts["mean_horizon"]),
+                "-" if facts["cover_days"] is None else f"{facts['cover_days']:.1f}",
+                facts["stockout_on"] or "-",
+                _number(facts["suggested_order"]),
+            )
+        )
+    heads = ["Office", "Item", "Stock", "Level", "A day", "Demand", "Cover", "Stock-out", "Order"]
+    legend = (
+        "A day: mean demand per working day. Demand: over lead time and review period. Cover: working days."
+        "\n* synthetic history"
+    )
+    return f"{table(heads, rows)}\n{legend}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows of text under heads, in columns; numbers to the right."""
+    cells = [tuple(heads), *(tuple(str(value) for value in row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    lines = ["  ".join(_aligned(value, width) for value, width in zip(row, widths, strict=True)) for row in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def in_english(code: str, facts: Any) -> str:
+    """A refusal's sentence as the command line says it."""
+    with force_locale("en"):
+        return text.sentence_for(code, facts)
+
+
+def _refuse(refusal: Refusal) -> NoReturn:
+    raise click.ClickException(in_english(refusal.code, refusal.facts))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _aligned(value: str, width: int) -> str:
+    return value.rjust(width) if value[:1].isdigit() and value[4:5] != "-" else value.ljust(width)
+
+
+def _application() -> Flask:
+    return current_app._get_current_object()  # type: ignore[attr-defined]
+
+
+def _serve(host: str, port: int, workers: int, threads: int) -> None:
+    from inventory.serving import serve as serve_embedded
+
+    serve_embedded(_application(), host=host, port=port, workers=workers, threads=threads)

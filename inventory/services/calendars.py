@@ -1,0 +1,51 @@
+"""Which days offices are open: the working week, the country's holidays, and each office's own days."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+
+from sqlalchemy import select
+
+from inventory.adapters import holidays
+from inventory.db import db
+from inventory.domain.calendars import OfficeCalendar
+from inventory.models import CalendarDay
+
+
+@lru_cache(maxsize=8)
+def national_holidays(first_year: int, last_year: int) -> dict[date, str]:
+    """Public holidays and collective leave of the years from `first_year` to `last_year`."""
+    return holidays.indonesian(range(first_year, last_year + 1))
+
+
+def of_offices(weeks: Iterable[tuple[int, str]], start: date, end: date) -> dict[int, OfficeCalendar]:
+    """The calendars of offices, given as (office id, working week), good from `start` to `end`.
+
+    One query, however many offices; offices without days of their own share one calendar per working week.
+    """
+    own: dict[int | None, list[tuple[date, bool, str]]] = defaultdict(list)
+    rows = db.session.execute(
+        select(CalendarDay.office_id, CalendarDay.day, CalendarDay.open, CalendarDay.name).where(
+            CalendarDay.day.between(start, end)
+        )
+    )
+    for office_id, day, is_open, name in rows:
+        own[office_id].append((day, is_open, name))
+    official = national_holidays(start.year, end.year) | {day: name for day, is_open, name in own[None] if not is_open}
+    shared: dict[str, OfficeCalendar] = {}
+    found: dict[int, OfficeCalendar] = {}
+    for office_id, week in weeks:
+        days = own.get(office_id, []) + [each for each in own[None] if each[1]]
+        if not days:
+            found[office_id] = shared.setdefault(week, OfficeCalendar(working_week=week, holidays=official))
+            continue
+        found[office_id] = OfficeCalendar(
+            working_week=week,
+            holidays=official,
+            outreach=frozenset(day for day, is_open, _ in days if is_open),
+            closed=frozenset(day for day, is_open, _ in days if not is_open),
+        )
+    return found

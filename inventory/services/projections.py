@@ -1,0 +1,351 @@
+"""Projected demand of the stocks in an actor's reach: daily totals in, figures that explain themselves out."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import ColumnElement, case, func, literal, select
+
+from inventory.db import db
+from inventory.domain.access import Action, Actor, reach
+from inventory.domain.alerts import Reading
+from inventory.domain.calendars import OfficeCalendar
+from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, project
+from inventory.domain.distributions import count_quantile
+from inventory.domain.ledger import EFFECTS, Kind
+from inventory.domain.offices import local_day
+from inventory.models import Balance, DailyTotal, Item, Office, StatedRate
+from inventory.models.offices import within
+from inventory.services import calendars
+from inventory.services.offices import in_reach
+
+HISTORY_DAYS = 730
+SHORTEST_OUTLOOK = 120
+LONGEST_OUTLOOK = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockProjection:
+    """The projection of one office's stock of one item at the close of `on_day`.
+
+    `facts` holds plain values that can be stored as JSON: days as ISO text, None where nothing is known.
+    """
+
+    office_id: int
+    office_code: str
+    office_name: str
+    item_id: int
+    item_code: str
+    on_day: date
+    reading: Reading
+    facts: dict[str, Any]
+
+
+def of_stocks(
+    actor: Actor, now: datetime, *, on: date | None = None, office_path: str | None = None
+) -> list[StockProjection]:
+    """Project every stock in the actor's reach (below `office_path`, if given), by office code and item.
+
+    Without `on`, history ends with each office's own yesterday and the stock is that of now; with it, both are
+    those at the close of that day. An office that never held an item has no stock of it to project.
+    """
+    rows = _stocks(actor, office_path)
+    by_day: dict[date, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_day[on or local_day(now, row.time_zone) - timedelta(days=1)].append(row)
+    found: list[StockProjection] = []
+    for through, stocks in by_day.items():
+        found.extend(_project(stocks, through, past=on is not None))
+    return sorted(found, key=lambda each: (each.office_code, each.item_id))
+
+
+def _stocks(actor: Actor, office_path: str | None) -> Sequence[Any]:
+    query = (
+        select(
+            Balance.office_id,
+            Balance.item_id,
+            Balance.store,
+            Balance.first_on,
+            Balance.synthetic,
+            Office.code.label("office_code"),
+            Office.name.label("office_name"),
+            Office.time_zone,
+            Office.lead_time_days,
+            Office.review_period_days,
+            Office.service_level,
+            Office.working_days,
+            Item.code.label("item_code"),
+            Item.pack_size,
+            StatedRate.per_day.label("stated_rate"),
+            StatedRate.source.label("stated_source"),
+        )
+        .join(Office, Office.id == Balance.office_id)
+        .join(Item, Item.id == Balance.item_id)
+        .outerjoin(
+            StatedRate,
+            (StatedRate.office_id == Balance.office_id) & (StatedRate.item_id == Balance.item_id),
+        )
+        .where(Office.active, Item.active, Balance.last_seq > 0, in_reach(reach(actor, Action.VIEW_ALERT)))
+    )
+    if office_path is not None:
+        query = query.where(within(office_path))
+    return db.session.execute(query).all()
+
+
+@dataclass(frozen=True, eq=False)
+class _Days:
+    """What the daily totals say, one row per stock and one column per calendar day up to `through`."""
+
+    first_day: date
+    printed: np.ndarray
+    served: np.ndarray
+    store_change: np.ndarray
+    last_recorded: np.ndarray
+    """(S,) column of the last day on which the office recorded anything, for whichever item; -1 for never."""
+
+    def rows(self, kept: list[int]) -> _Days:
+        parts = (self.printed, self.served, self.store_change, self.last_recorded)
+        return _Days(self.first_day, *(part[kept] for part in parts))
+
+
+def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockProjection]:
+    first_day = through - timedelta(days=HISTORY_DAYS - 1)
+    days = _read_days(stocks, first_day, through)
+    closing = np.array([stock.store for stock in stocks], dtype=np.int64)
+    if past:
+        closing = closing - _change_after(stocks, through)
+    if past:
+        # A stock that came later was not there yet. (Without `on`, one that came today is: with no history behind it.)
+        kept = [i for i, stock in enumerate(stocks) if stock.first_on <= through]
+        stocks, days, closing = [stocks[i] for i in kept], days.rows(kept), closing[kept]
+    if not stocks:
+        return []
+    closing = np.maximum(closing, 0)
+    outlook = _outlook_days(stocks)
+    is_open, is_open_ahead = _open_flags(stocks, first_day, through, outlook)
+    horizon = Horizon(
+        lead_days=np.array([stock.lead_time_days for stock in stocks]),
+        review_days=np.array([stock.review_period_days for stock in stocks]),
+    )
+    nothing = np.zeros(len(stocks), dtype=np.int64)
+    position = Position(
+        store=closing,
+        inbound=nothing,
+        backlog=nothing,
+        pack_size=np.array([stock.pack_size for stock in stocks]),
+        service_level=np.array([stock.service_level for stock in stocks]),
+        stated_rate=np.array([np.nan if s.stated_rate is None else s.stated_rate for s in stocks]),
+    )
+    history = _history(stocks, days, closing, is_open)
+    projection = project(history, Ahead(open=is_open_ahead), horizon, position)
+    return _results(stocks, through, position, horizon, projection)
+
+
+def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:
+    row_of = {(stock.office_id, stock.item_id): i for i, stock in enumerate(stocks)}
+    shape = (len(stocks), HISTORY_DAYS)
+    printed, served, change = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    last_of_office: dict[int, int] = defaultdict(lambda: -1)
+    for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through):
+        column = (day - first_day).days
+        last_of_office[office_id] = max(last_of_office[office_id], column)
+        row = row_of.get((office_id, item_id))
+        if row is not None:
+            printed[row, column], served[row, column], change[row, column] = prints, waiting, store
+    last = np.array([last_of_office[stock.office_id] for stock in stocks])
+    return _Days(first_day, printed, served, change, last)
+
+
+def _day_rows(stocks: Sequence[Any], first_day: date, through: date) -> Iterator[Any]:
+    query = (
+        select(
+            DailyTotal.office_id,
+            DailyTotal.item_id,
+            DailyTotal.day,
+            func.sum(case((DailyTotal.kind == Kind.PRINT.value, DailyTotal.quantity), else_=0)),
+            func.sum(DailyTotal.served_waiting),
+            func.sum(_store_effect()),
+        )
+        .where(DailyTotal.day.between(first_day, through))
+        .group_by(DailyTotal.office_id, DailyTotal.item_id, DailyTotal.day)
+    )
+    office_ids = {stock.office_id for stock in stocks}
+    if len(office_ids) <= 500:  # else the whole table is wanted anyway, and a list would only slow the query
+        query = query.where(DailyTotal.office_id.in_(office_ids))
+    yield from db.session.execute(query.execution_options(yield_per=10_000))
+
+
+def _store_effect() -> ColumnElement[int]:
+    """SQL: what a daily total did to the store, from the ledger's one table of effects."""
+    branches = [
+        (
+            (DailyTotal.kind == kind.value) & (DailyTotal.reason == reason),
+            literal(effect.store) * DailyTotal.quantity,
+        )
+        for (kind, reason), effect in EFFECTS.items()
+        if effect.store
+    ]
+    return case(*branches, else_=0)
+
+
+def _change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
+    rows = db.session.execute(
+        select(DailyTotal.office_id, DailyTotal.item_id, func.sum(_store_effect()))
+        .where(DailyTotal.day > through)
+        .group_by(DailyTotal.office_id, DailyTotal.item_id)
+    )
+    change = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+    return np.array([change.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+
+
+def _outlook_days(stocks: Iterable[Any]) -> int:
+    """Calendar days that surely hold every office's lead time and review period."""
+    longest = max(
+        math.ceil((stock.lead_time_days + stock.review_period_days) * 7 / stock.working_days.count("1"))
+        for stock in stocks
+    )
+    return min(LONGEST_OUTLOOK, max(SHORTEST_OUTLOOK, longest + 45))
+
+
+def _open_flags(stocks: Sequence[Any], first_day: date, through: date, outlook: int) -> tuple[np.ndarray, np.ndarray]:
+    end = through + timedelta(days=outlook)
+    weeks = {stock.office_id: stock.working_days for stock in stocks}
+    by_office = calendars.of_offices(weeks.items(), first_day, end)
+    flags: dict[int, np.ndarray] = {}
+
+    def flags_of(calendar: OfficeCalendar) -> np.ndarray:
+        if id(calendar) not in flags:
+            flags[id(calendar)] = np.array(calendar.flags(first_day, end), dtype=bool)
+        return flags[id(calendar)]
+
+    every = np.stack([flags_of(by_office[stock.office_id]) for stock in stocks])
+    return every[:, :HISTORY_DAYS], every[:, HISTORY_DAYS:]
+
+
+def _history(stocks: Sequence[Any], days: _Days, closing: np.ndarray, is_open: np.ndarray) -> History:
+    columns = np.arange(HISTORY_DAYS)
+    first = np.array([(stock.first_on - days.first_day).days for stock in stocks])
+    # Nobody has recorded anything after the office's last entry yet: those days are unknown, not days of no demand.
+    known = (columns >= first[:, None]) & (columns <= days.last_recorded[:, None])
+    change_from = np.cumsum(days.store_change[:, ::-1], axis=1)[:, ::-1]
+    opened_with = closing[:, None] - change_from
+    closed_with = opened_with + days.store_change
+    return History(
+        first_day=days.first_day,
+        demand=days.printed,
+        served_waiting=np.minimum(days.served, days.printed),
+        open=is_open,
+        known=known,
+        stocked_out=(opened_with <= 0) | (closed_with <= 0),
+        group=np.array([stock.item_id for stock in stocks]),
+    )
+
+
+def _results(
+    stocks: Sequence[Any], through: date, position: Position, horizon: Horizon, projection: Projection
+) -> list[StockProjection]:
+    order_up_to = count_quantile(position.service_level, projection.mean_horizon, projection.dispersion)
+    in_lead = _stockout_in_lead(horizon, projection)
+    results = []
+    for i, stock in enumerate(stocks):
+        facts = _facts(stock, through, i, position, projection, float(order_up_to[i]), float(in_lead[i]))
+        results.append(
+            StockProjection(
+                office_id=stock.office_id,
+                office_code=stock.office_code,
+                office_name=stock.office_name,
+                item_id=stock.item_id,
+                item_code=stock.item_code,
+                on_day=through,
+                reading=_reading(facts),
+                facts=facts,
+            )
+        )
+    return results
+
+
+def _stockout_in_lead(horizon: Horizon, projection: Projection) -> np.ndarray:
+    """(S,) chance that the stock is gone by the end of the lead time's last open day."""
+    within_lead = projection.open_days_ahead <= horizon.lead_days[:, None]
+    last = np.maximum(within_lead.sum(axis=1) - 1, 0)
+    return projection.stockout_probability[np.arange(last.size), last]
+
+
+def _reading(facts: dict[str, Any]) -> Reading:
+    known = facts["enough"] or facts["from_stated_rate"]
+    return Reading(
+        store=facts["store"],
+        usable=facts["usable"],
+        inbound=facts["inbound"],
+        known=known,
+        reorder_point=facts["reorder_point"] if known else 0.0,
+        order_up_to=facts["order_up_to"] if known else 0.0,
+        stockout_in_lead=facts["stockout_in_lead"] if known else 0.0,
+    )
+
+
+def _facts(
+    stock: Any,
+    through: date,
+    i: int,
+    position: Position,
+    projection: Projection,
+    order_up_to: float,
+    stockout_in_lead: float,
+) -> dict[str, Any]:
+    store, inbound, backlog = int(position.store[i]), int(position.inbound[i]), int(position.backlog[i])
+    known = bool(projection.enough[i] or projection.from_stated_rate[i])
+
+    def day_ahead(column: int) -> str | None:
+        return (through + timedelta(days=1 + int(column))).isoformat() if known and column >= 0 else None
+
+    return {
+        "on_day": through.isoformat(),
+        "store": store,
+        "inbound": inbound,
+        "backlog": backlog,
+        "usable": store - backlog,
+        "synthetic": bool(stock.synthetic),
+        "enough": bool(projection.enough[i]),
+        "from_stated_rate": bool(projection.from_stated_rate[i]),
+        "stated_rate": stock.stated_rate,
+        "stated_source": stock.stated_source,
+        "level_per_day": _number(projection.level[i], 1),
+        "lead_days": stock.lead_time_days,
+        "review_days": stock.review_period_days,
+        "service_level": stock.service_level,
+        "mean_lead": _number(projection.mean_lead[i], 0),
+        "mean_horizon": _number(projection.mean_horizon[i], 0),
+        "quantiles": {
+            str(probability): _number(value, 0)
+            for probability, value in zip(projection.probabilities, projection.quantiles[i], strict=True)
+        },
+        "reorder_point": int(projection.reorder_point[i]) if known else None,
+        "order_up_to": _number(order_up_to + backlog, 0),
+        "suggested_order": int(projection.suggested_order[i]) if known else None,
+        "cover_days": _number(projection.cover_days[i], 1),
+        "cover_capped": bool(projection.cover_capped[i]),
+        "stockout_in_lead": _number(stockout_in_lead, 4),
+        "stockout_on": day_ahead(projection.stockout_day[i]),
+        "stockout_early_on": day_ahead(projection.stockout_early[i]),
+        "stockout_late_on": day_ahead(projection.stockout_late[i]),
+        "days_used": int(projection.days_used[i]),
+        "days_stocked_out": int(projection.days_stocked_out[i]),
+        "days_closed": int(projection.days_closed[i]),
+        "days_unknown": int(projection.days_unknown[i]),
+        "weekday_weights": [_number(weight, 3) for weight in projection.weekday_weights[i]],
+        "backtest_error": _number(projection.backtest_error[i], 3),
+    }
+
+
+def _number(value: float, places: int) -> float | int | None:
+    """A figure as JSON can hold it, rounded for people; None for one that is not known."""
+    if not math.isfinite(value):
+        return None
+    return round(float(value)) if places == 0 else round(float(value), places)

@@ -1,0 +1,49 @@
+"""Slots: when a job was due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from inventory.domain.schedules import DailyAt, Every
+
+NIGHTLY = DailyAt(time(1, 30), "Asia/Jakarta")
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("now", "slot"),
+    [
+        (at(2024, 5, 14, 18, 30), at(2024, 5, 14, 18, 30)),
+        (at(2024, 5, 14, 18, 29, 59), at(2024, 5, 13, 18, 30)),
+        (at(2024, 5, 15, 12, 0), at(2024, 5, 14, 18, 30)),
+    ],
+)
+def test_the_nightly_slot_is_the_last_local_time_that_has_come(now: datetime, slot: datetime) -> None:
+    assert NIGHTLY.latest_slot(now) == slot
+
+
+def test_days_missed_are_counted() -> None:
+    slot = NIGHTLY.latest_slot(at(2024, 5, 15, 12, 0))
+    assert NIGHTLY.missed(slot - timedelta(days=1), slot) == 0
+    assert NIGHTLY.missed(slot - timedelta(days=4), slot) == 3
+
+
+@pytest.mark.parametrize("day", [at(2024, 3, 30), at(2024, 3, 31), at(2024, 10, 26), at(2024, 10, 27)])
+def test_a_clock_change_leaves_one_slot_a_day(day: datetime) -> None:
+    berlin = DailyAt(time(2, 30), "Europe/Berlin")
+    seen = {berlin.latest_slot(day + timedelta(minutes=5 * step)) for step in range(48 * 12)}
+    assert len(seen) == 3
+    assert all(berlin.missed(a, b) == 0 for a, b in zip(sorted(seen), sorted(seen)[1:], strict=False))
+
+
+def test_slots_at_a_distance_are_the_same_for_everybody() -> None:
+    every = Every(90)
+    now = at(2024, 5, 15, 12, 0, 7)
+    assert every.latest_slot(now) == every.latest_slot(now + timedelta(seconds=10))
+    assert every.latest_slot(now + timedelta(seconds=90)) - every.latest_slot(now) == timedelta(seconds=90)
+    assert every.missed(every.latest_slot(now), every.latest_slot(now + timedelta(seconds=300))) == 2

@@ -1,0 +1,194 @@
+"""The low-stock review: levels, alerts and what they were based on, on both databases."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from inventory.domain.access import SYSTEM
+from inventory.domain.errors import NotFound
+from inventory.domain.ledger import Kind, Line
+from inventory.services import alerts, items, ledger, offices
+from inventory.services.alerts import AlertView, Reviewed
+from tests.conftest import NOW, TODAY
+from tests.world import BLANK, DENPASAR, World
+
+DAYS = 200
+
+
+def fill(day_quantities: dict[date, int], opening: int, *, first: date, served: dict[date, int] | None = None) -> None:
+    """A history at Denpasar: an opening stock and new cards by day."""
+    office = offices.get(SYSTEM, offices.Action.VIEW_STOCK, DENPASAR)
+    item = items.get(BLANK)
+    common: dict[str, Any] = {"office_id": office.id, "item_id": item.id}
+    lines = [Line(**common, kind=Kind.RECEIPT, reason="opening", quantity=opening, effective_on=first)]
+    lines += [
+        Line(
+            **common,
+            kind=Kind.PRINT,
+            reason="new",
+            quantity=quantity,
+            served_waiting=(served or {}).get(day, 0),
+            effective_on=day,
+        )
+        for day, quantity in day_quantities.items()
+        if quantity
+    ]
+    ledger.post(SYSTEM, NOW, uuid4(), lines, origin="synthetic")
+
+
+def working_days(until: date = TODAY, days: int = DAYS) -> list[date]:
+    every = [until - timedelta(days=n) for n in range(days - 1, -1, -1)]
+    return [day for day in every if day.weekday() < 5]
+
+
+def usual_history(left: int, mean: int = 300, seed: int = 1) -> None:
+    """Two hundred days at about `mean` a working day that leave `left` in the store."""
+    noise = random.Random(seed)
+    prints = {day: max(1, round(noise.gauss(mean, mean**0.5 * 2))) for day in working_days()}
+    fill(prints, sum(prints.values()) + left, first=min(prints))
+
+
+def review(on: date = TODAY, now: datetime = NOW) -> Reviewed:
+    run, found = alerts.review(SYSTEM, lambda: now, "test", on=on, office_code=DENPASAR)
+    assert run.status == "done", run.error
+    return found[0]
+
+
+def open_alert(world: World) -> AlertView | None:
+    found = alerts.open_alerts(world.actor("manager"))
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def test_denpasars_published_stock_is_critical(world: World) -> None:
+    usual_history(1639)
+    level = review().level
+    alert = open_alert(world)
+    assert level == "critical"
+    assert alert is not None
+    facts = alert.facts
+    assert facts["store"] == 1639
+    assert facts["level_per_day"] == pytest.approx(300, rel=0.1)
+    assert 4 <= facts["cover_days"] <= 7
+    assert TODAY < date.fromisoformat(facts["stockout_on"]) <= TODAY + timedelta(days=14)
+    assert facts["suggested_order"] % 500 == 0
+    assert facts["suggested_order"] + 1639 >= facts["order_up_to"]
+
+
+def test_a_stock_that_outlasts_lead_time_and_review_raises_nothing(world: World) -> None:
+    usual_history(30_000)
+    assert review().level == "ok"
+    assert open_alert(world) is None
+
+
+def test_an_alert_is_opened_raised_and_resolved_with_the_numbers_behind(world: World) -> None:
+    usual_history(5_300)
+    assert review().level == "watch"
+    world.print(NOW, TODAY, 4_000)
+    assert review(now=NOW + timedelta(minutes=1)).level == "critical"
+    world.deliver(NOW, TODAY, 40_000)
+    assert review(now=NOW + timedelta(minutes=2)).level == "ok"
+    assert open_alert(world) is None
+    detail = alerts.get(world.actor("manager"), 1)
+    assert [(e.from_level, e.to_level) for e in reversed(detail.events)] == [
+        ("ok", "watch"),
+        ("watch", "critical"),
+        ("critical", "ok"),
+    ]
+    assert [e.facts["store"] for e in reversed(detail.events)] == [5_300, 1_300, 41_300]
+    assert detail.alert.resolved_at is not None
+
+
+def test_an_empty_store_is_out_whatever_the_history(world: World) -> None:
+    world.deliver(NOW, TODAY, 10)
+    world.print(NOW, TODAY, 10)
+    assert review().level == "out"
+
+
+def test_no_history_is_not_enough_data_and_never_safe(world: World) -> None:
+    world.deliver(NOW, TODAY, 100_000)
+    found = review()
+    assert found.level == "unknown"
+    assert found.projection.facts["suggested_order"] is None
+    alert = open_alert(world)
+    assert alert is not None
+    assert alert.level == "unknown"
+
+
+def test_days_without_stock_are_not_days_without_demand(world: World) -> None:
+    days = working_days()
+    empty = set(days[60:100])
+    noise = random.Random(3)
+    prints = {day: 0 if day in empty else noise.randint(90, 110) for day in days}
+    office = offices.get(SYSTEM, offices.Action.VIEW_STOCK, DENPASAR)
+    common = {"office_id": office.id, "item_id": items.get(BLANK).id, "kind": Kind.RECEIPT, "reason": "supplied"}
+    before = sum(prints[day] for day in days[:60])
+    fill({day: prints[day] for day in days[:60]}, before, first=days[0])
+    after = sum(prints[day] for day in days[100:])
+    ledger.post(SYSTEM, NOW, uuid4(), [Line(**common, quantity=after + 900, effective_on=days[100])])
+    for day in days[100:]:
+        world.print(NOW, day, prints[day])
+    facts = review().projection.facts
+    assert facts["level_per_day"] == pytest.approx(100, rel=0.05)
+    assert facts["days_stocked_out"] >= 35  # forty working days less the public holidays among them
+
+
+def test_cards_for_requests_that_waited_are_not_new_demand(world: World) -> None:
+    days = working_days()
+    prints = dict.fromkeys(days, 100)
+    served = dict.fromkeys(days[-10:], 200)
+    prints |= dict.fromkeys(days[-10:], 300)
+    fill(prints, sum(prints.values()) + 900, first=days[0], served=served)
+    assert review().projection.facts["level_per_day"] == pytest.approx(100, rel=0.02)
+
+
+def test_days_that_nobody_recorded_yet_are_not_days_of_no_demand(world: World) -> None:
+    usual_history(1639)
+    month_later = TODAY + timedelta(days=30)
+    facts = review(on=month_later, now=NOW + timedelta(days=30)).projection.facts
+    assert facts["level_per_day"] == pytest.approx(300, rel=0.1)
+
+
+def test_a_review_of_the_past_reads_the_past_and_changes_no_alert(world: World) -> None:
+    usual_history(1639)
+    review()
+    before = open_alert(world)
+    past = review(on=TODAY - timedelta(days=10), now=NOW + timedelta(minutes=1))
+    assert past.projection.facts["store"] > 1639
+    assert not past.changed
+    assert open_alert(world) == before
+
+
+def test_a_late_receipt_does_not_reach_back(world: World) -> None:
+    usual_history(1639)
+    world.deliver(NOW, TODAY, 50_000)
+    assert review(on=TODAY - timedelta(days=1)).level == "critical"
+
+
+def test_an_alert_out_of_reach_is_not_there(world: World) -> None:
+    usual_history(1639)
+    review()
+    alert = open_alert(world)
+    assert alert is not None
+    assert alerts.get(world.actor("regional"), alert.id).alert == alert
+    for stranger in ("viewer", "other_storekeeper"):
+        assert alerts.open_alerts(world.actor(stranger)) == []
+        with pytest.raises(NotFound, match="alert_not_found"):
+            alerts.get(world.actor(stranger), alert.id)
+
+
+@pytest.mark.parametrize("fall", ["print", "reversal"])
+def test_an_alert_rises_whatever_made_the_stock_fall(world: World, fall: str) -> None:
+    usual_history(1639)
+    receipt = world.deliver(NOW, TODAY, 40_000).movements[0]
+    assert review().level == "ok"
+    if fall == "print":
+        world.print(NOW, TODAY, 39_900)
+    else:
+        ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "another office's delivery")
+    assert review(now=NOW + timedelta(minutes=1)).level == "critical"

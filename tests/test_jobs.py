@@ -1,0 +1,162 @@
+"""Scheduled jobs: one run per slot, whatever happens to the processes that try."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from inventory.db import db
+from inventory.domain.access import SYSTEM
+from inventory.jobs import Job, jobs_for, run_due
+from inventory.services import alerts, runs
+from inventory.services.runs import RunView
+from tests.conftest import NOW, TODAY
+from tests.world import World
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def the_job(app: Flask) -> Job:
+    return jobs_for(app.config["SETTINGS"])[0]
+
+
+def all_runs(app: Flask) -> list[RunView]:
+    with app.app_context():
+        return runs.latest(SYSTEM)
+
+
+def test_a_slot_is_run_once_and_recorded(app: Flask) -> None:
+    first = run_due(app, the_job(app))
+    assert first is not None
+    assert first.status == "done"
+    assert first.slot == datetime(2024, 5, 14, 18, 30, tzinfo=UTC)
+    assert first.counts["stocks"] == 0
+    assert run_due(app, the_job(app)) is None
+    assert len(all_runs(app)) == 1
+
+
+def test_missed_slots_come_down_to_one_run(app: Flask) -> None:
+    run_due(app, the_job(app))
+    app.config["CLOCK"] = lambda: NOW + timedelta(days=4)
+    run = run_due(app, the_job(app))
+    assert run is not None
+    assert run.slots_missed == 3
+    assert len(all_runs(app)) == 2
+
+
+def test_a_clock_that_steps_back_repeats_nothing(app: Flask) -> None:
+    run_due(app, the_job(app))
+    app.config["CLOCK"] = lambda: NOW - timedelta(days=2)
+    assert run_due(app, the_job(app)) is None
+    assert len(all_runs(app)) == 1
+
+
+def test_a_run_that_fails_is_recorded_and_tried_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> list[object]:
+        raise RuntimeError("no projection today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inventory.services.projections.of_stocks", fail)
+        failed = run_due(app, the_job(app))
+    assert failed is not None
+    assert (failed.status, failed.attempts, failed.error) == ("failed", 1, "RuntimeError: no projection today")
+    again = run_due(app, the_job(app))
+    assert again is not None
+    assert (again.status, again.attempts, again.error) == ("done", 2, None)
+
+
+def test_a_slot_that_keeps_failing_is_given_up(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object, **_options: object) -> list[object]:
+        raise RuntimeError("never")
+
+    monkeypatch.setattr("inventory.services.projections.of_stocks", fail)
+    results = [run_due(app, the_job(app)) for _ in range(5)]
+    assert [run.attempts for run in results if run] == [1, 2, 3]
+
+
+def test_many_at_once_open_one_alert(app: Flask) -> None:
+    with app.app_context():
+        world = World(app)
+        world.deliver(NOW, TODAY, 10)
+        world.print(NOW, TODAY, 10)
+        db.session.remove()
+    barrier = threading.Barrier(8)
+    results: list[RunView | None] = []
+
+    def attempt() -> None:
+        barrier.wait()
+        results.append(run_due(app, the_job(app)))
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(run is not None for run in results) == 1
+    with app.app_context():
+        assert len(alerts.open_alerts(SYSTEM)) == 1
+        assert db.session.scalar(text("SELECT count(*) FROM alert_events")) == 1
+
+
+def start_jobs(url: str, instance: Path, **settings: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "BLANGKO_ENV": "embedded",
+        "BLANGKO_INSTANCE_PATH": str(instance),
+        "BLANGKO_REVIEW_EVERY_SECONDS": "1",
+        **settings,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "flask", "jobs"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+
+
+def run_for(slots: int, app: Flask, processes: list[subprocess.Popen[bytes]]) -> list[datetime]:
+    deadline = time.monotonic() + slots * 1.5 + 60
+    try:
+        while time.monotonic() < deadline:
+            found = all_slots(app)
+            if len(found) >= slots + 1:
+                return found
+            time.sleep(0.5)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    pytest.fail(f"only {len(all_slots(app))} runs")
+
+
+def all_slots(app: Flask) -> list[datetime]:
+    with app.app_context():
+        found = [run.slot for run in runs.latest(SYSTEM, limit=10_000)]
+        db.session.remove()
+    return sorted(found)
+
+
+def check_one_run_a_second(
+    processes: int, slots: int, url: str, tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    started = [start_jobs(url, tmp_path) for _ in range(processes)]
+    app = make_app(url)
+    found = run_for(slots, app, started)
+    assert all(b - a == timedelta(seconds=1) for a, b in pairwise(found[: slots + 1])), "a slot was missed or doubled"
+
+
+def test_two_processes_run_each_second_once(database_url: str, tmp_path: Path, make_app: Callable[..., Flask]) -> None:
+    check_one_run_a_second(2, 5, database_url, tmp_path, make_app)
+
+
+@pytest.mark.slow
+def test_four_processes_run_sixty_slots_once(database_url: str, tmp_path: Path, make_app: Callable[..., Flask]) -> None:
+    check_one_run_a_second(4, 60, database_url, tmp_path, make_app)
