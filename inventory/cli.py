@@ -90,10 +90,10 @@ def review(on: datetime | None, office: str | None) -> None:
     """Review all stocks by hand, update the alerts and list what was found, the worst first."""
     from inventory import security
     from inventory.jobs import worker_name
-    from inventory.services import alerts
+    from inventory.services import reviews
 
     try:
-        run, found = alerts.review(
+        run, found = reviews.review(
             SYSTEM, security.now, worker_name(), on=on.date() if on else None, office_code=office
         )
     except Refusal as refusal:
@@ -143,8 +143,8 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
 
     from inventory import security
     from inventory.jobs import worker_name
-    from inventory.services import alerts
     from inventory.services import demo as demonstration
+    from inventory.services import reviews
 
     if current_app.config["SETTINGS"].production:
         raise click.ClickException("The demonstration has published passwords: it does not run in production.")
@@ -155,11 +155,12 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
             seed=seed,
             until=until.date() if until else None,
             password_hash=security.hashed,
-            progress=click.echo,
+            progress=lambda month: click.echo(f"{month} ", nl=False),
         )
     except Refusal as refusal:
         _refuse(refusal)
-    run, found = alerts.review(SYSTEM, security.now, worker_name(), on=made.last_day)
+    click.echo()
+    run, found = reviews.review(SYSTEM, security.now, worker_name(), on=made.last_day)
     click.echo(review_table(found))
     click.echo(f"\n{made.offices} offices, {made.movements} movements; history is SYNTHETIC and ends {made.last_day}.")
     click.echo(f"{run.counts['stocks']} stocks reviewed. To list them again: flask review --on {made.last_day}\n")

@@ -149,7 +149,7 @@ REFUSALS: Mapping[str, Any] = {
     "period_too_long": _("Choose a period of at most %(limit)s days."),
     "lead_time_range": _("Lead time: from 0 to 250 working days."),
     "review_period_range": _("Review period: from 1 to 250 working days."),
-    "service_level_range": _("Service level: from 50 % to 99.9 %."),
+    "service_level_range": _("Service level: from 50 %% to 99.9 %%."),
     "working_days_format": _("Choose at least one working day."),
     "calendar_name_missing": _("Say why the office is open or closed on that day."),
     "column_missing": _("The column “%(column)s” is missing."),
@@ -162,7 +162,12 @@ REFUSALS: Mapping[str, Any] = {
     "office_parent_kind": _("An office of kind “%(kind)s” cannot belong to one of kind “%(parent)s”."),
     "time_zone_unknown": _("“%(time_zone)s” is not a time zone of the country."),
     "population_not_a_number": _("“%(text)s” is not a number of people."),
-    "rate_negative": _("A rate cannot be negative."),
+    "demo_on_real_data": _(
+        "This database holds real entries or accounts: the demonstration is made in an empty one only."
+    ),
+    "demo_unfinished": _(
+        "An earlier demonstration with other settings was interrupted in this database. Start with an empty one."
+    ),
 }
 
 

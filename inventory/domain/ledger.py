@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -216,5 +216,5 @@ def body_digest(actor_id: int | None, lines: Iterable[Line], extra: Mapping[str,
 
     `extra` holds what the request says beside its lines, such as a record of hand-over's number.
     """
-    body = {"actor": actor_id, "lines": [asdict(line) for line in lines], "extra": dict(extra or {})}
+    body = {"actor": actor_id, "lines": [vars(line) for line in lines], "extra": dict(extra or {})}
     return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()

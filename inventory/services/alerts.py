@@ -1,31 +1,23 @@
-"""Low-stock alerts: the review that opens, raises, lowers and resolves them, and reading them."""
+"""Low-stock alerts: reading them. The review opens, raises, lowers and resolves them (`services.reviews`)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, select
 
-from inventory.db import db, insert_or
-from inventory.domain.access import Action, Actor, may_somewhere, reach
-from inventory.domain.alerts import SEVERITY, Level, next_level
-from inventory.domain.errors import NotAllowed, NotFound
-from inventory.domain.schedules import Schedule
-from inventory.models import Alert, AlertEvent, Item, Office, StoredProjection
+from inventory.db import db
+from inventory.domain.access import Action, Actor, reach
+from inventory.domain.alerts import SEVERITY, Level
+from inventory.domain.errors import NotFound
+from inventory.models import Alert, AlertEvent, Item, Office
 from inventory.models.offices import within
-from inventory.services import offices, projections, runs
+from inventory.services import offices
 from inventory.services.offices import in_reach
-from inventory.services.projections import StockProjection
-from inventory.services.runs import RunView
 
 LOW_STOCK = "low_stock"
-REVIEW = "low-stock review"
-REVIEW_BY_HAND = "low-stock review by hand"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,53 +49,6 @@ class AlertDetail:
     events: tuple[AlertChange, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reviewed:
-    """What the review found for one stock. `changed` is False too when a later day was reviewed already."""
-
-    projection: StockProjection
-    level: Level
-    changed: bool
-
-
-def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime], worker: str) -> RunView | None:
-    """The scheduled review of all stocks for one slot; None when the slot is taken. See `runs.run_slot`."""
-    from inventory.domain.access import SYSTEM
-
-    def work(session: Session, run_id: int) -> dict[str, Any]:
-        return _counts(_apply(session, run_id, clock(), projections.of_stocks(SYSTEM, clock())))
-
-    return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
-
-
-def review(
-    actor: Actor,
-    clock: Callable[[], datetime],
-    worker: str,
-    *,
-    on: date | None = None,
-    office_code: str | None = None,
-) -> tuple[RunView, list[Reviewed]]:
-    """Review by hand the stocks at or below an office, as of now or of the close of a day.
-
-    Alerts follow, except those of stocks for which a later day was reviewed before: the past does not overwrite
-    the present. Raises NotAllowed, NotFound.
-    """
-    if not may_somewhere(actor, Action.VIEW_JOBS):
-        raise NotAllowed("not_allowed", action=Action.VIEW_JOBS.value)
-    path = offices.get(actor, Action.VIEW_ALERT, office_code).path if office_code else None
-    found: list[Reviewed] = []
-
-    def work(session: Session, run_id: int) -> dict[str, Any]:
-        now = clock()
-        found[:] = _apply(session, run_id, now, projections.of_stocks(actor, now, on=on, office_path=path))
-        return _counts(found)
-
-    run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
-    assert run is not None, "a run by hand has its instant to itself"
-    return run, found
-
-
 def open_alerts(actor: Actor, office_code: str | None = None, level: str | None = None) -> list[AlertView]:
     """The open alerts in reach, the worst and soonest first. Raises NotFound, NotAllowed for a given office."""
     query = _readable(actor).where(Alert.resolved_at.is_(None))
@@ -128,115 +73,6 @@ def get(actor: Actor, alert_id: int) -> AlertDetail:
         for event in events
     )
     return AlertDetail(alert=_view(*row), events=changes)
-
-
-# --- applying a review -------------------------------------------------------------------------------------------
-
-
-def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjection]) -> list[Reviewed]:
-    """Bring the stored projections and the alerts up to what the review found."""
-    later = _reviewed_later(session, found)
-    is_open = {(alert.office_id, alert.item_id): alert for alert in session.scalars(_open_low_stock())}
-    reviewed: list[Reviewed] = []
-    for projection in found:
-        key = projection.office_id, projection.item_id
-        alert = is_open.get(key)
-        previous = Level(alert.level) if alert else Level.OK
-        level = next_level(previous, projection.reading)
-        fresh = key not in later
-        reviewed.append(Reviewed(projection=projection, level=level, changed=fresh and level != previous))
-        if fresh and level != previous:
-            _change(session, run_id, now, alert, previous, level, projection)
-        elif fresh and alert:
-            alert.facts = projection.facts
-    _store(
-        session,
-        now,
-        [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later],
-    )
-    session.flush()
-    return reviewed
-
-
-def _open_low_stock() -> Select[Alert]:
-    return select(Alert).where(Alert.resolved_at.is_(None), Alert.subject == LOW_STOCK)
-
-
-def _reviewed_later(session: Session, found: Iterable[StockProjection]) -> set[tuple[int, int]]:
-    on_day = {(each.office_id, each.item_id): each.on_day for each in found}
-    rows = session.execute(select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.on_day))
-    return {(o, i) for o, i, day in rows if (o, i) in on_day and day > on_day[o, i]}
-
-
-def _change(
-    session: Session,
-    run_id: int,
-    now: datetime,
-    alert: Alert | None,
-    previous: Level,
-    level: Level,
-    projection: StockProjection,
-) -> None:
-    """Open, raise, lower or resolve; each leaves an event with the numbers that caused it."""
-    if alert is None:
-        alert = Alert(
-            office_id=projection.office_id,
-            item_id=projection.item_id,
-            subject=LOW_STOCK,
-            opened_at=now,
-        )
-        session.add(alert)
-    alert.level = level.value
-    alert.changed_at = now
-    alert.facts = projection.facts
-    if level is Level.OK:
-        alert.resolved_at = now
-    session.flush()
-    session.execute(
-        insert(AlertEvent).values(
-            alert_id=alert.id,
-            job_run_id=run_id,
-            at=now,
-            from_level=previous.value,
-            to_level=level.value,
-            facts=projection.facts,
-        )
-    )
-
-
-def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
-    if not reviewed:
-        return
-    statement = insert_or(session, StoredProjection.__table__)
-    statement = statement.on_conflict_do_update(
-        index_elements=["office_id", "item_id"],
-        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts")},
-    )
-    rows = [
-        {
-            "office_id": each.projection.office_id,
-            "item_id": each.projection.item_id,
-            "on_day": each.projection.on_day,
-            "made_at": now,
-            "level": each.level.value,
-            "facts": each.projection.facts,
-        }
-        for each in reviewed
-    ]
-    session.execute(statement, rows)
-
-
-def _counts(reviewed: Iterable[Reviewed]) -> dict[str, Any]:
-    reviewed = list(reviewed)
-    levels = Counter(each.level.value for each in reviewed)
-    return {
-        "stocks": len(reviewed),
-        "changed": sum(each.changed for each in reviewed),
-        "levels": dict(levels),
-    }
-
-
-# --- reading -----------------------------------------------------------------------------------------------------
 
 
 def _readable(actor: Actor) -> Select[Alert, str, str, str]:

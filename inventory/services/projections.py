@@ -117,16 +117,15 @@ class _Days:
 def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockProjection]:
     first_day = through - timedelta(days=HISTORY_DAYS - 1)
     days = _read_days(stocks, first_day, through)
-    closing = np.array([stock.store for stock in stocks], dtype=np.int64)
-    if past:
-        closing = closing - _change_after(stocks, through)
+    now = np.array([stock.store for stock in stocks], dtype=np.int64)
+    closing = now - _change_after(stocks, through)
     if past:
         # A stock that came later was not there yet. (Without `on`, one that came today is: with no history behind it.)
         kept = [i for i, stock in enumerate(stocks) if stock.first_on <= through]
         stocks, days, closing = [stocks[i] for i in kept], days.rows(kept), closing[kept]
+        now = closing
     if not stocks:
         return []
-    closing = np.maximum(closing, 0)
     outlook = _outlook_days(stocks)
     is_open, is_open_ahead = _open_flags(stocks, first_day, through, outlook)
     horizon = Horizon(
@@ -135,7 +134,7 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
     )
     nothing = np.zeros(len(stocks), dtype=np.int64)
     position = Position(
-        store=closing,
+        store=now,
         inbound=nothing,
         backlog=nothing,
         pack_size=np.array([stock.pack_size for stock in stocks]),
@@ -231,8 +230,9 @@ def _open_flags(stocks: Sequence[Any], first_day: date, through: date, outlook: 
 def _history(stocks: Sequence[Any], days: _Days, closing: np.ndarray, is_open: np.ndarray) -> History:
     columns = np.arange(HISTORY_DAYS)
     first = np.array([(stock.first_on - days.first_day).days for stock in stocks])
-    # Nobody has recorded anything after the office's last entry yet: those days are unknown, not days of no demand.
-    known = (columns >= first[:, None]) & (columns <= days.last_recorded[:, None])
+    # The day on which recording began is not a whole one. And nobody has recorded anything after the office's last
+    # entry yet: those days are unknown, not days of no demand.
+    known = (columns > first[:, None]) & (columns <= days.last_recorded[:, None])
     change_from = np.cumsum(days.store_change[:, ::-1], axis=1)[:, ::-1]
     opened_with = closing[:, None] - change_from
     closed_with = opened_with + days.store_change

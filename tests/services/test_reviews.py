@@ -12,8 +12,9 @@ import pytest
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotFound
 from inventory.domain.ledger import Kind, Line
-from inventory.services import alerts, items, ledger, offices
-from inventory.services.alerts import AlertView, Reviewed
+from inventory.services import alerts, items, ledger, offices, reviews
+from inventory.services.alerts import AlertView
+from inventory.services.reviews import Reviewed
 from tests.conftest import NOW, TODAY
 from tests.world import BLANK, DENPASAR, World
 
@@ -54,7 +55,7 @@ def usual_history(left: int, mean: int = 300, seed: int = 1) -> None:
 
 
 def review(on: date = TODAY, now: datetime = NOW) -> Reviewed:
-    run, found = alerts.review(SYSTEM, lambda: now, "test", on=on, office_code=DENPASAR)
+    run, found = reviews.review(SYSTEM, lambda: now, "test", on=on, office_code=DENPASAR)
     assert run.status == "done", run.error
     return found[0]
 
