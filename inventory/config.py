@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingError(Exception):
@@ -92,18 +97,25 @@ def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
 def secret_from_instance(folder: Path) -> str:
     """The embedded installation's own secret key, made on first use; only its owner can read it."""
     file = folder / "secret_key"
-    try:
-        return file.read_text().strip()
-    except FileNotFoundError:
+    if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
-    key = secrets.token_urlsafe(48)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(key)
+        _offer_key(file)
+    key = file.read_text().strip()
+    if not key:
+        raise SettingError(f"{file} is empty: remove it, or set BLANGKO_SECRET_KEY.")
     return key
+
+
+def _offer_key(file: Path) -> None:
+    """Put a new key there unless another process was first. It is linked into place whole: nobody finds half a key."""
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret_key-")  # readable by its owner alone
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        os.unlink(draft)
 
 
 def _parse(variable: str, text: str, default: Any) -> Any:
@@ -122,19 +134,48 @@ def _parse(variable: str, text: str, default: Any) -> Any:
 def _checked(values: dict[str, Any]) -> Config:
     config = Config(**values)
     environment = config.ENV or ("production" if config.DATABASE_URL else "embedded")
-    if environment not in ("production", "embedded"):
-        raise SettingError(f"BLANGKO_ENV must be production or embedded, not {config.ENV!r}.")
-    if config.LANGUAGE not in ("id", "en"):
-        raise SettingError(f"BLANGKO_LANGUAGE must be id or en, not {config.LANGUAGE!r}.")
-    try:
-        time.fromisoformat(config.REVIEW_AT)
-    except ValueError:
-        raise SettingError(f"BLANGKO_REVIEW_AT must be a time such as 01:30, not {config.REVIEW_AT!r}.") from None
-    if environment == "production" and not config.SECRET_KEY:
-        raise SettingError("BLANGKO_SECRET_KEY is not set: production does not start without a secret key.")
-    if config.SECRET_KEY and len(config.SECRET_KEY) < 32:
-        raise SettingError("BLANGKO_SECRET_KEY is too short: give at least 32 characters.")
+    for wrong, message in (
+        (environment not in ("production", "embedded"), "BLANGKO_ENV must be production or embedded."),
+        (config.LANGUAGE not in ("id", "en"), "BLANGKO_LANGUAGE must be id or en."),
+        (not _is_time(config.REVIEW_AT), "BLANGKO_REVIEW_AT must be a time of day such as 01:30."),
+        (not _is_time_zone(config.TIME_ZONE), "BLANGKO_TIME_ZONE must be a zone such as Asia/Jakarta."),
+        (config.LOG_LEVEL not in LOG_LEVELS, f"BLANGKO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}."),
+        (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
+        (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
+        (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
+        (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
+        (
+            environment == "production" and not config.SECRET_KEY,
+            "BLANGKO_SECRET_KEY is not set: production does not start without a secret key.",
+        ),
+        (
+            0 < len(config.SECRET_KEY) < 32,
+            "BLANGKO_SECRET_KEY is too short: give at least 32 characters.",
+        ),
+    ):
+        if wrong:
+            raise SettingError(message)
     return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _is_database(url: str) -> bool:
+    return not url or url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://", "sqlite:///"))
 
 
 def _driver(url: str) -> str:

@@ -29,7 +29,7 @@ def parse_quantity(text: str, group_separator: str) -> int:
         text = text.replace(group_separator, "")
     if _PLAIN.fullmatch(text):
         return _bounded(int(text))
-    raise Invalid(_why_not(text), text=text[:40])
+    raise Invalid(_why_not(text), text=text[:40], limit=MAX_QUANTITY)
 
 
 def check_quantity(quantity: int) -> int:

@@ -1,0 +1,92 @@
+"""Pages: parse, call one service, render."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Response, current_app, request
+from flask_babel import format_datetime
+from flask_security import current_user
+from werkzeug.routing import BaseConverter
+
+from inventory import security
+from inventory.domain import access
+from inventory.domain.access import Action
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+    )
+)
+
+
+class CodeConverter(BaseConverter):
+    """An office's or item's code in a URL. What cannot be a code is not found, and never reaches a database."""
+
+    regex = r"[0-9A-Za-z][0-9A-Za-z.\-]{0,39}"
+
+
+def init_app(app: Flask) -> None:
+    from inventory.web import (
+        alerts,
+        consumption,
+        deliveries,
+        errors,
+        health,
+        jobs,
+        language,
+        offices,
+        people,
+        stock_cards,
+    )
+
+    app.url_map.converters["code"] = CodeConverter
+    for module in (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards):
+        app.register_blueprint(module.blueprint)
+    language.init_app(app)
+    errors.init_app(app)
+    app.jinja_env.filters["moment"] = moment
+    app.jinja_env.globals["Action"] = Action
+    app.context_processor(_what_the_actor_may)
+    app.after_request(_add_headers)
+
+
+def moment(instant: datetime, time_zone: str | None = None) -> str:
+    """An instant on the clock of an office, or else of the installation, with that clock's name (WIB, WITA, WIT)."""
+    local = instant.astimezone(ZoneInfo(time_zone or current_app.config["SETTINGS"].TIME_ZONE))
+    return f"{format_datetime(local, 'd MMM y HH:mm', rebase=False)} {local.tzname()}"
+
+
+def _what_the_actor_may() -> dict[str, Any]:
+    return {"may": _may}
+
+
+def _may(action: Action, path: str | None = None) -> bool:
+    """For templates: whether to offer what the actor may do, at the office with this path or anywhere."""
+    if not current_user.is_authenticated:
+        return False
+    actor = security.current_actor()
+    return access.may_somewhere(actor, action) if path is None else access.may(actor, action, path)
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    if request.endpoint not in ("static", "security.static"):
+        # Pages show stock that the next person at the same desk may not be allowed to see.
+        response.headers["Cache-Control"] = "no-store"
+    if current_app.config["SETTINGS"].production:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return response

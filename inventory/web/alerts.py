@@ -1,0 +1,75 @@
+"""Low-stock alerts: the list, and one alert explained."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, render_template
+from flask_babel import gettext
+from wtforms import SelectField
+
+from inventory import security, text
+from inventory.domain.access import Action
+from inventory.domain.alerts import Level
+from inventory.services import alerts, items
+from inventory.services.alerts import AlertView
+from inventory.web.forms import QueryForm, WordsField, choices
+from inventory.web.forms import lazy as _
+
+blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
+
+WORST_FIRST = [level.value for level in reversed(Level) if level is not Level.OK]
+
+
+class FilterForm(QueryForm):
+    """An unknown level or office does not pass for "no alerts": it is said."""
+
+    REFUSED_FIELDS = {"office_not_found": "office", "not_allowed": "office"}
+
+    office = WordsField(_("Code of an office, with those below it"), most=40)
+    level = SelectField(_("Level"), choices=[], default="")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.level.choices = choices({"": gettext("All levels")} | text.LEVELS, ["", *WORST_FIRST])
+
+
+@blueprint.get("")
+@security.needs(Action.VIEW_ALERT)
+def index() -> Any:
+    actor = security.current_actor()
+    form = FilterForm()
+    found = form.read(lambda: alerts.open_alerts(actor, form.office.data or None, form.level.data or None))
+    page = "alerts/index.html"
+    return render_template(page, alerts=found or [], form=form, **_reading_aids()), form.status
+
+
+@blueprint.get("/<int(max=2147483647):alert_id>")
+@security.needs(Action.VIEW_ALERT)
+def show(alert_id: int) -> Any:
+    detail = alerts.get(security.current_actor(), alert_id)
+    return render_template(
+        "alerts/show.html",
+        alert=detail.alert,
+        events=detail.events,
+        facts=detail.alert.facts,
+        **_reading_aids(),
+    )
+
+
+def day_of(written: str | None) -> date | None:
+    """A day in an alert's facts, which hold plain JSON values."""
+    return date.fromisoformat(written) if written else None
+
+
+def _span_of(alert: AlertView) -> tuple[float, float] | None:
+    """Between which figures demand lies in nine cases of ten."""
+    quantiles = alert.facts.get("quantiles") or {}
+    low, high = quantiles.get("0.05"), quantiles.get("0.95")
+    return None if low is None or high is None else (low, high)
+
+
+def _reading_aids() -> dict[str, Any]:
+    names = {item.code: text.in_language(item.names) for item in items.active()}
+    return {"names": names, "day_of": day_of, "span_of": _span_of}

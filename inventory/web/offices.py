@@ -1,0 +1,185 @@
+"""Offices: where people land, what an office holds, its subtree's balances, and its settings."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext
+from wtforms import RadioField, SelectMultipleField
+from wtforms.widgets import CheckboxInput
+
+from inventory import security, text
+from inventory.domain import access
+from inventory.domain.access import Action, Actor
+from inventory.domain.ledger import FIGURES
+from inventory.domain.offices import OfficeSettings
+from inventory.services import balances, items, offices
+from inventory.services.offices import OfficeView
+from inventory.web.forms import BaseForm, DayField, QuantityField, ShareField, WordsField, choices
+from inventory.web.forms import lazy as _
+
+blueprint = Blueprint("offices", __name__)
+
+
+class SettingsForm(BaseForm):
+    REFUSED_FIELDS = {
+        "lead_time_range": "lead_time_days",
+        "review_period_range": "review_period_days",
+        "service_level_range": "service_level",
+        "working_days_format": "working_days",
+    }
+
+    lead_time_days = QuantityField(
+        _("Lead time in working days"),
+        required=True,
+        description=_("From asking for blanks until they are in the store."),
+        render_kw={"autofocus": True},
+    )
+    review_period_days = QuantityField(
+        _("Review period in working days"),
+        required=True,
+        description=_("How often the office asks for blanks."),
+    )
+    service_level = ShareField(
+        _("Service level in %"),
+        required=True,
+        description=_("How sure the stock should be to last until the delivery."),
+    )
+    working_days = SelectMultipleField(_("Working days"), choices=[], option_widget=CheckboxInput())
+
+    @classmethod
+    def of(cls, settings: OfficeSettings, *, sent: bool = True) -> SettingsForm:
+        """The form with an office's settings; `sent` is False when what was sent is another form's."""
+        week = [str(n) for n, works in enumerate(settings.working_days) if works == "1"]
+        form = cls(
+            **({} if sent else {"formdata": None}),
+            lead_time_days=settings.lead_time_days,
+            review_period_days=settings.review_period_days,
+            service_level=settings.service_level,
+            working_days=week,
+        )
+        form.working_days.choices = choices({str(n): name for n, name in enumerate(text.WEEKDAYS)})
+        return form
+
+    def settings(self) -> OfficeSettings:
+        chosen = self.working_days.data or []
+        return OfficeSettings(
+            lead_time_days=self.lead_time_days.data,
+            review_period_days=self.review_period_days.data,
+            service_level=self.service_level.data,
+            working_days="".join("1" if str(n) in chosen else "0" for n in range(7)),
+        )
+
+
+class CalendarDayForm(BaseForm):
+    REFUSED_FIELDS = {"calendar_name_missing": "reason"}
+
+    day = DayField(_("Day"))
+    open = RadioField(_("On this day the office is"), choices=[], default="1")
+    reason = WordsField(_("Why"), required=True, description=_("Such as: outreach at SMA Negeri 1."))
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.open.choices = choices({"1": gettext("open (outreach)"), "0": gettext("closed")})
+
+
+@blueprint.get("/")
+@security.needs(Action.SIGN_OUT)
+def home() -> Any:
+    """Where a person's work starts."""
+    actor = security.current_actor()
+    tops = offices.tops(actor, Action.VIEW_STOCK)
+    if len(tops) != 1:
+        return redirect(url_for("offices.index"))
+    subtree = access.reach(actor, Action.VIEW_STOCK).subtrees
+    page = "offices.roll_up" if tops[0].path in subtree else "offices.show"
+    return redirect(url_for(page, code=tops[0].code))
+
+
+@blueprint.get("/offices")
+@security.needs(Action.VIEW_OFFICE)
+def index() -> Any:
+    actor = security.current_actor()
+    words = request.args.get("q", "").replace("\x00", "").strip()[:120]
+    found = offices.search(actor, Action.VIEW_OFFICE, words) if words else offices.tops(actor, Action.VIEW_OFFICE)
+    return render_template("offices/index.html", offices=found, words=words)
+
+
+@blueprint.get("/offices/<code:code>")
+@security.needs(Action.VIEW_OFFICE)
+def show(code: str) -> Any:
+    actor = security.current_actor()
+    office = offices.get(actor, Action.VIEW_OFFICE, code)
+    today = office.today(security.now())
+    sees_stock = access.may(actor, Action.VIEW_STOCK, office.path)
+    return render_template(
+        "offices/show.html",
+        office=office,
+        today=today,
+        above=offices.ancestors(actor, Action.VIEW_OFFICE, office),
+        balances=balances.of_office(actor, code) if sees_stock else [],
+        moved=balances.day_summary(actor, code, today) if sees_stock else {},
+        items={item.code: item for item in items.active()},
+        figures=FIGURES,
+    )
+
+
+@blueprint.get("/offices/<code:code>/balances")
+@security.needs(Action.VIEW_STOCK)
+def roll_up(code: str) -> Any:
+    actor = security.current_actor()
+    whole, parts = balances.rolled_up(actor, code)
+    return render_template(
+        "offices/balances.html",
+        office=whole.office,
+        above=offices.ancestors(actor, Action.VIEW_STOCK, whole.office),
+        whole=whole,
+        parts=parts,
+        own={each.item_code: each for each in balances.of_office(actor, code)},
+        items=[item for item in items.active() if item.code in whole.offices],
+    )
+
+
+@blueprint.route("/offices/<code:code>/settings", methods=["GET", "POST"])
+@security.needs(Action.MANAGE_OFFICES)
+def settings(code: str) -> Any:
+    actor = security.current_actor()
+    office = offices.get(actor, Action.MANAGE_OFFICES, code)
+    form = SettingsForm.of(office.settings)
+    if form.accept(lambda: offices.change_settings(actor, code, form.settings())):
+        flash(gettext("The settings are saved. The next review uses them."), "success")
+        return redirect(url_for("offices.settings", code=code), 303)
+    return _settings_page(actor, office, form, CalendarDayForm(formdata=None)), form.status
+
+
+@blueprint.post("/offices/<code:code>/calendar")
+@security.needs(Action.MANAGE_OFFICES)
+def add_calendar_day(code: str) -> Any:
+    actor = security.current_actor()
+    office = offices.get(actor, Action.MANAGE_OFFICES, code)
+    form = CalendarDayForm()
+    if form.accept(lambda: _add_day(actor, code, form)):
+        flash(gettext("The day is in the office's calendar."), "success")
+        return redirect(url_for("offices.settings", code=code), 303)
+    unsent = SettingsForm.of(office.settings, sent=False)
+    return _settings_page(actor, office, unsent, form), form.status
+
+
+def _add_day(actor: Actor, code: str, form: CalendarDayForm) -> bool:
+    assert form.day.data is not None, "a valid form has a day"
+    is_open = form.open.data == "1"
+    offices.add_calendar_day(actor, code, form.day.data, open_=is_open, name=form.reason.data or "")
+    return True
+
+
+def _settings_page(actor: Actor, office: OfficeView, form: SettingsForm, day_form: CalendarDayForm) -> str:
+    since = date(office.today(security.now()).year - 1, 1, 1)
+    return render_template(
+        "offices/settings.html",
+        office=office,
+        form=form,
+        day_form=day_form,
+        days=offices.calendar_days(actor, office.code, since),
+    )

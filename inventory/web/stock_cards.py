@@ -1,0 +1,113 @@
+"""The stock card of an office and item, and the reversal of an entry on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask_babel import gettext
+
+from inventory import security, text
+from inventory.domain import access
+from inventory.domain.access import Action
+from inventory.domain.errors import NotFound, Refusal
+from inventory.domain.ledger import Kind
+from inventory.services import items, ledger, offices, stock_cards
+from inventory.services.ledger import Posting, Recorded
+from inventory.services.offices import OfficeView
+from inventory.services.stock_cards import CardLine, StockCard
+from inventory.web.consumption import stores
+from inventory.web.forms import DayField, PostingForm, QueryForm, WordsField
+from inventory.web.forms import lazy as _
+
+blueprint = Blueprint("stock_cards", __name__)
+
+CORRECTED_IN_DOCUMENT = (Kind.DISPATCH, Kind.ARRIVAL, Kind.COUNT, Kind.DESTROY)
+
+
+class PeriodForm(QueryForm):
+    """From which day to which."""
+
+    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
+
+    since = DayField(_("From"), required=False, name="from")
+    until = DayField(_("To"), required=False, name="to")
+
+
+class ReversalForm(PostingForm):
+    REFUSED_FIELDS = {"reversal_needs_reason": "note"}
+
+    note = WordsField(_("Why is the entry reversed?"), most=500, required=True, render_kw={"autofocus": True})
+
+
+@blueprint.get("/offices/<code:code>/stock-card/<code:item>")
+@security.needs(Action.VIEW_STOCK)
+def show(code: str, item: str) -> Any:
+    actor, now = security.current_actor(), security.now()
+    form = PeriodForm()
+    since, until = (form.since.data, form.until.data) if form.validate() else (None, None)
+    try:
+        card = stock_cards.read(actor, now, code, item, since, until)
+    except Refusal as refusal:
+        if refusal.code not in form.REFUSED_FIELDS:
+            raise
+        form.refuse(refusal)
+        card = stock_cards.read(actor, now, code, item, None, None)
+    if not form.errors and form.refusal is None:
+        form.since.data, form.until.data = card.since, card.until
+        form.since.raw_data = form.until.raw_data = None
+    may_reverse = access.may(actor, Action.REVERSE_MOVEMENT, card.office.path)
+    page = "stock_cards/show.html"
+    shown = {"card": card, "office": card.office, "form": form, "items": items.active()}
+    return render_template(page, **shown, reversible=_reversible(card) if may_reverse else set()), form.status
+
+
+@blueprint.route("/movements/<int(max=9223372036854775807):movement_id>/reverse", methods=["GET", "POST"])
+@security.needs(Action.REVERSE_MOVEMENT)
+def reverse(movement_id: int) -> Any:
+    actor, now = security.current_actor(), security.now()
+    form = ReversalForm()
+    posting = form.accept(lambda: ledger.reverse(actor, now, form.request_uuid, movement_id, form.note.data or ""))
+    if posting is not None:
+        return _reversed(posting)
+    card, line = _entry(ledger.find(actor, movement_id))
+    page = "stock_cards/reverse.html"
+    return render_template(page, card=card, office=card.office, line=line, form=form), form.status
+
+
+def _reversible(card: StockCard) -> set[int]:
+    """The movements on the card that a reversal would not refuse at once."""
+    return {
+        line.movement_id
+        for line in card.lines
+        if line.reverses_seq is None and line.reversed_by_seq is None and line.kind not in CORRECTED_IN_DOCUMENT
+    }
+
+
+def _reversed(posting: Posting) -> Any:
+    movement = posting.movements[0]
+    card, _line = _entry(movement)
+    left = text.number(stores(card.office.code).get(card.item.code, 0))
+    if posting.replayed:
+        flash(gettext("This entry was already reversed. %(left)s left.", left=left), "info")
+    else:
+        flash(gettext("The entry is reversed. %(left)s left.", left=left), "success")
+    day = movement.effective_on.isoformat()
+    page = url_for("stock_cards.show", code=card.office.code, item=card.item.code)
+    return redirect(f"{page}?from={day}&to={day}", 303)
+
+
+def _entry(movement: Recorded) -> tuple[StockCard, CardLine]:
+    """The card of the movement's day, and its line on it."""
+    actor, now = security.current_actor(), security.now()
+    office = _office(movement.office_id)
+    item = next((item for item in items.active() if item.id == movement.item_id), None)
+    if item is None:
+        raise NotFound("movement_not_found")
+    card = stock_cards.of_day(actor, now, office.code, item.code, movement.effective_on)
+    return card, next(line for line in card.lines if line.movement_id == movement.id)
+
+
+def _office(office_id: int) -> OfficeView:
+    within_reach = offices.search(security.current_actor(), Action.VIEW_STOCK, "", limit=10_000)
+    return next(office for office in within_reach if office.id == office_id)

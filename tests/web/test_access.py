@@ -1,0 +1,111 @@
+"""Every route × role against the access table, generated from the url map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from inventory.db import db
+from inventory.domain.access import SYSTEM, Action, may, may_somewhere
+from inventory.services import alerts, offices, people, reviews
+from tests.conftest import NOW, TODAY
+from tests.web.client import csrf_token, log_in
+from tests.world import BLANK, DENPASAR, PEOPLE, World
+
+# Flask's and Flask-Security's own endpoints: what anybody may reach, and what anybody who is logged in may.
+PUBLIC = {"static", "security.static", "security.login", "security.logout"}
+LOGGED_IN = {"security.verify", "security.change_password"}
+
+PERSONS = (*PEOPLE, "nobody")
+
+
+class Target(NamedTuple):
+    """Things of Denpasar's that the routes can be asked for."""
+
+    movement_id: int
+    alert_id: int
+    person_id: int
+
+    def fill(self, rule: Rule) -> dict[str, Any]:
+        file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
+        known = {"code": DENPASAR, "item": BLANK, "filename": file, **self._asdict()}
+        return {name: known[name] for name in rule.arguments}
+
+
+@pytest.fixture
+def target(app: Flask) -> Target:
+    with app.app_context():
+        world = World(app)
+        world.deliver(NOW, TODAY, 20)
+        movement = world.print(NOW, TODAY, 20).movements[0]
+        reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+        alert = alerts.open_alerts(SYSTEM)[0]
+        person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
+        db.session.remove()
+    return Target(movement.id, alert.id, person.id)
+
+
+def methods(rule: Rule) -> Iterator[str]:
+    yield from sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+
+
+def action_of(app: Flask, endpoint: str) -> Action | None:
+    return getattr(app.view_functions[endpoint], "action", None)
+
+
+def expected(app: Flask, rule: Rule, name: str) -> str:
+    """ "in", "log in first" or "refused", from the access table alone."""
+    action = action_of(app, rule.endpoint)
+    if rule.endpoint in PUBLIC or (rule.endpoint not in LOGGED_IN and action is None):
+        return "in"
+    if name == "nobody":
+        return "log in first"
+    if rule.endpoint in LOGGED_IN:
+        return "in"
+    assert action is not None
+    actor = World(app).actor(name)
+    if not rule.arguments:
+        return "in" if may_somewhere(actor, action) else "refused"
+    path = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).path
+    return "in" if may(actor, action, path) else "refused"
+
+
+def answer(response: Any) -> str:
+    location = response.headers.get("Location", "")
+    if response.status_code == 401 or (response.status_code in (302, 303) and location.startswith("/login?")):
+        return "log in first"
+    return "refused" if response.status_code in (403, 404) else "in"
+
+
+def test_every_endpoint_says_what_it_asks_for(app: Flask) -> None:
+    silent = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint not in PUBLIC | LOGGED_IN and not hasattr(app.view_functions[rule.endpoint], "action")
+    }
+    assert silent == set()
+
+
+@pytest.mark.parametrize("name", PERSONS)
+def test_each_route_gives_what_the_access_table_says(app: Flask, target: Target, name: str) -> None:
+    client = app.test_client()
+    if name != "nobody":
+        log_in(client, name)
+    data = {"csrf_token": csrf_token(client, "/login" if name == "nobody" else "/change")}
+    wrong = []
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.endpoint == "security.logout"):
+        for method in methods(rule):
+            with app.test_request_context():
+                url = app.url_for(rule.endpoint, **target.fill(rule))
+            response = client.open(url, method=method, data=data if method == "POST" else None)
+            with app.app_context():
+                wanted = expected(app, rule, name)
+                db.session.remove()
+            response.close()
+            if answer(response) != wanted or response.status_code >= 500:
+                wrong.append((method, url, response.status_code, wanted))
+    assert wrong == []
