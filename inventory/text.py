@@ -154,7 +154,7 @@ REFUSALS: Mapping[str, Any] = {
     "calendar_name_missing": _("Say why the office is open or closed on that day."),
     "column_missing": _("The column “%(column)s” is missing."),
     "office_code_format": _("“%(code)s” is not an office code, such as 51.71.01."),
-    "office_code_twice": _("The code %(code)s stands twice in the file."),
+    "office_code_twice": _("The code %(code)s appears twice in the file."),
     "office_name_length": _("A name has 1 to 120 characters."),
     "office_kind_unknown": _("“%(kind)s” is not a kind of office."),
     "office_kind_changed": _("The office %(code)s is already known as another kind."),
@@ -162,6 +162,7 @@ REFUSALS: Mapping[str, Any] = {
     "office_parent_kind": _("An office of kind “%(kind)s” cannot belong to one of kind “%(parent)s”."),
     "time_zone_unknown": _("“%(time_zone)s” is not a time zone of the country."),
     "population_not_a_number": _("“%(text)s” is not a number of people."),
+    "rate_needs_source": _("Say where the figure comes from."),
     "demo_on_real_data": _(
         "This database holds real entries or accounts: the demonstration is made in an empty one only."
     ),
@@ -219,7 +220,8 @@ def decimals(value: float, places: int = 1) -> str:
 
 
 def percent(share: float) -> str:
-    return format_decimal(share * 100, format="#,##0") + " %"
+    """A share as a percentage, with a decimal only where there is one: 95 %, 99.5 %."""
+    return format_decimal(share * 100, format="#,##0.#") + " %"
 
 
 def day(value: date, format: str = "long") -> str:
@@ -254,6 +256,8 @@ def _shown(name: str, value: object) -> str:
         return str(FIGURES[str(value)])
     if name == "reason":
         return str(REASONS.get(str(value), value))
+    if name in ("kind", "parent") and value in OFFICE_KINDS:
+        return str(OFFICE_KINDS[str(value)])
     if isinstance(value, date):
         return day(value)
     if isinstance(value, int | float):

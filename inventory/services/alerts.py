@@ -27,6 +27,7 @@ class AlertView:
     id: int
     office_code: str
     office_name: str
+    time_zone: str
     item_code: str
     level: str
     opened_at: datetime
@@ -75,20 +76,21 @@ def get(actor: Actor, alert_id: int) -> AlertDetail:
     return AlertDetail(alert=_view(*row), events=changes)
 
 
-def _readable(actor: Actor) -> Select[Alert, str, str, str]:
+def _readable(actor: Actor) -> Select[Alert, str, str, str, str]:
     return (
-        select(Alert, Office.code, Office.name, Item.code)
+        select(Alert, Office.code, Office.name, Office.time_zone, Item.code)
         .join(Office, Office.id == Alert.office_id)
         .join(Item, Item.id == Alert.item_id)
         .where(in_reach(reach(actor, Action.VIEW_ALERT)))
     )
 
 
-def _view(alert: Alert, office_code: str, office_name: str, item_code: str) -> AlertView:
+def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item_code: str) -> AlertView:
     return AlertView(
         id=alert.id,
         office_code=office_code,
         office_name=office_name,
+        time_zone=time_zone,
         item_code=item_code,
         level=alert.level,
         opened_at=alert.opened_at,

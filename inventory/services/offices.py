@@ -87,6 +87,12 @@ def get(actor: Actor, action: Action, code: str) -> OfficeView:
     return view(office)
 
 
+def by_id(actor: Actor, action: Action, office_id: int) -> OfficeView:
+    """The office with this id. Raises NotFound `office_not_found`, NotAllowed."""
+    code = db.session.scalar(select(Office.code).where(Office.id == office_id))
+    return get(actor, action, code or "")
+
+
 def children(actor: Actor, action: Action, office: OfficeView) -> list[OfficeView]:
     """The active offices right below `office`, by code."""
     require(actor, action, office.path)

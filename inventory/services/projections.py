@@ -339,6 +339,7 @@ def _facts(
         "days_stocked_out": int(projection.days_stocked_out[i]),
         "days_closed": int(projection.days_closed[i]),
         "days_unknown": int(projection.days_unknown[i]),
+        "working_days": stock.working_days,
         "weekday_weights": [_number(weight, 3) for weight in projection.weekday_weights[i]],
         "backtest_error": _number(projection.backtest_error[i], 3),
     }

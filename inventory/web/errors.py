@@ -17,7 +17,7 @@ TITLES = {
     400: _("This request cannot be read"),
     403: _("Not allowed"),
     404: _("Not found"),
-    405: _("Not like this"),
+    405: _("This does not work here"),
     409: _("Refused"),
     413: _("Too large"),
     422: _("This cannot be right"),

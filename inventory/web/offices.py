@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
-from wtforms import RadioField, SelectMultipleField
+from wtforms import RadioField, SelectField, SelectMultipleField
 from wtforms.widgets import CheckboxInput
 
 from inventory import security, text
@@ -15,7 +15,7 @@ from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
-from inventory.services import balances, items, offices
+from inventory.services import balances, items, offices, stated_rates
 from inventory.services.offices import OfficeView
 from inventory.web.forms import BaseForm, DayField, QuantityField, ShareField, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -85,6 +85,18 @@ class CalendarDayForm(BaseForm):
         self.open.choices = choices({"1": gettext("open (outreach)"), "0": gettext("closed")})
 
 
+class RateForm(BaseForm):
+    REFUSED_FIELDS = {"rate_needs_source": "source"}
+
+    item = SelectField(_("Item"), choices=[])
+    per_day = QuantityField(_("Used per working day"), required=True)
+    source = WordsField(_("Where the figure comes from"), most=200, required=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.item.choices = choices({item.code: text.in_language(item.names) for item in items.active()})
+
+
 @blueprint.get("/")
 @security.needs(Action.SIGN_OUT)
 def home() -> Any:
@@ -151,7 +163,7 @@ def settings(code: str) -> Any:
     if form.accept(lambda: offices.change_settings(actor, code, form.settings())):
         flash(gettext("The settings are saved. The next review uses them."), "success")
         return redirect(url_for("offices.settings", code=code), 303)
-    return _settings_page(actor, office, form, CalendarDayForm(formdata=None)), form.status
+    return _settings_page(actor, office, form), form.status
 
 
 @blueprint.post("/offices/<code:code>/calendar")
@@ -163,8 +175,24 @@ def add_calendar_day(code: str) -> Any:
     if form.accept(lambda: _add_day(actor, code, form)):
         flash(gettext("The day is in the office's calendar."), "success")
         return redirect(url_for("offices.settings", code=code), 303)
-    unsent = SettingsForm.of(office.settings, sent=False)
-    return _settings_page(actor, office, unsent, form), form.status
+    return _settings_page(actor, office, day_form=form), form.status
+
+
+@blueprint.post("/offices/<code:code>/rates")
+@security.needs(Action.MANAGE_OFFICES)
+def state_rate(code: str) -> Any:
+    actor = security.current_actor()
+    office = offices.get(actor, Action.MANAGE_OFFICES, code)
+    form = RateForm()
+    if form.accept(lambda: _state(actor, code, form)):
+        flash(gettext("The figure is noted. It is used until there is enough history."), "success")
+        return redirect(url_for("offices.settings", code=code), 303)
+    return _settings_page(actor, office, rate_form=form), form.status
+
+
+def _state(actor: Actor, code: str, form: RateForm) -> bool:
+    stated_rates.state(actor, security.now(), code, form.item.data, form.per_day.data, form.source.data or "")
+    return True
 
 
 def _add_day(actor: Actor, code: str, form: CalendarDayForm) -> bool:
@@ -174,12 +202,22 @@ def _add_day(actor: Actor, code: str, form: CalendarDayForm) -> bool:
     return True
 
 
-def _settings_page(actor: Actor, office: OfficeView, form: SettingsForm, day_form: CalendarDayForm) -> str:
+def _settings_page(
+    actor: Actor,
+    office: OfficeView,
+    form: SettingsForm | None = None,
+    day_form: CalendarDayForm | None = None,
+    rate_form: RateForm | None = None,
+) -> str:
+    """The page with its three forms; those that were not sent are shown fresh."""
     since = date(office.today(security.now()).year - 1, 1, 1)
     return render_template(
         "offices/settings.html",
         office=office,
-        form=form,
-        day_form=day_form,
+        form=form or SettingsForm.of(office.settings, sent=False),
+        day_form=day_form or CalendarDayForm(formdata=None),
+        rate_form=rate_form or RateForm(formdata=None),
+        rates=stated_rates.of_office(actor, office.code),
+        items={item.code: item for item in items.active()},
         days=offices.calendar_days(actor, office.code, since),
     )

@@ -14,7 +14,6 @@ from inventory.domain.errors import NotFound, Refusal
 from inventory.domain.ledger import Kind
 from inventory.services import items, ledger, offices, stock_cards
 from inventory.services.ledger import Posting, Recorded
-from inventory.services.offices import OfficeView
 from inventory.services.stock_cards import CardLine, StockCard
 from inventory.web.consumption import stores
 from inventory.web.forms import DayField, PostingForm, QueryForm, WordsField
@@ -100,14 +99,9 @@ def _reversed(posting: Posting) -> Any:
 def _entry(movement: Recorded) -> tuple[StockCard, CardLine]:
     """The card of the movement's day, and its line on it."""
     actor, now = security.current_actor(), security.now()
-    office = _office(movement.office_id)
+    office = offices.by_id(actor, Action.VIEW_STOCK, movement.office_id)
     item = next((item for item in items.active() if item.id == movement.item_id), None)
     if item is None:
         raise NotFound("movement_not_found")
     card = stock_cards.of_day(actor, now, office.code, item.code, movement.effective_on)
     return card, next(line for line in card.lines if line.movement_id == movement.id)
-
-
-def _office(office_id: int) -> OfficeView:
-    within_reach = offices.search(security.current_actor(), Action.VIEW_STOCK, "", limit=10_000)
-    return next(office for office in within_reach if office.id == office_id)

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from inventory.domain.access import SYSTEM
-from inventory.domain.errors import NotFound
+from inventory.domain.errors import NotAllowed, NotFound
 from inventory.domain.ledger import Kind, Line
-from inventory.services import alerts, items, ledger, offices, reviews
+from inventory.services import alerts, items, ledger, offices, reviews, stated_rates
 from inventory.services.alerts import AlertView
 from inventory.services.reviews import Reviewed
 from tests.conftest import NOW, TODAY
@@ -193,3 +193,15 @@ def test_an_alert_rises_whatever_made_the_stock_fall(world: World, fall: str) ->
     else:
         ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "another office's delivery")
     assert review(now=NOW + timedelta(minutes=1)).level == "critical"
+
+
+def test_a_stated_rate_stands_in_until_there_is_history(world: World) -> None:
+    world.deliver(NOW, TODAY, 1_639)
+    stated_rates.state(SYSTEM, NOW, DENPASAR, BLANK, 300, "Bali Post")
+    found = review()
+    assert found.level == "critical"
+    assert found.projection.facts["from_stated_rate"] is True
+    assert found.projection.facts["level_per_day"] == 300
+    assert found.projection.facts["stated_source"] == "Bali Post"
+    with pytest.raises(NotAllowed):
+        stated_rates.state(world.actor("manager"), NOW, DENPASAR, BLANK, 1, "a wish")

@@ -1,0 +1,58 @@
+"""Stated rates: a published or a manager's figure of demand, used while there is too little history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from inventory.db import db, insert_or, write
+from inventory.domain.access import Action, Actor
+from inventory.domain.errors import Invalid
+from inventory.models import Item, StatedRate
+from inventory.services import items, offices
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateView:
+    """A rate in units of the item per working day, where it comes from, and the office's day on which it was said."""
+
+    item_code: str
+    per_day: float
+    source: str
+    stated_on: date
+
+
+def state(actor: Actor, now: datetime, office_code: str, item_code: str, per_day: int, source: str) -> None:
+    """State an office's demand for an item; a second word replaces the first.
+
+    Raises Invalid `rate_needs_source`, NotFound, NotAllowed.
+    """
+    office = offices.get(actor, Action.MANAGE_OFFICES, office_code)
+    item = items.get(item_code)
+    if not source.strip():
+        raise Invalid("rate_needs_source")
+    said = {"per_day": per_day, "source": source.strip(), "stated_on": office.today(now)}
+
+    def put(session: Session) -> None:
+        statement = insert_or(session, StatedRate.__table__).values(office_id=office.id, item_id=item.id, **said)
+        session.execute(statement.on_conflict_do_update(index_elements=["office_id", "item_id"], set_=said))
+
+    write(put)
+
+
+def of_office(actor: Actor, office_code: str) -> list[RateView]:
+    """The rates stated for an office, in the items' order."""
+    office = offices.get(actor, Action.MANAGE_OFFICES, office_code)
+    rows = db.session.execute(
+        select(StatedRate, Item.code)
+        .join(Item, Item.id == StatedRate.item_id)
+        .where(StatedRate.office_id == office.id)
+        .order_by(Item.position)
+    )
+    return [
+        RateView(item_code=code, per_day=rate.per_day, source=rate.source, stated_on=rate.stated_on)
+        for rate, code in rows
+    ]
