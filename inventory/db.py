@@ -69,8 +69,9 @@ def write(work: Callable[[Session], T]) -> T:
     effects outside the session.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        session = begin_write()
+        session: Session = db.session()
         try:
+            begin_write(session)
             result = work(session)
             session.commit()
         except OperationalError as error:
@@ -86,15 +87,13 @@ def write(work: Callable[[Session], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def begin_write() -> Session:
+def begin_write(session: Session) -> None:
     """End whatever the session was reading and start a transaction that may write.
 
     SQLite must know at BEGIN: a reader that turns writer fails at once when another process wrote meanwhile.
     """
-    session: Session = db.session()
     session.rollback()
     session.connection(execution_options={"sqlite_immediate": True})
-    return session
 
 
 def wants_retry(error: OperationalError) -> bool:
@@ -117,7 +116,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         return
     connection.isolation_level = None  # the "begin" event below decides how a transaction starts
     for pragma in (
-        "busy_timeout = 15000",
+        "busy_timeout = 5000",
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",

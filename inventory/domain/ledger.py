@@ -18,6 +18,9 @@ from typing import NamedTuple
 
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.quantities import check_quantity
+from inventory.domain.texts import check_text
+
+NOTE_LENGTH = 500
 
 PLACES = ("store", "transit", "printed", "spoiled", "destroyed", "missing")
 FLOWS = ("received", "sent")
@@ -121,6 +124,9 @@ def check_line(line: Line) -> None:
     check_quantity(abs(line.quantity))
     if (line.quantity < 0) != (line.reverses_id is not None):
         raise Invalid("quantity_not_positive")
+    check_text(line.note, NOTE_LENGTH)
+    if not isinstance(line.served_waiting, int):
+        raise Invalid("quantity_not_a_number")
     served, printed = abs(line.served_waiting), abs(line.quantity)
     if served and (line.kind is not Kind.PRINT or line.served_waiting * line.quantity < 0):
         raise Invalid("served_waiting_needs_print")

@@ -57,9 +57,14 @@ def check_settings(settings: OfficeSettings) -> None:
         raise Invalid("working_days_format")
 
 
+def is_code(text: str) -> bool:
+    """Whether `text` can be an office's code: up to four parts of letters and digits, such as 51.71.01."""
+    return _CODE.fullmatch(text) is not None
+
+
 def check_code(code: str) -> str:
     """Raises Invalid `office_code_format`."""
-    if not _CODE.fullmatch(code):
+    if not is_code(code):
         raise Invalid("office_code_format", code=code[:40])
     return code
 

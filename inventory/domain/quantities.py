@@ -24,7 +24,7 @@ def parse_quantity(text: str, group_separator: str) -> int:
     text = text.strip()
     if not text:
         raise Invalid("quantity_missing")
-    grouped = re.compile(rf"[0-9]{{1,3}}(?:{re.escape(group_separator)}[0-9]{{3}})+", re.ASCII)
+    grouped = re.compile(rf"[1-9][0-9]{{0,2}}(?:{re.escape(group_separator)}[0-9]{{3}})+", re.ASCII)
     if grouped.fullmatch(text):
         text = text.replace(group_separator, "")
     if _PLAIN.fullmatch(text):

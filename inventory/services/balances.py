@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, true, union_all
 
 from inventory.db import db
-from inventory.domain.access import Action, Actor, reach, require
+from inventory.domain.access import Action, Actor, Reach, reach
 from inventory.domain.ledger import FIGURES, NOTHING, Effect, effect_of
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StoredProjection
 from inventory.models.offices import within
-from inventory.services import offices
-from inventory.services.ledger import day_effects
-from inventory.services.offices import OfficeView
+from inventory.services import items, offices
+from inventory.services.offices import OfficeView, in_reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,29 +71,17 @@ def of_office(actor: Actor, office_code: str) -> list[ItemBalance]:
 def as_of(actor: Actor, office_code: str, item_code: str, day: date) -> Effect:
     """The closing figures of `day` as they are known now. Costs a row per later day, not per movement."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    item_id, figures = _figures(office.id, item_code)
-    return _less_later_days(figures, office.id, item_id, day)
+    item = items.get(item_code)
+    return _figures_less(office.id, item.id, [_totals_after(office.id, item.id, day)])
 
 
 def as_known_at(actor: Actor, office_code: str, item_code: str, day: date, known_at: datetime) -> Effect:
     """The closing figures of `day` as they were known at the instant `known_at` (aware): without what was recorded
     after it. Costs a row per later day and per movement recorded since."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    item_id, figures = _figures(office.id, item_code)
-    figures = _less_later_days(figures, office.id, item_id, day)
-    rows = db.session.execute(
-        select(Movement.kind, Movement.reason, func.sum(Movement.quantity))
-        .where(
-            Movement.office_id == office.id,
-            Movement.item_id == item_id,
-            Movement.effective_on <= day,
-            Movement.recorded_at > known_at,
-        )
-        .group_by(Movement.kind, Movement.reason)
-    )
-    for kind, reason, quantity in rows:
-        figures = figures.plus(effect_of(kind, reason).times(-int(quantity)))
-    return figures
+    item = items.get(item_code)
+    later = [_totals_after(office.id, item.id, day), _recorded_since(office.id, item.id, day, known_at)]
+    return _figures_less(office.id, item.id, later)
 
 
 def day_summary(actor: Actor, office_code: str, day: date) -> dict[str, dict[tuple[str, str], int]]:
@@ -116,25 +103,22 @@ def rolled_up(actor: Actor, office_code: str) -> tuple[RolledUp, list[RolledUp]]
     """A subtree's balances, and those of each office right below it. Raises NotFound, NotAllowed (also for a person
     who may see the office itself but not the subtree below it)."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    below = offices.children(actor, Action.VIEW_STOCK, office)
     allowed = reach(actor, Action.VIEW_STOCK)
-    below = [child for child in below if allowed.includes(child.path)]
-    if not below:
-        whole = _Sums()
-        for row in _stock_rows(office.path):
-            if row.path == office.path:
-                whole.add(row)
-        return whole.rolled_up(office), []
-    require(actor, Action.VIEW_STOCK, office.path)
+    below = [child for child in _children(office) if allowed.includes(child.path)]
     sums = {child.path: _Sums() for child in below}
     whole = _Sums()
     depth = office.path.count("/") + 1
-    for row in _stock_rows(office.path):
+    for row in _stock_rows(office.path, allowed):
         whole.add(row)
         top = "/".join(row.path.split("/")[:depth]) + "/"
         if top in sums:
             sums[top].add(row)
     return whole.rolled_up(office), [sums[child.path].rolled_up(child) for child in below]
+
+
+def _children(office: OfficeView) -> list[OfficeView]:
+    rows = db.session.scalars(select(Office).where(Office.parent_id == office.id, Office.active).order_by(Office.code))
+    return [offices.view(row) for row in rows]
 
 
 @dataclass
@@ -164,7 +148,7 @@ class _Sums:
         )
 
 
-def _stock_rows(path: str) -> Any:
+def _stock_rows(path: str, allowed: Reach) -> Any:
     return db.session.execute(
         select(
             Office.path,
@@ -180,26 +164,45 @@ def _stock_rows(path: str) -> Any:
             StoredProjection,
             (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id),
         )
-        .where(within(path), Balance.last_seq > 0)
+        .where(within(path), in_reach(allowed), Balance.last_seq > 0)
         .order_by(Item.position)
     )
 
 
-def _figures(office_id: int, item_code: str) -> tuple[int, Effect]:
-    row = db.session.execute(
-        select(Item.id, *(getattr(Balance, figure) for figure in FIGURES))
-        .outerjoin(Balance, (Balance.item_id == Item.id) & (Balance.office_id == office_id))
-        .where(Item.code == item_code)
-    ).one()
-    return row.id, Effect(*(getattr(row, figure) or 0 for figure in FIGURES))
+Taken = Select[str, str, int]
+"""Kind, reason and quantity of what is to be taken off."""
 
 
-def _less_later_days(figures: Effect, office_id: int, item_id: int, day: date) -> Effect:
-    later = NOTHING
-    for on, effect in day_effects(db.session(), (office_id, item_id), day).items():
-        if on > day:
-            later = later.plus(effect)
-    return figures.plus(later.times(-1))
+def _totals_after(office_id: int, item_id: int, day: date) -> Taken:
+    return select(DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
+        DailyTotal.office_id == office_id, DailyTotal.item_id == item_id, DailyTotal.day > day
+    )
+
+
+def _recorded_since(office_id: int, item_id: int, day: date, known_at: datetime) -> Taken:
+    return select(Movement.kind, Movement.reason, Movement.quantity).where(
+        Movement.office_id == office_id,
+        Movement.item_id == item_id,
+        Movement.effective_on <= day,
+        Movement.recorded_at > known_at,
+    )
+
+
+def _figures_less(office_id: int, item_id: int, taken: Sequence[Taken]) -> Effect:
+    """The figures of now, less quantities of movements. One statement, so that both are of the same moment."""
+    off = union_all(*taken).subquery()
+    figures = [getattr(Balance, figure) for figure in FIGURES]
+    rows = db.session.execute(
+        select(*figures, off.c.kind, off.c.reason, func.sum(off.c.quantity))
+        .outerjoin(off, true())
+        .where(Balance.office_id == office_id, Balance.item_id == item_id)
+        .group_by(*figures, off.c.kind, off.c.reason)
+    ).all()
+    result = Effect(*rows[0][: len(FIGURES)]) if rows else NOTHING
+    for *_, kind, reason, quantity in rows:
+        if quantity is not None:
+            result = result.plus(effect_of(kind, reason).times(-int(quantity)))
+    return result
 
 
 def _item_balance(balance: Balance, code: str, level: str | None, facts: Mapping[str, Any]) -> ItemBalance:

@@ -12,14 +12,23 @@ from sqlalchemy.orm import Session
 from inventory.db import db
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
-from inventory.domain.ledger import Kind, Line, check_day
+from inventory.domain.ledger import NOTE_LENGTH, Kind, Line, check_day
 from inventory.domain.quantities import check_quantity
+from inventory.domain.texts import check_text
 from inventory.models import Delivery, Item
 from inventory.services import items, offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.ledger import Posting, post, require_untouched
 
 FUNDING_SOURCES = ("apbn", "apbd")
+TEXT_LENGTHS = {
+    "bast_number": 80,
+    "funding_source": 8,
+    "supplier": 120,
+    "handed_over_by": 120,
+    "taken_over_by": 120,
+    "note": NOTE_LENGTH,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +164,7 @@ def latest(actor: Actor, office_code: str, limit: int = 20) -> list[DeliveryView
 
 
 def _checked(handover: Handover) -> Handover:
-    texts = {name: value.strip() for name, value in asdict(handover).items() if isinstance(value, str)}
+    texts = {name: check_text(getattr(handover, name), most) for name, most in TEXT_LENGTHS.items()}
     handover = replace(handover, **texts)
     if not handover.bast_number:
         raise Invalid("bast_number_missing")

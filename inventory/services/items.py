@@ -61,7 +61,8 @@ def active() -> list[ItemView]:
 
 def get(code: str) -> ItemView:
     """Raises NotFound `item_not_found`."""
-    row = db.session.scalar(select(Item).where(Item.code == code, Item.active))
+    found = select(Item).where(Item.code == code, Item.active)
+    row = None if "\x00" in code else db.session.scalar(found)
     if row is None:
         raise NotFound("item_not_found", code=code[:40])
     return _view(row)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor, require
-from inventory.domain.errors import NotFound, Refusal
+from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import (
     FIGURES,
     NEVER_NEGATIVE,
@@ -84,6 +84,8 @@ def post(
     Raises Refusal `not_enough_stock` (item, figure, available), `day_below_zero` (item, day, figure, closing),
     `request_id_reused`, `already_reversed`, `bast_already_recorded`; Invalid for a line that cannot be.
     """
+    if not lines:
+        raise Invalid("nothing_entered")
     for line in lines:
         check_line(line)
     digest = body_digest(actor.person_id, lines, extra)
@@ -126,7 +128,18 @@ def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, not
     """
     original, office_path = _original(movement_id, request_id)
     require(actor, Action.REVERSE_MOVEMENT, office_path)
-    delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == movement_id))
+    try:
+        return _reverse(actor, now, request_id, original, note)
+    except Refusal:
+        # Of two who reverse the same entry at once, the second finds the figures gone that it wanted to take back:
+        # what it wants to know is that the entry has been reversed.
+        if _original(movement_id, request_id)[0].reversed_by_id is not None:
+            raise Refusal("already_reversed") from None
+        raise
+
+
+def _reverse(actor: Actor, now: datetime, request_id: UUID, original: Original, note: str) -> Posting:
+    delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == original.id))
     if delivery_id is None or original.reverses_id is not None:
         return post(actor, now, request_id, [reversal_of(original, note)])
     lines = [reversal_of(part, note) for part in _delivery_movements(delivery_id, request_id)]
@@ -190,7 +203,8 @@ def _record(
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
-    return tuple(_recorded(row) for row in inserted)
+    in_order = sorted(zip(rows, inserted, strict=True), key=lambda pair: pair[0]["request_line"])
+    return tuple(_recorded(row) for _, row in in_order)
 
 
 def _row(line: Line) -> dict[str, Any]:
@@ -213,10 +227,11 @@ def _move_balance(session: Session, key: Key, lines: Sequence[Line], *, syntheti
     statement = _conditional_update(key, effect, lines, synthetic)
     row = session.execute(statement).mappings().one_or_none()
     if row is None:
-        _open_balance(session, key)  # the first movement of this item here, or really too little
-        row = session.execute(statement).mappings().one_or_none()
-    if row is None:
-        raise _shortage(session, key, effect)
+        # The first movement of this item here, or too little. Looked at under a lock: a receipt that comes in between
+        # makes it enough, and then the same update goes through.
+        _open_balance(session, key)
+        _refuse_shortage(session, key, total_effect(lines))
+        row = session.execute(statement).mappings().one()
     return dict(row)
 
 
@@ -245,43 +260,44 @@ def _open_balance(session: Session, key: Key) -> None:
     session.execute(statement.on_conflict_do_nothing())
 
 
-def _shortage(session: Session, key: Key, effect: Effect) -> Refusal:
-    row = session.execute(
-        select(Balance.__table__, Item.code.label("item"))
-        .join(Item, Item.id == Balance.item_id)
-        .where(Balance.office_id == key[0], Balance.item_id == key[1])
-    ).mappings()
-    balance = row.one()
+def _refuse_shortage(session: Session, key: Key, effect: Effect) -> None:
+    """Lock the balance row, and raise `not_enough_stock` if it does not allow `effect`."""
+    balance = (
+        session.execute(
+            select(Balance.__table__, Item.code.label("item"))
+            .join(Item, Item.id == Balance.item_id)
+            .where(Balance.office_id == key[0], Balance.item_id == key[1])
+            .with_for_update(of=Balance)
+        )
+        .mappings()
+        .one()
+    )
     for figure in NEVER_NEGATIVE:
         needed = -getattr(effect, figure)
         if needed > balance[figure]:
-            return Refusal(
-                "not_enough_stock",
-                item=balance["item"],
-                figure=figure,
-                available=balance[figure],
-                asked=needed,
-            )
-    raise AssertionError("the conditional update refused what the balance allows")
+            item, available = balance["item"], balance[figure]
+            raise Refusal("not_enough_stock", item=item, figure=figure, available=available, asked=needed)
 
 
 def _add_to_daily_totals(session: Session, key: Key, lines: Iterable[Line]) -> None:
     sums: dict[tuple[date, str, str], list[int]] = defaultdict(lambda: [0, 0])
+    touched: set[tuple[date, str, str]] = set()
     for line in lines:
-        cell = sums[line.effective_on, line.kind.value, line.reason]
-        cell[0] += line.quantity
-        cell[1] += line.served_waiting
-    totals = [
-        {"office_id": key[0], "item_id": key[1], "day": day, "kind": kind, "reason": reason}
-        | {"quantity": quantity, "served_waiting": served}
-        for (day, kind, reason), (quantity, served) in sorted(sums.items())
-    ]
-    grown = [total for total in totals if total["quantity"] >= 0 and total["served_waiting"] >= 0]
+        where = line.effective_on, line.kind.value, line.reason
+        sums[where][0] += line.quantity
+        sums[where][1] += line.served_waiting
+        if line.reverses_id is not None:
+            touched.add(where)
+    grown: list[dict[str, Any]] = []
+    for where, (quantity, served) in sorted(sums.items()):
+        total = {"office_id": key[0], "item_id": key[1], "day": where[0], "kind": where[1], "reason": where[2]}
+        total |= {"quantity": quantity, "served_waiting": served}
+        if where in touched:
+            _change_total(session, total)
+        else:
+            grown.append(total)
     if grown:
         _grow_totals(session, grown)
-    for total in totals:
-        if total not in grown:
-            _shrink_total(session, total)
 
 
 def _grow_totals(session: Session, totals: list[dict[str, Any]]) -> None:
@@ -299,9 +315,9 @@ def _grow_totals(session: Session, totals: list[dict[str, Any]]) -> None:
     )
 
 
-def _shrink_total(session: Session, total: dict[str, Any]) -> None:
-    # What is taken off was put there by the movement that is reversed, so the row exists. An upsert would not do:
-    # PostgreSQL holds the negative row that it might insert against the CHECK before it looks for the conflict.
+def _change_total(session: Session, total: dict[str, Any]) -> None:
+    # What a reversal takes off was put there by its original, so the row exists. An upsert would not do: the database
+    # holds the row that it might insert, a negative one, against the CHECK before it looks for the conflict.
     columns = DailyTotal.__table__.c
     session.execute(
         update(DailyTotal)

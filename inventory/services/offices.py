@@ -23,9 +23,11 @@ from inventory.domain.offices import (
     check_parent,
     check_settings,
     check_time_zone,
+    is_code,
     local_day,
     path_of,
 )
+from inventory.domain.texts import check_text
 from inventory.models import CalendarDay, Office
 from inventory.models.offices import within
 
@@ -80,7 +82,8 @@ class BadOfficeList(Exception):
 
 def get(actor: Actor, action: Action, code: str) -> OfficeView:
     """The office with this code. Raises NotFound `office_not_found`, NotAllowed."""
-    office = db.session.scalar(select(Office).where(Office.code == code))
+    # No database is asked for what cannot be a code: PostgreSQL breaks off a query with a NUL in it.
+    office = db.session.scalar(select(Office).where(Office.code == code)) if is_code(code) else None
     if office is None:
         raise NotFound("office_not_found", code=code[:40])
     require(actor, action, office.path)
@@ -120,10 +123,12 @@ def tops(actor: Actor, action: Action) -> list[OfficeView]:
 
 def search(actor: Actor, action: Action, words: str, limit: int = 50) -> list[OfficeView]:
     """Offices in reach whose name contains `words` or whose code starts with them, by code."""
+    if "\x00" in words:
+        return []
     pattern = words.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     matches = or_(
         func.lower(Office.name).like(f"%{pattern}%", escape="\\"),
-        Office.code.like(f"{pattern}%", escape="\\"),
+        func.lower(Office.code).like(f"{pattern}%", escape="\\"),
     )
     rows = db.session.scalars(
         select(Office).where(in_reach(reach(actor, action)), matches).order_by(Office.code).limit(limit)
@@ -153,7 +158,8 @@ def add_calendar_day(actor: Actor, code: str, day: date, *, open_: bool, name: s
     """Say that an office is open (outreach) or closed on a day, whatever its week says; a second word replaces
     the first. Raises Invalid `calendar_name_missing`, NotFound, NotAllowed."""
     office = get(actor, Action.MANAGE_OFFICES, code)
-    if not name.strip():
+    name = check_text(name, 120)
+    if not name:
         raise Invalid("calendar_name_missing")
 
     def put(session: Session) -> None:
@@ -161,7 +167,7 @@ def add_calendar_day(actor: Actor, code: str, day: date, *, open_: bool, name: s
         if row is None:
             row = CalendarDay(office_id=office.id, day=day)
             session.add(row)
-        row.open, row.name = open_, name.strip()
+        row.open, row.name = open_, name
 
     write(put)
 
@@ -195,7 +201,8 @@ def load_csv(actor: Actor, stream: TextIO) -> Loaded:
     missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise BadOfficeList([BadRow(1, name, "column_missing", {"column": name}) for name in missing])
-    return load(actor, reader)
+    # The reader passes over empty lines; people count rows as their spreadsheet does.
+    return _load_numbered(actor, ((reader.line_num, row) for row in reader))
 
 
 COLUMNS = ("code", "name", "kind", "parent", "time_zone", "population")
@@ -207,12 +214,16 @@ def load(actor: Actor, rows: Iterable[Mapping[str, str | None]]) -> Loaded:
     An empty parent means the ministry, which is made when there is none. Settings of offices that exist are kept.
     Raises BadOfficeList with every bad row; NotAllowed unless the actor manages the whole tree.
     """
+    return _load_numbered(actor, enumerate(rows, start=2))
+
+
+def _load_numbered(actor: Actor, rows: Iterable[tuple[int, Mapping[str, str | None]]]) -> Loaded:
     allowed = reach(actor, Action.MANAGE_OFFICES)
     if not (allowed.everywhere or f"{ROOT_CODE}/" in allowed.subtrees):
         raise NotAllowed("not_allowed", action=Action.MANAGE_OFFICES.value)
     listed = [
         (number, {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)})
-        for number, row in enumerate(rows, start=2)
+        for number, row in rows
     ]
     return write(lambda session: _load(session, listed))
 
@@ -224,6 +235,7 @@ def _load(session: Session, listed: list[tuple[int, dict[str, str]]]) -> Loaded:
         session.add(known[ROOT_CODE])
         session.flush()
     bad = _bad_rows(listed, {code: OfficeKind(office.kind) for code, office in known.items()})
+    bad += _moved(listed, known)
     if bad:
         raise BadOfficeList(bad)
     counts = {"added": 0, "changed": 0, "unchanged": 0}
@@ -288,6 +300,19 @@ def _bad_rows(listed: list[tuple[int, dict[str, str]]], known: dict[str, OfficeK
                 bad.append(BadRow(number, column, refusal.code, refusal.facts))
         seen.add(row.get("code", ""))
     return bad
+
+
+def _moved(listed: list[tuple[int, dict[str, str]]], known: Mapping[str, Office]) -> list[BadRow]:
+    """Rows that would hang a known office elsewhere: its books stay where they were kept."""
+    paths = {code: office.path for code, office in known.items()}
+    return [
+        BadRow(number, "parent", "office_parent_changed", {"code": row["code"]})
+        for number, row in listed
+        if row.get("code") in paths
+        and row["code"] != ROOT_CODE
+        and (row.get("parent") or ROOT_CODE) in paths
+        and paths[row["code"]] != path_of(row["code"], paths[row.get("parent") or ROOT_CODE])
+    ]
 
 
 Kinds = Mapping[str, OfficeKind]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, Grant, Role, reach, require
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
+from inventory.domain.texts import check_text
 from inventory.models import Membership, Office, Person
 from inventory.services import offices
 
@@ -49,11 +50,12 @@ def add(
     Raises Refusal `email_taken`; Invalid `name_missing`; NotFound, NotAllowed.
     """
     office = offices.get(actor, Action.MANAGE_PEOPLE, office_code)
-    if not full_name.strip():
+    full_name = check_text(full_name, 120)
+    if not full_name:
         raise Invalid("name_missing")
     person = Person(
         email=email,
-        full_name=full_name.strip(),
+        full_name=full_name,
         created_at=now,
         active=True,
         password=password_hash,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
+from inventory.domain.texts import check_text
 from inventory.models import Item, StatedRate
 from inventory.services import items, offices
 
@@ -32,9 +33,10 @@ def state(actor: Actor, now: datetime, office_code: str, item_code: str, per_day
     """
     office = offices.get(actor, Action.MANAGE_OFFICES, office_code)
     item = items.get(item_code)
-    if not source.strip():
+    source = check_text(source, 200)
+    if not source:
         raise Invalid("rate_needs_source")
-    said = {"per_day": per_day, "source": source.strip(), "stated_on": office.today(now)}
+    said = {"per_day": per_day, "source": source, "stated_on": office.today(now)}
 
     def put(session: Session) -> None:
         statement = insert_or(session, StatedRate.__table__).values(office_id=office.id, item_id=item.id, **said)

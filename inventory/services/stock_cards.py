@@ -14,6 +14,7 @@ from inventory.domain.errors import Invalid
 from inventory.domain.ledger import effect_of
 from inventory.models import Delivery, Movement, Person
 from inventory.services import balances, items, offices
+from inventory.services.consumption import FIRST_DAY
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 
@@ -60,12 +61,14 @@ def read(
     """The card from `since` to `until`, both included; by default the last 30 days of the office's own calendar.
 
     Movements stand in the order of their days, and within a day as they were recorded.
-    Raises Invalid `period_backwards`, `period_too_long` (more than MAX_DAYS days); NotFound, NotAllowed.
+    Raises Invalid `day_too_early`, `period_backwards`, `period_too_long` (over MAX_DAYS days); NotFound, NotAllowed.
     """
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
     until = until or office.today(now)
-    since = since or until - timedelta(days=29)
+    if min(since or until, until) < FIRST_DAY:
+        raise Invalid("day_too_early", day=min(since or until, until), first=FIRST_DAY)
+    since = since or max(until - timedelta(days=29), FIRST_DAY)
     if since > until:
         raise Invalid("period_backwards")
     if (until - since).days >= MAX_DAYS:

@@ -1,0 +1,247 @@
+"""Settings: where they come from, and which are refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from inventory import create_app
+from inventory.config import Config, SettingError, load, secret_from_instance
+from tests.conftest import dispose
+
+KEY = "k" * 32
+POSTGRES = "postgresql://blangko:secret@db.example/blangko"
+
+
+def test_without_anything_the_embedded_defaults_hold() -> None:
+    config = load({}, {})
+    assert (config.ENV, config.production, config.DATABASE_URL, config.SECRET_KEY) == ("embedded", False, "", "")
+    assert (config.LANGUAGE, config.review_time, config.SESSION_HOURS) == ("id", time(1, 30), 12)
+    assert config.JOBS_IN_SERVER is True
+
+
+def test_a_database_url_alone_means_production() -> None:
+    assert load({}, {"DATABASE_URL": POSTGRES, "BLANGKO_SECRET_KEY": KEY}).production
+    assert not load({}, {"DATABASE_URL": "sqlite:///x", "BLANGKO_ENV": "embedded"}).production
+    assert load({}, {"BLANGKO_ENV": "production", "BLANGKO_SECRET_KEY": KEY}).production
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"DATABASE_URL": POSTGRES},
+        {"BLANGKO_ENV": "production"},
+        {"BLANGKO_ENV": "production", "BLANGKO_SECRET_KEY": ""},
+        {"DATABASE_URL": "sqlite:///x"},
+    ],
+)
+def test_production_does_not_start_without_a_secret_key(environment: dict[str, str]) -> None:
+    with pytest.raises(SettingError, match="BLANGKO_SECRET_KEY"):
+        load({}, environment)
+
+
+@pytest.mark.parametrize("env", ["production", "embedded"])
+def test_a_short_secret_key_is_refused(env: str) -> None:
+    with pytest.raises(SettingError, match="BLANGKO_SECRET_KEY") as refused:
+        load({}, {"BLANGKO_ENV": env, "BLANGKO_SECRET_KEY": "k" * 31})
+    assert "k" * 31 not in str(refused.value)
+    assert load({}, {"BLANGKO_ENV": env, "BLANGKO_SECRET_KEY": KEY}).SECRET_KEY == KEY
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BLANGKO_ENV", "staging"),
+        ("BLANGKO_ENV", "Production"),
+        ("BLANGKO_LANGUAGE", "jv"),
+        ("BLANGKO_REVIEW_AT", "25:00"),
+        ("BLANGKO_REVIEW_AT", "half past one"),
+        ("BLANGKO_REVIEW_EVERY_SECONDS", "often"),
+        ("BLANGKO_REVIEW_EVERY_SECONDS", "1.5"),
+        ("BLANGKO_SESSION_HOURS", "1e3"),
+        ("BLANGKO_MAX_UPLOAD_BYTES", "1 MB"),
+        ("BLANGKO_REVIEW_EVERY_SECONDS", "-5"),
+        ("BLANGKO_SESSION_HOURS", "0"),
+        ("BLANGKO_SESSION_HOURS", "-1"),
+        ("BLANGKO_MAX_UPLOAD_BYTES", "-1"),
+        ("BLANGKO_TIME_ZONE", "Asia/Denpasar"),
+        ("BLANGKO_TIME_ZONE", "../../etc/passwd"),
+        ("BLANGKO_LOG_LEVEL", "LOUD"),
+        ("DATABASE_URL", "mysql://blangko@db.example/blangko"),
+        ("DATABASE_URL", "blangko.sqlite3"),
+        ("BLANGKO_JOBS_IN_SERVER", "maybe"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(SettingError, match=variable):
+        load({}, {"BLANGKO_SECRET_KEY": KEY, variable: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), ("no", False)]
+)
+def test_yes_and_no_are_read(text: str, value: bool) -> None:
+    assert load({}, {"BLANGKO_JOBS_IN_SERVER": text}).JOBS_IN_SERVER is value
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql://u:p@h:5433/d?sslmode=require", "postgresql+psycopg://u:p@h:5433/d?sslmode=require"),
+        ("postgresql+psycopg://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("sqlite:////var/lib/blangko/b.sqlite3", "sqlite:////var/lib/blangko/b.sqlite3"),
+    ],
+)
+def test_a_database_url_gets_the_driver_that_is_installed(given: str, used: str) -> None:
+    assert used == load({}, {"DATABASE_URL": given, "BLANGKO_SECRET_KEY": KEY}).DATABASE_URL
+    assert used == load({"DATABASE_URL": given, "SECRET_KEY": KEY}, {}).DATABASE_URL
+
+
+def test_what_is_given_wins_over_the_environment() -> None:
+    environment = {"BLANGKO_LANGUAGE": "en", "BLANGKO_SESSION_HOURS": "3"}
+    config = load({"LANGUAGE": "id"}, environment)
+    assert (config.LANGUAGE, config.SESSION_HOURS) == ("id", 3)
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    assert load({}, dict.fromkeys(variables(), "")) == load({}, {})
+
+
+def variables() -> list[str]:
+    return [setting.metadata["variable"] for setting in Config.__dataclass_fields__.values()]
+
+
+def test_every_setting_has_a_variable_of_its_own_and_a_help_text() -> None:
+    assert len(set(variables())) == len(variables())
+    for setting in Config.__dataclass_fields__.values():
+        assert setting.metadata["help"].endswith(".")
+
+
+def test_only_the_settings_are_read_from_the_environment() -> None:
+    reading = [
+        file
+        for file in Path(__file__).parent.parent.joinpath("inventory").rglob("*.py")
+        if "os.environ" in (source := file.read_text(encoding="utf-8")) or "getenv" in source
+    ]
+    assert [file.name for file in reading] == ["config.py"]
+
+
+# --- the embedded installation's own key -------------------------------------------------------------------------
+
+
+def test_an_embedded_installation_makes_its_own_key_and_keeps_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "instance"
+    key = secret_from_instance(folder)
+    assert len(key) >= 32
+    assert secret_from_instance(folder) == key
+    assert secret_from_instance(tmp_path / "another") != key
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_only_its_owner_can_read_the_key(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        secret_from_instance(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
+    for n in range(20):
+        assert len(keys_made_at_once(tmp_path / str(n), 8)) == 1
+
+
+def keys_made_at_once(folder: Path, count: int) -> set[str]:
+    keys: set[str] = set()
+    barrier = threading.Barrier(count)
+
+    def make() -> None:
+        barrier.wait()
+        keys.add(secret_from_instance(folder))
+
+    threads = [threading.Thread(target=make) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return keys
+
+
+def test_a_key_that_another_process_is_about_to_write_is_not_taken_for_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every moment at which a second process may look, it finds the whole key or none."""
+    seen: list[str] = []
+    real_open, real_fdopen = os.open, os.fdopen
+
+    def look(call: Callable[..., Any]) -> Callable[..., Any]:
+        def looking(*arguments: Any, **named: Any) -> Any:
+            result = call(*arguments, **named)
+            if (tmp_path / "secret_key").exists():
+                seen.append((tmp_path / "secret_key").read_text())
+            return result
+
+        return looking
+
+    monkeypatch.setattr(os, "open", look(real_open))
+    monkeypatch.setattr(os, "fdopen", look(real_fdopen))
+    key = secret_from_instance(tmp_path)
+    assert set(seen) <= {key}
+
+
+def test_an_empty_key_file_is_no_key(tmp_path: Path) -> None:
+    """A disk that was full, or a crash, may have left it."""
+    (tmp_path / "secret_key").write_text("")
+    try:
+        key = secret_from_instance(tmp_path)
+    except SettingError as refused:
+        assert "secret_key" in str(refused)  # noqa: PT017  (either answer will do)
+    else:
+        assert len(key) >= 32
+
+
+# --- the application ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in variables():
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_an_embedded_application_keeps_its_data_in_its_instance_folder(tmp_path: Path) -> None:
+    app = create_app({"INSTANCE_PATH": str(tmp_path)})
+    assert app.config["SQLALCHEMY_DATABASE_URI"] == f"sqlite:///{tmp_path / 'blangko.sqlite3'}"
+    assert app.config["SECRET_KEY"] == (tmp_path / "secret_key").read_text()
+    assert app.config["SESSION_COOKIE_SECURE"] is False
+    dispose(app)
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_a_production_application_writes_no_key_and_sends_cookies_over_https_only(
+    tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    app = create_app({"ENV": "production", "SECRET_KEY": KEY, "DATABASE_URL": POSTGRES, "INSTANCE_PATH": str(tmp_path)})
+    assert app.config["SECRET_KEY"] == KEY
+    assert app.config["SESSION_COOKIE_SECURE"] is True
+    assert app.config["SESSION_COOKIE_NAME"].startswith("__Host-")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_a_production_application_does_not_start_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", POSTGRES)
+    with pytest.raises(SettingError, match="BLANGKO_SECRET_KEY"):
+        create_app({"INSTANCE_PATH": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []

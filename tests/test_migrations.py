@@ -1,0 +1,220 @@
+"""The migrations make what the models say, and can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from psycopg import sql
+from sqlalchemy import CheckConstraint, Inspector, Table, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from inventory.db import db
+from inventory.services.consumption import Printed
+from tests.conftest import NOW, TODAY
+from tests.world import World
+
+TRIGGERS = {
+    "sqlite": {"movements_no_update", "movements_no_delete", "movements_reversal"},
+    "postgresql": {"movements_no_change", "movements_no_truncate", "movements_reversal"},
+}
+FUNCTIONS = {"movements_are_append_only", "movements_check_reversal"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without anything in it."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    name = f"blangko_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield server.rsplit("/", 1)[0] + "/" + name
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty(empty_url: str, make_app: Callable[..., Flask]) -> Iterator[Flask]:
+    app = make_app(empty_url)
+    with app.app_context():
+        yield app
+
+
+def tables() -> set[str]:
+    return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+
+def selected(statement: str) -> set[str]:
+    with db.engine.connect() as connection:
+        return set(connection.execute(text(statement)).scalars())
+
+
+def triggers() -> set[str]:
+    if db.engine.dialect.name == "sqlite":
+        return selected("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    return selected("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")
+
+
+def functions() -> set[str]:
+    if db.engine.dialect.name == "sqlite":
+        return set()
+    return selected("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+
+
+# --- up and down -------------------------------------------------------------------------------------------------
+
+
+def test_migrations_go_up_down_and_up_again(empty: Flask) -> None:
+    assert tables() == set()
+    for _ in range(2):
+        upgrade()
+        assert tables() == set(db.metadata.tables)
+        assert triggers() == TRIGGERS[db.engine.dialect.name]
+        downgrade(revision="base")
+        assert tables() == set()
+        assert triggers() == set()
+        assert functions() == set()
+    upgrade()
+    assert tables() == set(db.metadata.tables)
+    assert functions() == (FUNCTIONS if db.engine.dialect.name == "postgresql" else set())
+
+
+def test_upgrading_what_is_up_to_date_does_nothing(empty: Flask) -> None:
+    upgrade()
+    before = selected("SELECT version_num FROM alembic_version")
+    upgrade()
+    assert selected("SELECT version_num FROM alembic_version") == before
+    assert len(before) == 1
+
+
+def test_models_and_migrated_database_do_not_differ(empty: Flask) -> None:
+    upgrade()
+    # SQLite quotes an empty default in a way that compares as another.
+    options = {"compare_type": True, "compare_server_default": db.engine.dialect.name == "postgresql"}
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, db.metadata) == []
+
+
+# --- constraints, which the comparison above does not see --------------------------------------------------------
+
+
+def promised(table: Table) -> set[str]:
+    """The names of the constraints and indexes that a model declares."""
+    preparer = db.engine.dialect.identifier_preparer
+    constraints = {str(preparer.format_constraint(constraint)) for constraint in table.constraints}
+    return constraints | {str(preparer.format_index(index)) for index in table.indexes}
+
+
+def kept(inspector: Inspector, name: str) -> set[str]:
+    """The names of those that the database has."""
+    found = [
+        *inspector.get_check_constraints(name),
+        *inspector.get_unique_constraints(name),
+        *inspector.get_foreign_keys(name),
+        *inspector.get_indexes(name),
+        inspector.get_pk_constraint(name),
+    ]
+    return {str(entry["name"]) for entry in found}
+
+
+def test_every_constraint_of_the_models_is_in_the_database_by_its_name(empty: Flask) -> None:
+    upgrade()
+    inspector = inspect(db.engine)
+    for name, table in db.metadata.tables.items():
+        assert kept(inspector, name) == promised(table), name
+
+
+def test_every_check_says_what_the_model_says(empty: Flask) -> None:
+    if db.engine.dialect.name == "postgresql":
+        pytest.skip("PostgreSQL rewrites the text of a check")
+    upgrade()
+    inspector = inspect(db.engine)
+    for name, table in db.metadata.tables.items():
+        models = {
+            str(db.engine.dialect.identifier_preparer.format_constraint(constraint)): squeezed(str(constraint.sqltext))
+            for constraint in table.constraints
+            if isinstance(constraint, CheckConstraint)
+        }
+        assert {c["name"]: squeezed(c["sqltext"]) for c in inspector.get_check_constraints(name)} == models
+
+
+def squeezed(condition: str) -> str:
+    return " ".join(condition.split())
+
+
+# --- triggers ----------------------------------------------------------------------------------------------------
+
+
+def test_a_movement_cannot_be_replaced_or_emptied_away(world: World) -> None:
+    world.deliver(NOW, TODAY, 10)
+    statements = {
+        "sqlite": [
+            "INSERT OR REPLACE INTO movements SELECT * FROM movements",
+            "REPLACE INTO movements SELECT * FROM movements",
+            "UPDATE OR REPLACE movements SET seq = 2",
+        ],
+        "postgresql": ["TRUNCATE movements", "TRUNCATE movements CASCADE", "TRUNCATE offices CASCADE"],
+    }
+    for statement in statements[db.engine.dialect.name]:
+        with pytest.raises(DBAPIError, match="append-only"):
+            db.session.execute(text(statement))
+        db.session.rollback()
+    assert world.figures().store == 10
+
+
+REVERSAL = (
+    "INSERT INTO movements (office_id, item_id, seq, kind, reason, quantity, served_waiting, effective_on,"
+    " recorded_at, request_id, request_line, request_digest, reverses_id)"
+    " SELECT {office_id}, {item_id}, 99, {kind}, {reason}, {quantity}, {served_waiting}, {effective_on},"
+    " recorded_at, request_id, 99, '', id FROM movements WHERE kind = 'print'"
+)
+EXACT = {
+    "office_id": "office_id",
+    "item_id": "item_id",
+    "kind": "kind",
+    "reason": "reason",
+    "quantity": "-quantity",
+    "served_waiting": "-served_waiting",
+    "effective_on": "effective_on",
+}
+
+
+INEXACT = [
+    {"office_id": "(SELECT id FROM offices WHERE code = '51.03')"},
+    {"item_id": "(SELECT id FROM items WHERE code = 'kia')"},
+    {"kind": "'spoil'", "reason": "'misprint'", "served_waiting": "0"},
+    {"reason": "'lost'"},
+    {"quantity": "-quantity - 1"},
+    {"quantity": "-quantity + 1"},
+    {"served_waiting": "0"},
+    {"effective_on": "'2024-05-14'"},
+]
+
+
+def test_the_database_takes_no_reversal_that_is_not_exact(world: World) -> None:
+    world.deliver(NOW, TODAY, 100)
+    world.print(NOW, TODAY, {"new": Printed(10, served_waiting=4)})
+    for change in INEXACT:
+        with pytest.raises(DBAPIError, match="take back exactly"):
+            db.session.execute(text(REVERSAL.format(**EXACT | change)))
+        db.session.rollback()
+
+
+def test_the_database_takes_a_reversal_once_only(world: World) -> None:
+    world.deliver(NOW, TODAY, 100)
+    world.print(NOW, TODAY, {"new": Printed(10, served_waiting=4)})
+    exact = REVERSAL.format(**EXACT) + " AND reverses_id IS NULL"
+    db.session.execute(text(exact))
+    with pytest.raises(IntegrityError, match="reverses_id"):
+        db.session.execute(text(exact.replace("99", "100")))
+    db.session.rollback()
