@@ -154,6 +154,7 @@ REFUSALS: Mapping[str, Any] = {
     "service_level_range": _("Service level: from 50 %% to 99.9 %%."),
     "working_days_format": _("Choose at least one working day."),
     "calendar_name_missing": _("Say why the office is open or closed on that day."),
+    "file_not_a_table": _("This is not a table of comma-separated values."),
     "column_missing": _("The column “%(column)s” is missing."),
     "office_code_format": _("“%(code)s” is not an office code, such as 51.71.01."),
     "office_code_twice": _("The code %(code)s appears twice in the file."),

@@ -86,6 +86,20 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, val
 
 
 @pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BLANGKO_REVIEW_AT", "01:30Z"),
+        ("BLANGKO_REVIEW_AT", "01:30+09:00"),
+        ("BLANGKO_REVIEW_AT", "01:30:15.5"),
+        ("BLANGKO_TIME_ZONE", "Asia"),
+    ],
+)
+def test_a_value_that_is_almost_right_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(SettingError, match=variable):
+        load({}, {"BLANGKO_SECRET_KEY": KEY, variable: value})
+
+
+@pytest.mark.parametrize(
     ("text", "value"), [("1", True), ("true", True), ("YES", True), ("0", False), ("False", False), ("no", False)]
 )
 def test_yes_and_no_are_read(text: str, value: bool) -> None:

@@ -163,6 +163,16 @@ def test_every_sentence_is_written_in_both_languages_with_the_same_facts(make_ap
     assert [code for code in here if placeholders(here[code]) != placeholders(there[code])] == []
 
 
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_every_sentence_can_be_said_with_its_facts(make_app: Callable[..., Flask], language: str) -> None:
+    with in_language(make_app, language):
+        for code, sentence in text.REFUSALS.items():
+            facts = dict.fromkeys(placeholders(str(sentence)), "x") | {"figure": "store"}
+            said = text.sentence_for(code, facts)
+            assert "%(" not in said, code
+            assert "%%" not in said, code
+
+
 # --- clock, length, layers ---------------------------------------------------------------------------------------
 
 

@@ -186,7 +186,7 @@ def test_messages_of_form_libraries_are_in_the_language_of_the_page(app: Flask, 
     with app.test_request_context(method="POST", data={"word": "blangko"}), force_locale(language):
         form = Form(meta={"csrf": False})
         assert not form.validate()
-        assert expected in form.errors["word"][0]
+        assert expected in form.word.errors[0]
 
 
 # Refusals

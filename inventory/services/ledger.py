@@ -114,7 +114,9 @@ def require_untouched(session: Session, key: Key) -> None:
     """Inside a posting: hold the balance row, and refuse (`opening_not_first`) unless nothing was ever received."""
     _open_balance(session, key)
     received = session.scalar(
-        select(Balance.received).where(Balance.office_id == key[0], Balance.item_id == key[1]).with_for_update()
+        select(Balance.received)
+        .where(Balance.office_id == key[0], Balance.item_id == key[1])
+        .with_for_update(key_share=True)
     )
     if received:
         raise Refusal("opening_not_first")
@@ -267,7 +269,7 @@ def _refuse_shortage(session: Session, key: Key, effect: Effect) -> None:
             select(Balance.__table__, Item.code.label("item"))
             .join(Item, Item.id == Balance.item_id)
             .where(Balance.office_id == key[0], Balance.item_id == key[1])
-            .with_for_update(of=Balance)
+            .with_for_update(key_share=True, of=Balance)  # references to the row may go on
         )
         .mappings()
         .one()

@@ -197,12 +197,17 @@ def load_csv(actor: Actor, stream: TextIO) -> Loaded:
 
     Raises BadOfficeList also for a file without those columns.
     """
-    reader = csv.DictReader(stream)
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    reader = csv.reader(stream)
+    try:
+        header = next(reader, [])
+        # Empty rows are passed over but counted: people find a row by the number that their spreadsheet gives it.
+        rows = [(number, dict(zip(header, row, strict=False))) for number, row in enumerate(reader, start=2) if row]
+    except csv.Error:
+        raise BadOfficeList([BadRow(reader.line_num, "", "file_not_a_table", {})]) from None
+    missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise BadOfficeList([BadRow(1, name, "column_missing", {"column": name}) for name in missing])
-    # The reader passes over empty lines; people count rows as their spreadsheet does.
-    return _load_numbered(actor, ((reader.line_num, row) for row in reader))
+    return _load_numbered(actor, rows)
 
 
 COLUMNS = ("code", "name", "kind", "parent", "time_zone", "population")
@@ -304,14 +309,11 @@ def _bad_rows(listed: list[tuple[int, dict[str, str]]], known: dict[str, OfficeK
 
 def _moved(listed: list[tuple[int, dict[str, str]]], known: Mapping[str, Office]) -> list[BadRow]:
     """Rows that would hang a known office elsewhere: its books stay where they were kept."""
-    paths = {code: office.path for code, office in known.items()}
+    parents = {code: office.path.strip("/").split("/")[-2] for code, office in known.items() if code != ROOT_CODE}
     return [
         BadRow(number, "parent", "office_parent_changed", {"code": row["code"]})
         for number, row in listed
-        if row.get("code") in paths
-        and row["code"] != ROOT_CODE
-        and (row.get("parent") or ROOT_CODE) in paths
-        and paths[row["code"]] != path_of(row["code"], paths[row.get("parent") or ROOT_CODE])
+        if row.get("code") in parents and (row.get("parent") or ROOT_CODE) != parents[row["code"]]
     ]
 
 
@@ -327,6 +329,7 @@ def _check_code(row: Mapping[str, str], _kinds: Kinds, _known: Kinds, seen: set[
 def _check_name(row: Mapping[str, str], *_: object) -> None:
     if not 1 <= len(row.get("name", "")) <= 120:
         raise Invalid("office_name_length")
+    check_text(row["name"], 120)
 
 
 def _check_kind(row: Mapping[str, str], _kinds: Kinds, known: Kinds, _seen: set[str]) -> None:

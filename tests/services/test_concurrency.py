@@ -118,16 +118,54 @@ def test_the_first_receipts_of_an_item_may_come_together(world: World) -> None:
     audit()
 
 
-def test_too_few_is_still_said_when_a_receipt_comes_between_looking_and_saying(world: World) -> None:
-    if db.engine.dialect.name == "sqlite":
-        pytest.skip("a SQLite writer has the database to itself")
-    actor = world.storekeeper
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # a SQLite writer is alone
+def test_a_receipt_at_any_moment_of_a_posting_that_lacks_blanks_makes_it_succeed_or_be_refused(
+    world: World, database_url: str
+) -> None:
+    actor, moments = world.storekeeper, 0
     world.deliver(NOW, TODAY, 1)
-    with meanwhile(world.app, lambda: world.deliver(NOW, TODAY, 100), after="^UPDATE balances"):
-        outcome = attempt(lambda: printing(actor, TODAY, 50))
-    assert set(refused_codes([outcome])) <= {"not_enough_stock"}
-    assert world.figures().received == 101
+    for nth in range(1, 6):
+        too_many = world.figures().store + 50
+        with meanwhile(world.app, lambda: world.deliver(NOW, TODAY, 100), after="balances", nth=nth) as overtaken:
+            outcome = attempt(lambda quantity=too_many: printing(actor, TODAY, quantity))
+        assert set(refused_codes([outcome])) <= {"not_enough_stock"}
+        moments += overtaken.is_set()
+    assert moments >= 2
     audit()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_blanks_that_come_and_go_during_a_posting_make_it_succeed_or_be_refused(
+    world: World, database_url: str
+) -> None:
+    actor, app = world.storekeeper, world.app
+    world.deliver(NOW, TODAY, 1)
+    come = meanwhile(app, lambda: world.deliver(NOW, TODAY, 100), after="^UPDATE balances")
+    gone = meanwhile(app, lambda: attempt(lambda: printing(actor, TODAY, 80)), after="^SELECT .*balances")
+    with come as delivered, gone as printed:
+        outcome = attempt(lambda: printing(actor, TODAY, 50))
+    assert delivered.is_set()
+    assert printed.is_set()
+    assert set(refused_codes([outcome])) <= {"not_enough_stock"}
+    audit()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_refusal_does_not_wait_for_a_transaction_that_only_refers_to_the_balance(
+    world: World, database_url: str
+) -> None:
+    """Such as the nightly review, whose projections refer to every balance until it commits."""
+    actor, app = world.storekeeper, world.app
+    world.deliver(NOW, TODAY, 5)
+    said: list[Any] = []
+    asking = threading.Thread(target=lambda: said.extend(at_once(app, [lambda: printing(actor, TODAY, 6)])))
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT 1 FROM balances FOR KEY SHARE")
+        asking.start()
+        asking.join(3)
+        in_time = list(said)
+    asking.join()
+    assert refused_codes(in_time) == {"not_enough_stock": 1}
 
 
 def attempt(call: Callable[[], Any]) -> Any:
@@ -141,8 +179,9 @@ def attempt(call: Callable[[], Any]) -> Any:
 def test_a_past_day_reads_the_same_while_today_is_posted(world: World, figure_day: date) -> None:
     actor = world.storekeeper
     world.deliver(NOW, MONDAY, 100)
-    with meanwhile(world.app, lambda: world.print(NOW, TODAY, 30), after="^SELECT .*balances"):
+    with meanwhile(world.app, lambda: world.print(NOW, TODAY, 30), after="^SELECT .*balances") as posted:
         seen = balances.as_of(actor, DENPASAR, BLANK, figure_day)
+    assert posted.is_set()
     assert seen == Effect(received=100, store=100)
 
 
@@ -569,8 +608,11 @@ def test_a_file_that_is_busy_for_longer_than_one_wait_is_tried_again(world: Worl
     actor = world.storekeeper
     shorten_patience(60)
     with locked(database_url) as other:
-        threading.Timer(0.1, lambda: other.execute("COMMIT")).start()
-        printing(actor, TODAY, 1)
+        release = threading.Timer(0.1, lambda: other.execute("COMMIT"))
+        release.start()
+        outcome = attempt(lambda: printing(actor, TODAY, 1))
+        release.join()
+    assert not refused_codes([outcome])
     assert world.figures().store == 9
 
 

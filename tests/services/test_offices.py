@@ -144,6 +144,15 @@ def test_an_office_that_moves_to_another_parent_is_not_passed_over(world: World)
         assert tree()["51.03"][0] == "00/16/51.03/"
 
 
+def test_an_office_that_moves_to_a_parent_of_the_same_file_is_not_passed_over(world: World) -> None:
+    moved = [entry | ({"parent": "77"} if entry["code"] == "51.03" else {}) for entry in WORLD_ROWS]
+    assert ("parent", "office_parent_changed") in {found[1:] for found in faults([row("77", "", "province"), *moved])}
+
+
+def test_a_name_that_cannot_be_kept_is_named_by_its_row(world: World) -> None:
+    assert [found[:2] for found in faults([row("51.09"), row("51.08", name="Bu\x00leleng")])] == [(3, "name")]
+
+
 def test_a_first_load_that_is_refused_leaves_no_ministry_behind(world: World) -> None:
     with pytest.raises(BadOfficeList):
         offices.load(SYSTEM, [row("x!")])
@@ -191,6 +200,21 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them(world: World) -> None:
     with pytest.raises(BadOfficeList) as refused:
         offices.load_csv(SYSTEM, io.StringIO(HEADER + GOOD_LINE + "\n" + "51.09,,regency,51,Asia/Makassar,\n"))
     assert [(bad.row, bad.column) for bad in refused.value.rows] == [(4, "name")]
+
+
+def test_a_cell_of_two_lines_is_in_one_row(world: World) -> None:
+    text = HEADER + '51.08,"Kabupaten\nBuleleng",regency,51,Asia/Makassar,\n51.09,,regency,51,Asia/Makassar,\n'
+    with pytest.raises(BadOfficeList) as refused:
+        offices.load_csv(SYSTEM, io.StringIO(text, newline=""))
+    assert [(bad.row, bad.column) for bad in refused.value.rows] == [(3, "name")]
+
+
+@pytest.mark.parametrize(
+    "text", [HEADER + GOOD_LINE.replace("Bul", "B\x00l"), HEADER + "x" * 200_000], ids=["NUL", "endless cell"]
+)
+def test_a_file_that_is_no_table_is_a_bad_list(world: World, text: str) -> None:
+    with pytest.raises(BadOfficeList):
+        offices.load_csv(SYSTEM, io.StringIO(text))
 
 
 def test_only_who_manages_the_whole_tree_may_load_a_list(world: World) -> None:
