@@ -19,10 +19,11 @@ from inventory.domain.errors import Refusal
 offices_group = AppGroup("offices", help="Offices: the tree that blanks flow through.")
 people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
+seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (offices_group, people_group, items_group, review, jobs, serve, demo):
+    for command in (offices_group, people_group, items_group, seal_group, review, verify, jobs, serve, demo):
         app.cli.add_command(command)
 
 
@@ -102,6 +103,48 @@ def review(on: datetime | None, office: str | None) -> None:
         raise click.ClickException(f"The review failed: {run.error}")
     click.echo(review_table(found))
     click.echo(f"{run.counts['stocks']} stocks reviewed, {run.counts['changed']} alerts changed.")
+
+
+@seal_group.command("now")
+def seal_now() -> None:
+    """Seal what was recorded since the last seal. The scheduler does so every night."""
+    from inventory import security
+    from inventory.jobs import worker_name
+    from inventory.services import seals
+
+    run = seals.seal_now(SYSTEM, security.now, worker_name())
+    if run.status == "failed":
+        raise click.ClickException(f"Nothing was sealed: {run.error}")
+    click.echo(f"{run.counts['movements']} movements sealed.")
+
+
+@seal_group.command("head")
+def seal_head() -> None:
+    """Print the newest seal. Keep its digest elsewhere, on paper: `flask verify --head` is held against it."""
+    from inventory.services import seals
+
+    head = seals.head()
+    if head is None:
+        raise click.ClickException("Nothing is sealed yet.")
+    click.echo(f"{head.digest}  sealed {head.sealed_at.isoformat()}, up to movement {head.last_id}")
+
+
+@click.command()
+@click.option("--head", help="A seal's digest that was kept elsewhere: it must stand in the chain.")
+@with_appcontext
+def verify(head: str | None) -> None:
+    """Recompute the books from the movements and name the first row that is wrong. Changes nothing."""
+    from inventory.services import verification
+
+    found = verification.verify(SYSTEM, head)
+    click.echo(
+        f"{found.movements} movements, {found.balances} balances, {found.seals} seals. Head: {found.head or '-'}"
+    )
+    for fault in found.faults:
+        click.echo(f"WRONG, {fault.check}: {fault.row}: {fault.what}", err=True)
+    if found.faults:
+        raise click.ClickException("The books do not agree. Nothing was changed.")
+    click.echo("The books agree.")
 
 
 @click.command()

@@ -18,7 +18,7 @@ from flask import Flask
 from inventory.config import Config
 from inventory.db import db
 from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule
-from inventory.services import reviews, runs
+from inventory.services import reviews, runs, seals
 from inventory.services.runs import RunView
 
 CATCH_UP_SECONDS = 600
@@ -42,7 +42,10 @@ def jobs_for(settings: Config) -> list[Job]:
     schedule: Schedule = DailyAt(settings.review_time, settings.TIME_ZONE)
     if settings.REVIEW_EVERY_SECONDS:
         schedule = Every(settings.REVIEW_EVERY_SECONDS)
-    return [Job(reviews.REVIEW, schedule, reviews.review_slot)]
+    return [
+        Job(seals.SEALING, schedule, seals.seal_slot),
+        Job(reviews.REVIEW, schedule, reviews.review_slot),
+    ]
 
 
 def run_due(app: Flask, job: Job) -> RunView | None:

@@ -91,6 +91,17 @@ OFFICE_KINDS = {
     "district": _("District"),
     "outreach": _("Outreach team"),
 }
+TRANSFER_STATUSES = {
+    "dispatched": _("On the way"),
+    "received": _("Received"),
+    "cancelled": _("Cancelled"),
+}
+PURPOSES = {
+    "distribution": _("Distribution"),
+    "loan": _("Loan"),
+    "return": _("Returned loan"),
+    "outreach": _("Outreach"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -138,6 +149,18 @@ REFUSALS: Mapping[str, Any] = {
         "This item already has stock on record. Opening stock is entered once, before everything else."
     ),
     "item_not_found": _("There is no item “%(code)s”."),
+    "transfer_not_found": _("There is no such transfer among those you may see."),
+    "transfer_closed": _("This transfer is closed already: nothing was recorded a second time."),
+    "purpose_unknown": _("Choose what the transfer is for."),
+    "custodian_missing": _("Enter who carries the blanks."),
+    "expected_before_dispatch": _("The blanks cannot be expected on %(expected_on)s: they leave on %(dispatched_on)s."),
+    "loan_needs_due_date": _("A loan, and only a loan, has a day on which it is due back, after its arrival."),
+    "same_office": _("Sender and receiver are the same office."),
+    "loan_not_found": _("There is no such loan between these two offices."),
+    "arrived_items_differ": _("Count every item of the transfer, and no other."),
+    "more_arrived_than_sent": _("%(arrived)s cannot have arrived: %(sent)s were sent."),
+    "arrived_before_dispatch": _("%(day)s is before the blanks left on %(dispatched_on)s."),
+    "cancel_needs_reason": _("Say why the transfer is cancelled."),
     "office_not_found": _("There is no office “%(code)s”."),
     "person_not_found": _("There is no such person among those you manage."),
     "alert_not_found": _("There is no such alert among those you may see."),
@@ -195,6 +218,8 @@ def init_app(app: Flask) -> None:
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
         FUNDING_SOURCES=FUNDING_SOURCES,
+        PURPOSES=PURPOSES,
+        TRANSFER_STATUSES=TRANSFER_STATUSES,
         WEEKDAYS=WEEKDAYS,
         in_language=in_language,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -22,10 +23,22 @@ from tests.conftest import NOW, TODAY
 from tests.world import World
 
 TRIGGERS = {
-    "sqlite": {"movements_no_update", "movements_no_delete", "movements_reversal"},
-    "postgresql": {"movements_no_change", "movements_no_truncate", "movements_reversal"},
+    "sqlite": {
+        "movements_no_update",
+        "movements_no_delete",
+        "movements_reversal",
+        "seals_no_update",
+        "seals_no_delete",
+    },
+    "postgresql": {
+        "movements_no_change",
+        "movements_no_truncate",
+        "movements_reversal",
+        "seals_no_change",
+        "seals_no_truncate",
+    },
 }
-FUNCTIONS = {"movements_are_append_only", "movements_check_reversal"}
+FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -124,7 +137,12 @@ def kept(inspector: Inspector, name: str) -> set[str]:
         *inspector.get_indexes(name),
         inspector.get_pk_constraint(name),
     ]
-    return {str(entry["name"]) for entry in found}
+    names = {str(entry["name"]) for entry in found if entry["name"]}
+    if db.engine.dialect.name == "sqlite":
+        # A reference that came with its column has its name in the table's text, where reflection does not look.
+        table_text = str(selected(f"SELECT sql FROM sqlite_master WHERE name = '{name}'"))
+        names |= set(re.findall(r"CONSTRAINT (fk_\w+) REFERENCES", table_text))
+    return names
 
 
 def test_every_constraint_of_the_models_is_in_the_database_by_its_name(empty: Flask) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Flask
 
 from inventory.domain.access import SYSTEM, Actor, Role
 from inventory.domain.ledger import FIGURES, Effect
-from inventory.services import balances, consumption, deliveries, items, offices, people
+from inventory.services import balances, consumption, deliveries, items, offices, people, transfers
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.ledger import Posting
+from inventory.services.transfers import Dispatch
 
 OFFICES = [
     {"code": "16", "name": "Sumatera Selatan", "kind": "province", "parent": "", "time_zone": "Asia/Jakarta"},
@@ -136,6 +138,22 @@ class World:
 
     def spoil(self, now: datetime, day: date, quantity: int) -> Posting:
         return consumption.post_spoiled(self.storekeeper, now, uuid4(), DENPASAR, BLANK, day, {"misprint": quantity})
+
+    def send(self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any) -> int:
+        """Denpasar sends citizen blanks to Badung, expected on the next day; the transfer's id."""
+        out = Dispatch(
+            **{
+                "receiver_code": BADUNG,
+                "purpose": "distribution",
+                "dispatched_on": day,
+                "expected_on": day + timedelta(days=1),
+                "sent": {BLANK: quantity},
+                "custodian": "I Made Kurir",
+                "bast_number": "470/12/2024",
+                **changes,
+            }
+        )
+        return transfers.dispatch(self.storekeeper, now, request or uuid4(), DENPASAR, out)
 
     def figures(self) -> Effect:
         """Denpasar's balance of citizen blanks."""

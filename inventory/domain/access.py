@@ -28,6 +28,8 @@ class Action(StrEnum):
     POST_MOVEMENT = "post_movement"
     RECORD_DELIVERY = "record_delivery"
     REVERSE_MOVEMENT = "reverse_movement"
+    SEND_TRANSFER = "send_transfer"
+    RECEIVE_TRANSFER = "receive_transfer"
     VIEW_ALERT = "view_alert"
     VIEW_JOBS = "view_jobs"
     MANAGE_OFFICES = "manage_offices"
@@ -50,6 +52,8 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
     Action.POST_MOVEMENT: {Role.STOREKEEPER: Scope.OWN},
     Action.RECORD_DELIVERY: {Role.STOREKEEPER: Scope.OWN},
     Action.REVERSE_MOVEMENT: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    Action.SEND_TRANSFER: {Role.STOREKEEPER: Scope.OWN},
+    Action.RECEIVE_TRANSFER: {Role.STOREKEEPER: Scope.OWN},
     Action.VIEW_ALERT: {
         Role.STOREKEEPER: Scope.OWN,
         Role.MANAGER: Scope.SUBTREE,

@@ -4,6 +4,8 @@ from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, Store
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
+from inventory.models.seals import Seal
+from inventory.models.transfers import Transfer, TransferLine
 
 __all__ = [
     "Alert",
@@ -18,6 +20,9 @@ __all__ = [
     "Movement",
     "Office",
     "Person",
+    "Seal",
     "StatedRate",
     "StoredProjection",
+    "Transfer",
+    "TransferLine",
 ]

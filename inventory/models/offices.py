@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -62,9 +63,9 @@ class Office(Base):
     active: Mapped[bool] = mapped_column(default=True)
 
 
-def within(path: str) -> ColumnElement[bool]:
+def within(path: str, office: Any = Office) -> ColumnElement[bool]:
     """SQL: the office lies in the subtree of `path`, itself included. A range, so that the index serves it."""
-    return and_(Office.path >= path, Office.path < path + "~")
+    return and_(office.path >= path, office.path < path + "~")
 
 
 class CalendarDay(Base):

@@ -92,11 +92,11 @@ def record(
         if quantity
     ]
 
-    def write_delivery(session: Session) -> int:
+    def write_delivery(session: Session) -> dict[str, int]:
         values = asdict(handover) | {"office_id": office.id, "item_id": item.id}
         del values["received_on"]
         values |= {"recorded_at": now, "recorded_by_id": actor.person_id}
-        return session.execute(insert(Delivery).values(values).returning(Delivery.id)).scalar_one()
+        return {"delivery_id": session.execute(insert(Delivery).values(values).returning(Delivery.id)).scalar_one()}
 
     return post(actor, now, request_id, lines, extra=asdict(handover), document=write_delivery)
 

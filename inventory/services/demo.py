@@ -478,7 +478,7 @@ def _document(part: _Part) -> ledger.Document | None:
     values |= {"office_id": part.lines[0].office_id, "item_id": part.lines[0].item_id}
     values |= {"recorded_at": part.recorded_at, "recorded_by_id": None}
 
-    def write_delivery(session: Session) -> int:
-        return session.execute(insert(Delivery).values(values).returning(Delivery.id)).scalar_one()
+    def write_delivery(session: Session) -> dict[str, int]:
+        return {"delivery_id": session.execute(insert(Delivery).values(values).returning(Delivery.id)).scalar_one()}
 
     return write_delivery

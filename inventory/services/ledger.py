@@ -36,8 +36,9 @@ from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Offi
 Key = tuple[int, int]
 """Office id and item id."""
 
-Document = Callable[[Session], int | None]
-"""Runs first in a posting's own transaction: checks, or writes the delivery behind it and returns its id."""
+Document = Callable[[Session], Mapping[str, int]]
+"""Runs first in a posting's own transaction: checks, or writes the document behind it. What it returns is set on
+each movement: the reference to the document, such as {"delivery_id": 7}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Recorded:
     effective_on: date
     recorded_at: datetime
     delivery_id: int | None
+    transfer_id: int | None
     reverses_id: int | None
 
 
@@ -110,7 +112,7 @@ def post(
     return Posting(movements, replayed=False)
 
 
-def require_untouched(session: Session, key: Key) -> None:
+def require_untouched(session: Session, key: Key) -> Mapping[str, int]:
     """Inside a posting: hold the balance row, and refuse (`opening_not_first`) unless nothing was ever received."""
     _open_balance(session, key)
     received = session.scalar(
@@ -120,6 +122,7 @@ def require_untouched(session: Session, key: Key) -> None:
     )
     if received:
         raise Refusal("opening_not_first")
+    return {}
 
 
 def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, note: str) -> Posting:
@@ -182,6 +185,7 @@ _COLUMNS = (
     Movement.effective_on,
     Movement.recorded_at,
     Movement.delivery_id,
+    Movement.transfer_id,
     Movement.reverses_id,
 )
 
@@ -189,7 +193,7 @@ _COLUMNS = (
 def _record(
     session: Session, lines: Sequence[Line], stamp: Mapping[str, Any], document: Document | None
 ) -> tuple[Recorded, ...]:
-    delivery_id = document(session) if document else None
+    references = document(session) if document else {}
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
         by_key[line.office_id, line.item_id].append((number, line))
@@ -201,7 +205,7 @@ def _record(
         balance = _move_balance(session, key, key_lines, synthetic=stamp["origin"] == "synthetic")
         first_seq = balance["last_seq"] - len(numbered) + 1
         for seq, (number, line) in enumerate(numbered, start=first_seq):
-            rows.append({**_row(line), **stamp, "seq": seq, "request_line": number, "delivery_id": delivery_id})
+            rows.append({**_row(line), **stamp, **references, "seq": seq, "request_line": number})
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
@@ -427,7 +431,7 @@ def _delivery_movements(delivery_id: int, request_id: UUID) -> list[Original]:
     return [_as_original(row) for row in db.session.execute(receipts.order_by(Movement.id))]
 
 
-def _void(session: Session, delivery_id: int, now: datetime) -> int:
+def _void(session: Session, delivery_id: int, now: datetime) -> Mapping[str, int]:
     voided = session.execute(
         update(Delivery)
         .where(Delivery.id == delivery_id, Delivery.voided_at.is_(None))
@@ -436,4 +440,4 @@ def _void(session: Session, delivery_id: int, now: datetime) -> int:
     ).scalar_one_or_none()
     if voided is None:
         raise Refusal("already_reversed")
-    return voided
+    return {"delivery_id": voided}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from importlib.resources import files
-from typing import TextIO
+from typing import Any, TextIO
 
 from sqlalchemy import ColumnElement, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
@@ -136,13 +136,14 @@ def search(actor: Actor, action: Action, words: str, limit: int = 50) -> list[Of
     return [view(row) for row in rows]
 
 
-def in_reach(allowed: Reach) -> ColumnElement[bool]:
-    """SQL over Office: the offices that `allowed` includes. Every query on behalf of an actor carries it."""
+def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:
+    """SQL over Office (or an alias of it): the offices that `allowed` includes. Every query on behalf of an actor
+    carries it."""
     if allowed.everywhere:
         return true()
-    parts = [within(path) for path in allowed.subtrees]
+    parts = [within(path, office) for path in allowed.subtrees]
     if allowed.offices:
-        parts.append(Office.path.in_(allowed.offices))
+        parts.append(office.path.in_(allowed.offices))
     return or_(*parts) if parts else false()
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, case, func, literal, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -20,7 +20,7 @@ from inventory.domain.demand import Ahead, History, Horizon, Position, Projectio
 from inventory.domain.distributions import count_quantile
 from inventory.domain.ledger import EFFECTS, Kind
 from inventory.domain.offices import local_day
-from inventory.models import Balance, DailyTotal, Item, Office, StatedRate
+from inventory.models import Balance, DailyTotal, Item, Office, StatedRate, Transfer, TransferLine
 from inventory.models.offices import within
 from inventory.services import calendars
 from inventory.services.offices import in_reach
@@ -135,7 +135,7 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
     nothing = np.zeros(len(stocks), dtype=np.int64)
     position = Position(
         store=now,
-        inbound=nothing,
+        inbound=_inbound(stocks, through if past else None),
         backlog=nothing,
         pack_size=np.array([stock.pack_size for stock in stocks]),
         service_level=np.array([stock.service_level for stock in stocks]),
@@ -201,6 +201,22 @@ def _change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
     )
     change = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
     return np.array([change.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+
+
+def _inbound(stocks: Sequence[Any], through: date | None) -> np.ndarray:
+    """(S,) what was on its way to each office at the close of `through`, or is now."""
+    under_way = Transfer.status == "dispatched"
+    if through is not None:
+        still_open = or_(Transfer.closed_on.is_(None), Transfer.closed_on > through)
+        under_way = and_(Transfer.dispatched_on <= through, still_open)
+    rows = db.session.execute(
+        select(Transfer.receiver_id, TransferLine.item_id, func.sum(TransferLine.sent))
+        .join(TransferLine, TransferLine.transfer_id == Transfer.id)
+        .where(under_way)
+        .group_by(Transfer.receiver_id, TransferLine.item_id)
+    )
+    on_its_way = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+    return np.array([on_its_way.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
 
 
 def _outlook_days(stocks: Iterable[Any]) -> int:

@@ -49,10 +49,12 @@ def init_app(app: Flask) -> None:
         offices,
         people,
         stock_cards,
+        transfers,
     )
 
     app.url_map.converters["code"] = CodeConverter
-    for module in (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards):
+    modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
+    for module in modules:
         app.register_blueprint(module.blueprint)
     language.init_app(app)
     errors.init_app(app)

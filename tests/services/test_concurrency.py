@@ -621,10 +621,11 @@ def test_a_connection_cut_before_the_commit_leaves_nothing(world: World, databas
     world.deliver(NOW, TODAY, 10)
     request = uuid4()
 
-    def cut(session: Any) -> None:
+    def cut(session: Any) -> dict[str, int]:
         backend = session.scalar(text("SELECT pg_backend_pid()"))
         with psycopg.connect(database_url, autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", (backend,))
+        return {}
 
     with pytest.raises(OperationalError):
         ledger.post(SYSTEM, NOW, request, [line(*bulk_keys()[0], Kind.PRINT, "new", 1)], document=cut)

@@ -12,11 +12,13 @@ import pytest
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed, NotFound
 from inventory.domain.ledger import Kind, Line
-from inventory.services import alerts, items, ledger, offices, reviews, stated_rates
+from inventory.services import alerts, deliveries, items, ledger, offices, reviews, stated_rates, transfers
 from inventory.services.alerts import AlertView
+from inventory.services.deliveries import Handover
 from inventory.services.reviews import Reviewed
+from inventory.services.transfers import Dispatch
 from tests.conftest import NOW, TODAY
-from tests.world import BLANK, DENPASAR, World
+from tests.world import BADUNG, BLANK, DENPASAR, World
 
 DAYS = 200
 
@@ -193,6 +195,38 @@ def test_an_alert_rises_whatever_made_the_stock_fall(world: World, fall: str) ->
     else:
         ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "another office's delivery")
     assert review(now=NOW + timedelta(minutes=1)).level == "critical"
+
+
+def test_what_is_on_its_way_is_taken_off_a_suggested_order(world: World) -> None:
+    usual_history(1639)
+    before = review().projection.facts
+    lender = world.actor("other_storekeeper")
+    handover = Handover(
+        bast_number="470/9",
+        bast_on=TODAY,
+        received_on=TODAY,
+        asked=None,
+        received=5_000,
+        defective=0,
+        funding_source="apbn",
+        supplier="Ditjen Dukcapil",
+    )
+    deliveries.record(lender, NOW, uuid4(), BADUNG, BLANK, handover)
+    out = Dispatch(
+        receiver_code=DENPASAR,
+        purpose="loan",
+        dispatched_on=TODAY,
+        expected_on=TODAY,
+        due_on=TODAY,
+        sent={BLANK: 2_000},
+        custodian="Ni Luh Kurir",
+        bast_number="470/10",
+    )
+    transfers.dispatch(lender, NOW, uuid4(), BADUNG, out)
+    facts = review(now=NOW + timedelta(minutes=1)).projection.facts
+    assert (facts["inbound"], facts["store"]) == (2_000, 1_639)
+    assert facts["suggested_order"] == before["suggested_order"] - 2_000
+    assert alerts.open_alerts(SYSTEM, DENPASAR)[0].level == "critical", "what is on its way is not yet there"
 
 
 def test_a_stated_rate_stands_in_until_there_is_history(world: World) -> None:

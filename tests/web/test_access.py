@@ -14,7 +14,7 @@ from inventory.domain.access import SYSTEM, Action, may, may_somewhere
 from inventory.services import alerts, offices, people, reviews
 from tests.conftest import NOW, TODAY
 from tests.web.client import csrf_token, log_in
-from tests.world import BLANK, DENPASAR, PEOPLE, World
+from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
 
 # Flask's and Flask-Security's own endpoints: what anybody may reach, and what anybody who is logged in may.
 PUBLIC = {"static", "security.static", "security.login", "security.logout"}
@@ -29,6 +29,8 @@ class Target(NamedTuple):
     movement_id: int
     alert_id: int
     person_id: int
+    transfer_id: int
+    """On its way to Badung."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -40,13 +42,14 @@ class Target(NamedTuple):
 def target(app: Flask) -> Target:
     with app.app_context():
         world = World(app)
-        world.deliver(NOW, TODAY, 20)
+        world.deliver(NOW, TODAY, 25)
+        transfer_id = world.send(NOW, TODAY, 5)
         movement = world.print(NOW, TODAY, 20).movements[0]
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id)
+    return Target(movement.id, alert.id, person.id, transfer_id)
 
 
 def methods(rule: Rule) -> Iterator[str]:
@@ -70,8 +73,16 @@ def expected(app: Flask, rule: Rule, name: str) -> str:
     actor = World(app).actor(name)
     if not rule.arguments:
         return "in" if may_somewhere(actor, action) else "refused"
-    path = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).path
-    return "in" if may(actor, action, path) else "refused"
+    paths = [offices.get(SYSTEM, Action.VIEW_OFFICE, code).path for code in places(rule, action)]
+    return "in" if any(may(actor, action, path) for path in paths) else "refused"
+
+
+def places(rule: Rule, action: Action) -> tuple[str, ...]:
+    """The offices of which one has to allow it: a transfer has two ends, and is seen from either."""
+    if "transfer_id" not in rule.arguments:
+        return (DENPASAR,)
+    ends = {Action.SEND_TRANSFER: (DENPASAR,), Action.RECEIVE_TRANSFER: (BADUNG,)}
+    return ends.get(action, (DENPASAR, BADUNG))
 
 
 def answer(response: Any) -> str:

@@ -18,11 +18,11 @@ from inventory.domain.access import SYSTEM
 from inventory.services import reviews
 from inventory.services.consumption import Printed
 from tests.conftest import NOW, TODAY
-from tests.world import BLANK, DENPASAR, PASSWORD, PEOPLE, World
+from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 pytestmark = pytest.mark.browser
 
-HOME = f"/offices/{DENPASAR}"
+HOME, OTHER_HOME = f"/offices/{DENPASAR}", f"/offices/{BADUNG}"
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 STOCK_PAGES = (
@@ -30,13 +30,21 @@ STOCK_PAGES = (
     HOME,
     f"{HOME}/balances",
     f"{HOME}/deliveries",
+    f"{HOME}/transfers",
+    "/transfers/1",
     f"{HOME}/stock-card/{BLANK}",
     "/alerts",
     "/alerts/1",
 )
-FORMS = ("consumption", "spoilage", "returns", "opening", "deliveries/new")
+FORMS = ("consumption", "spoilage", "returns", "opening", "deliveries/new", "transfers/new")
 PAGES = {
-    "storekeeper": (*STOCK_PAGES, *(f"{HOME}/{form}" for form in FORMS), "/movements/{movement}/reverse"),
+    "storekeeper": (
+        *STOCK_PAGES,
+        *(f"{HOME}/{form}" for form in FORMS),
+        "/movements/{movement}/reverse",
+        "/transfers/1/cancel",
+    ),
+    "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
     "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse"),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
@@ -79,7 +87,8 @@ def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) 
 
 
 def _fill(world: World) -> int:
-    world.deliver(NOW, TODAY, 1000, bast="470/1/2024")
+    world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
+    world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)

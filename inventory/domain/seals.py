@@ -1,0 +1,57 @@
+"""Seals: a chain of digests over the movements, so that what was recorded cannot be changed unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+GENESIS = "0" * 64
+"""What the first seal is chained to."""
+
+SEALED = (
+    "id",
+    "office_id",
+    "item_id",
+    "seq",
+    "kind",
+    "reason",
+    "quantity",
+    "served_waiting",
+    "effective_on",
+    "recorded_at",
+    "actor_id",
+    "request_id",
+    "request_line",
+    "request_digest",
+    "reverses_id",
+    "delivery_id",
+    "transfer_id",
+    "origin",
+    "note",
+)
+"""The figures of a movement that are sealed: all that it holds, in this order."""
+
+
+def canonical(movement: Mapping[str, object]) -> bytes:
+    """A movement as the bytes that are sealed: each figure by name, length and text, so that none runs into another."""
+    parts = []
+    for name in SEALED:
+        value = movement[name]
+        if isinstance(value, datetime):
+            value = value.astimezone(UTC).isoformat(timespec="microseconds")
+        text = "" if value is None else str(value)
+        parts.append(f"{name}:{'-' if value is None else len(text)}:{text}")
+    return "\n".join(parts).encode()
+
+
+def seal(previous: str, movements: Iterable[Mapping[str, object]]) -> tuple[str, int]:
+    """The digest (SHA-256, hex) over movements in the order of their ids, chained to `previous`, and their count."""
+    digest = hashlib.sha256(previous.encode())
+    count = 0
+    for movement in movements:
+        row = canonical(movement)
+        digest.update(len(row).to_bytes(8, "big"))
+        digest.update(row)
+        count += 1
+    return digest.hexdigest(), count

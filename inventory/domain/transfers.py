@@ -1,0 +1,108 @@
+"""Transfers between offices: dispatched → received, short, damaged or cancelled. Every card sent is accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.ledger import Kind, Line
+from inventory.domain.quantities import check_quantity
+
+PURPOSES = ("distribution", "loan", "return", "outreach")
+STATUSES = ("dispatched", "received", "cancelled")
+WORDS_LENGTH = 240
+"""Of the note to a transfer, and of the reason why it is cancelled: the ledger keeps both as one note."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """What came out of the boxes: good cards and damaged ones. Short is what is missing from `sent`."""
+
+    good: int
+    damaged: int = 0
+
+
+def check_dispatch(purpose: str, dispatched_on: date, expected_on: date, due_on: date | None, custodian: str) -> None:
+    """Raises Invalid `purpose_unknown`, `custodian_missing`, `expected_before_dispatch`, `loan_needs_due_date`."""
+    if purpose not in PURPOSES:
+        raise Invalid("purpose_unknown")
+    if not custodian.strip():
+        raise Invalid("custodian_missing")
+    if expected_on < dispatched_on:
+        raise Invalid("expected_before_dispatch", expected_on=expected_on, dispatched_on=dispatched_on)
+    if (purpose == "loan") != (due_on is not None) or (due_on is not None and due_on < expected_on):
+        raise Invalid("loan_needs_due_date")
+
+
+def dispatch_lines(sender_id: int, purpose: str, day: date, sent: dict[int, int]) -> list[Line]:
+    """The sender's movements for what leaves its store, by item id. Raises Invalid `nothing_entered`."""
+    if not sent:
+        raise Invalid("nothing_entered")
+    return [
+        Line(
+            office_id=sender_id,
+            item_id=item_id,
+            kind=Kind.DISPATCH,
+            reason=purpose,
+            quantity=check_quantity(quantity),
+            effective_on=day,
+        )
+        for item_id, quantity in sorted(sent.items())
+    ]
+
+
+def check_open(status: str) -> None:
+    """A transfer is closed once. Raises Refusal `transfer_closed`."""
+    if status != "dispatched":
+        raise Refusal("transfer_closed", status=status)
+
+
+def short_of(sent: int, arrived: Arrived) -> int:
+    """What is missing of `sent`. Raises Invalid `more_arrived_than_sent`."""
+    short = sent - arrived.good - arrived.damaged
+    if min(arrived.good, arrived.damaged, short) < 0:
+        raise Invalid("more_arrived_than_sent", sent=sent, arrived=arrived.good + arrived.damaged)
+    return short
+
+
+def arrival_lines(
+    sender_id: int, receiver_id: int, day: date, sent: dict[int, int], arrived: dict[int, Arrived]
+) -> list[Line]:
+    """Both ends' movements for what arrived, by item id: sent = good + damaged + short, line by line.
+
+    A shortage stays the sender's `missing` until it is explained. Raises Invalid `arrived_items_differ`,
+    `more_arrived_than_sent`.
+    """
+    if set(arrived) != set(sent):
+        raise Invalid("arrived_items_differ")
+    lines: list[Line] = []
+    for item_id in sorted(sent):
+        good, damaged = arrived[item_id].good, arrived[item_id].damaged
+        short = short_of(sent[item_id], arrived[item_id])
+        lines += _lines(sender_id, item_id, day, (("handed_over", good + damaged), ("short", short)))
+        lines += _lines(receiver_id, item_id, day, (("arrived", good), ("arrived_damaged", damaged)))
+    return lines
+
+
+def cancel_lines(sender_id: int, day: date, sent: dict[int, int]) -> list[Line]:
+    """The sender takes back into its store all that it had dispatched."""
+    return [
+        line for item_id in sorted(sent) for line in _lines(sender_id, item_id, day, (("cancelled", sent[item_id]),))
+    ]
+
+
+def _lines(office_id: int, item_id: int, day: date, parts: Iterable[tuple[str, int]]) -> list[Line]:
+    return [
+        Line(
+            office_id=office_id,
+            item_id=item_id,
+            kind=Kind.ARRIVAL,
+            reason=reason,
+            quantity=quantity,
+            effective_on=day,
+        )
+        for reason, quantity in parts
+        if quantity
+    ]

@@ -1,0 +1,206 @@
+"""Seals and verification: whatever is written past the ledger is found, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from inventory.db import db
+from inventory.domain.access import SYSTEM
+from inventory.domain.errors import NotAllowed
+from inventory.domain.transfers import Arrived
+from inventory.services import ledger, seals, transfers, verification
+from inventory.services.transfers import Dispatch
+from inventory.services.verification import Fault, Verified
+from tests.conftest import NOW, TODAY
+from tests.world import BADUNG, BLANK, DENPASAR, World
+
+YESTERDAY = TODAY - timedelta(days=1)
+
+
+def fill(world: World) -> None:
+    """Deliveries, prints, a reversal, spoilage, a transfer short by three, and two seals."""
+    world.deliver(NOW, YESTERDAY, 500, defective=5)
+    world.print(NOW, YESTERDAY, 40)
+    wrong = world.print(NOW, TODAY, 30).movements[0]
+    ledger.reverse(world.storekeeper, NOW, uuid4(), wrong.id, "typed twice")
+    seal()
+    world.spoil(NOW, TODAY, 3)
+    world.print(NOW, TODAY, 25)
+    out = Dispatch(
+        receiver_code=BADUNG,
+        purpose="distribution",
+        dispatched_on=TODAY,
+        expected_on=TODAY,
+        sent={BLANK: 50},
+        custodian="I Made Kurir",
+        bast_number="470/1",
+    )
+    transfer_id = transfers.dispatch(world.storekeeper, NOW, uuid4(), DENPASAR, out)
+    arrived = {BLANK: Arrived(good=45, damaged=2)}
+    transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, arrived)
+    seal()
+
+
+_seals = iter(range(10_000))
+
+
+def seal() -> None:
+    at = NOW + timedelta(seconds=next(_seals))
+    assert seals.seal_now(SYSTEM, lambda: at, "test").status == "done"
+
+
+def verify() -> Verified:
+    return verification.verify(SYSTEM)
+
+
+def write_past_the_ledger(app: Flask, *statements: str) -> None:
+    """What somebody with the database's own password can do: the triggers and constraints off, then the change."""
+    sqlite = db.engine.dialect.name == "sqlite"
+    with db.engine.connect() as connection:
+        if sqlite:
+            names = connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all()
+            for name in names:
+                connection.execute(text(f"DROP TRIGGER {name}"))
+            connection.execute(text("PRAGMA ignore_check_constraints = ON"))
+        else:
+            connection.execute(text("SET session_replication_role = replica"))
+            for table, name in CHECKS:
+                connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.commit()
+        if sqlite:
+            connection.execute(text("PRAGMA ignore_check_constraints = OFF"))
+        else:
+            connection.execute(text("SET session_replication_role = origin"))
+        connection.commit()
+
+
+CHECKS = (
+    ("balances", "ck_balances_law"),
+    ("movements", "ck_movements_seq"),
+    ("transfer_lines", "ck_transfer_lines_accounted"),
+    ("daily_totals", "ck_daily_totals_served_waiting"),
+)
+PRINT = "kind = 'print' AND quantity = 25"
+
+
+def test_books_kept_by_the_ledger_agree(world: World) -> None:
+    fill(world)
+    found = verify()
+    assert found.faults == ()
+    assert (found.movements, found.balances, found.seals) == (12, 2, 2)
+    head = seals.head()
+    assert head is not None
+    assert found.head == head.digest
+    assert verification.verify(SYSTEM, head.digest).faults == ()
+
+
+CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "changed quantity": ("daily totals", (f"UPDATE movements SET quantity = 24 WHERE {PRINT}",)),
+    "changed reason": ("daily totals", (f"UPDATE movements SET reason = 'lost' WHERE {PRINT}",)),
+    "changed day": ("daily totals", (f"UPDATE movements SET effective_on = '{YESTERDAY}' WHERE {PRINT}",)),
+    "changed note": ("seals", (f"UPDATE movements SET note = 'nothing to see' WHERE {PRINT}",)),
+    "changed actor": ("seals", (f"UPDATE movements SET actor_id = NULL WHERE {PRINT}",)),
+    "deleted movement": ("sequence", (f"DELETE FROM movements WHERE {PRINT}",)),
+    "deleted last movement": (
+        "sequence",
+        ("DELETE FROM movements WHERE id = (SELECT max(id) FROM movements)",),
+    ),
+    "swapped order": (
+        "sequence",
+        (
+            "UPDATE movements SET seq = -3 WHERE seq = 3 AND office_id = (SELECT id FROM offices WHERE code = '51.71')",
+            "UPDATE movements SET seq = 3 WHERE seq = 4 AND office_id = (SELECT id FROM offices WHERE code = '51.71')",
+            "UPDATE movements SET seq = 4 WHERE seq = -3",
+        ),
+    ),
+    "edited balance": ("balances", ("UPDATE balances SET store = store - 10, missing = missing + 10",)),
+    "balance against the law": ("balances", ("UPDATE balances SET printed = printed + 1",)),
+    "edited daily total": ("daily totals", ("UPDATE daily_totals SET quantity = quantity + 1 WHERE kind = 'print'",)),
+    "deleted daily total": ("daily totals", ("DELETE FROM daily_totals WHERE kind = 'spoil'",)),
+    "reversal of something else": (
+        "reversals",
+        ("UPDATE movements SET reverses_id = 1 WHERE reverses_id IS NOT NULL",),
+    ),
+    "edited transfer": ("transfers", ("UPDATE transfer_lines SET short = 0, received = 48",)),
+    "transfer said to be cancelled": ("transfers", ("UPDATE transfers SET status = 'cancelled'",)),
+    "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
+    "edited seal": (
+        "seals",
+        (f"UPDATE seals SET digest = '{'f' * 64}' WHERE id = (SELECT max(id) FROM seals)",),
+    ),
+    "added movement": (
+        "balances",
+        (
+            "INSERT INTO movements (office_id, item_id, seq, kind, reason, quantity, effective_on, recorded_at,"
+            " request_id, request_line, request_digest) SELECT office_id, item_id, seq + 1, 'receipt', 'supplied', 9,"
+            " effective_on, recorded_at, request_id, 99, '' FROM movements WHERE id = (SELECT max(id) FROM movements)",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_what_is_written_past_the_ledger_is_found_and_left_alone(world: World, name: str) -> None:
+    fill(world)
+    check, statements = CORRUPTIONS[name]
+    write_past_the_ledger(world.app, *statements)
+    found = verify()
+    assert check in {fault.check for fault in found.faults}, found.faults
+    assert verify() == found
+
+
+def test_the_first_wrong_row_is_named(world: World) -> None:
+    fill(world)
+    write_past_the_ledger(world.app, f"UPDATE movements SET quantity = 24 WHERE {PRINT}")
+    expected = Fault(
+        check="daily totals",
+        row=f"office {DENPASAR}, item {BLANK}, {TODAY} print new",
+        what="it says 25 (0 waited), its movements say 24",
+    )
+    assert expected in verify().faults
+
+
+def test_a_head_kept_elsewhere_must_stand_in_the_chain(world: World) -> None:
+    fill(world)
+    kept = "ab" * 32
+    assert [fault.check for fault in verification.verify(SYSTEM, kept).faults] == ["seals"]
+
+
+def test_history_sealed_anew_is_told_by_the_head_that_was_kept(world: World) -> None:
+    fill(world)
+    head = seals.head()
+    assert head is not None
+    write_past_the_ledger(world.app, f"UPDATE movements SET note = 'forged' WHERE {PRINT}", "DELETE FROM seals")
+    seal()
+    assert verify().faults == ()
+    assert [fault.check for fault in verification.verify(SYSTEM, head.digest).faults] == ["seals"]
+
+
+def test_sealing_again_adds_nothing(world: World) -> None:
+    fill(world)
+    before = seals.head()
+    seal()
+    assert seals.head() == before
+
+
+@pytest.mark.parametrize("statement", ["UPDATE seals SET movements = 1", "DELETE FROM seals"])
+def test_the_database_refuses_to_change_a_seal(world: World, statement: str) -> None:
+    fill(world)
+    with pytest.raises(DBAPIError, match="append-only"):
+        db.session.execute(text(statement))
+    db.session.rollback()
+
+
+def test_a_storekeeper_neither_seals_nor_verifies(world: World) -> None:
+    with pytest.raises(NotAllowed):
+        verification.verify(world.storekeeper)
+    with pytest.raises(NotAllowed):
+        seals.seal_now(world.storekeeper, lambda: NOW, "test")
