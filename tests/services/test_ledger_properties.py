@@ -426,6 +426,10 @@ def spare_the_disk() -> None:
     pooled.close()
 
 
+def sequences(*, sqlite: int, postgresql: int) -> int:
+    return sqlite if db.engine.dialect.name == "sqlite" else postgresql
+
+
 def profile(examples: int, steps: int = 30) -> settings:
     return settings(
         max_examples=examples,
@@ -436,13 +440,12 @@ def profile(examples: int, steps: int = 30) -> settings:
 
 
 def test_the_ledger_agrees_with_a_plain_list_of_movements(shared_app: Flask) -> None:
-    examples = 40 if db.engine.dialect.name == "sqlite" else 15
-    run_state_machine_as_test(LedgerMachine, settings=profile(examples))
+    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=40, postgresql=15)))
 
 
 @pytest.mark.slow
 def test_the_ledger_agrees_with_a_plain_list_of_movements_in_many_sequences(shared_app: Flask) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=profile(600, steps=40))
+    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=600, postgresql=150), steps=40))
 
 
 def post_all(desk: Desk, entries: list[Entry]) -> None:
@@ -492,7 +495,7 @@ def test_any_order_of_the_same_dated_movements_gives_the_same_days(shared_app: F
 
 @pytest.mark.slow
 def test_any_order_of_many_dated_movements_gives_the_same_days(shared_app: Flask) -> None:
-    check_permutations(300)
+    check_permutations(sequences(sqlite=300, postgresql=75))
 
 
 # --- one posting of many lines -----------------------------------------------------------------------------------
