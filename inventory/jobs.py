@@ -39,12 +39,11 @@ class Job:
 
 def jobs_for(settings: Config) -> list[Job]:
     """The jobs of an installation with these settings."""
-    schedule: Schedule = DailyAt(settings.review_time, settings.TIME_ZONE)
-    if settings.REVIEW_EVERY_SECONDS:
-        schedule = Every(settings.REVIEW_EVERY_SECONDS)
+    nightly = DailyAt(settings.review_time, settings.TIME_ZONE)
+    often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
     return [
-        Job(seals.SEALING, schedule, seals.seal_slot),
-        Job(reviews.REVIEW, schedule, reviews.review_slot),
+        Job(seals.SEALING, nightly, seals.seal_slot),
+        Job(reviews.REVIEW, often or nightly, reviews.review_slot),
     ]
 
 

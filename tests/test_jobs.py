@@ -19,7 +19,7 @@ from sqlalchemy import text
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.jobs import Job, jobs_for, run_due
-from inventory.services import alerts, runs
+from inventory.services import alerts, reviews, runs, seals
 from inventory.services.runs import RunView
 from tests.conftest import NOW, TODAY
 from tests.world import World
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def the_job(app: Flask) -> Job:
-    return jobs_for(app.config["SETTINGS"])[0]
+    return next(job for job in jobs_for(app.config["SETTINGS"]) if job.name == reviews.REVIEW)
 
 
 def all_runs(app: Flask) -> list[RunView]:
@@ -85,6 +85,19 @@ def test_a_slot_that_keeps_failing_is_given_up(app: Flask, monkeypatch: pytest.M
     assert [run.attempts for run in results if run] == [1, 2, 3]
 
 
+def test_the_nightly_seal_is_made_once(app: Flask) -> None:
+    with app.app_context():
+        World(app).deliver(NOW, TODAY, 10)
+        db.session.remove()
+    sealing = next(job for job in jobs_for(app.config["SETTINGS"]) if job.name == seals.SEALING)
+    first = run_due(app, sealing)
+    assert first is not None
+    assert first.counts["movements"] == 1
+    assert run_due(app, sealing) is None
+    with app.app_context():
+        assert len(seals.chain()) == 1
+
+
 def test_many_at_once_open_one_alert(app: Flask) -> None:
     with app.app_context():
         world = World(app)
@@ -139,7 +152,7 @@ def run_for(slots: int, app: Flask, processes: list[subprocess.Popen[bytes]]) ->
 
 def all_slots(app: Flask) -> list[datetime]:
     with app.app_context():
-        found = [run.slot for run in runs.latest(SYSTEM, limit=10_000)]
+        found = [run.slot for run in runs.latest(SYSTEM, limit=10_000) if run.job == reviews.REVIEW]
         db.session.remove()
     return sorted(found)
 
