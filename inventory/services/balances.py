@@ -100,8 +100,9 @@ def day_summary(actor: Actor, office_code: str, day: date) -> dict[str, dict[tup
 
 
 def rolled_up(actor: Actor, office_code: str) -> tuple[RolledUp, list[RolledUp]]:
-    """A subtree's balances, and those of each office right below it. Raises NotFound, NotAllowed (also for a person
-    who may see the office itself but not the subtree below it)."""
+    """A subtree's balances, and those of each office right below it. Both hold what the actor may see of the
+    subtree, and no more. Raises NotFound, NotAllowed.
+    """
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     allowed = reach(actor, Action.VIEW_STOCK)
     below = [child for child in _children(office) if allowed.includes(child.path)]
