@@ -105,7 +105,7 @@ def rolled_up(actor: Actor, office_code: str) -> tuple[RolledUp, list[RolledUp]]
     """
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     allowed = reach(actor, Action.VIEW_STOCK)
-    below = [child for child in _children(office) if allowed.includes(child.path)]
+    below = [child for child in offices.children(actor, Action.VIEW_STOCK, office) if allowed.includes(child.path)]
     sums = {child.path: _Sums() for child in below}
     whole = _Sums()
     depth = office.path.count("/") + 1
@@ -115,11 +115,6 @@ def rolled_up(actor: Actor, office_code: str) -> tuple[RolledUp, list[RolledUp]]
         if top in sums:
             sums[top].add(row)
     return whole.rolled_up(office), [sums[child.path].rolled_up(child) for child in below]
-
-
-def _children(office: OfficeView) -> list[OfficeView]:
-    rows = db.session.scalars(select(Office).where(Office.parent_id == office.id, Office.active).order_by(Office.code))
-    return [offices.view(row) for row in rows]
 
 
 @dataclass

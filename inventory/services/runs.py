@@ -81,14 +81,6 @@ def latest(actor: Actor, limit: int = 50) -> list[RunView]:
     return [_view(row) for row in rows]
 
 
-def last_done(job: str) -> RunView | None:
-    """The newest run of `job` that came through."""
-    row = db.session.scalar(
-        select(JobRun).where(JobRun.job == job, JobRun.status == "done").order_by(JobRun.slot.desc()).limit(1)
-    )
-    return _view(row) if row else None
-
-
 def is_due(job: str, slot: datetime) -> bool:
     """Whether a slot is still to be run: a cheap look before `run_slot`, which decides."""
     row = db.session.execute(
