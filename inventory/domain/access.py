@@ -30,6 +30,13 @@ class Action(StrEnum):
     REVERSE_MOVEMENT = "reverse_movement"
     SEND_TRANSFER = "send_transfer"
     RECEIVE_TRANSFER = "receive_transfer"
+    REQUEST_DELIVERY = "request_delivery"
+    ALLOT_DELIVERY = "allot_delivery"
+    COUNT_STOCK = "count_stock"
+    CLOSE_DAY = "close_day"
+    PROPOSE_DESTRUCTION = "propose_destruction"
+    APPROVE = "approve"
+    IMPORT_RECORDS = "import_records"
     VIEW_ALERT = "view_alert"
     VIEW_JOBS = "view_jobs"
     MANAGE_OFFICES = "manage_offices"
@@ -54,6 +61,15 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
     Action.REVERSE_MOVEMENT: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
     Action.SEND_TRANSFER: {Role.STOREKEEPER: Scope.OWN},
     Action.RECEIVE_TRANSFER: {Role.STOREKEEPER: Scope.OWN},
+    Action.REQUEST_DELIVERY: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    Action.ALLOT_DELIVERY: {Role.MANAGER: Scope.SUBTREE},
+    Action.COUNT_STOCK: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    Action.CLOSE_DAY: {Role.STOREKEEPER: Scope.OWN},
+    Action.PROPOSE_DESTRUCTION: {Role.STOREKEEPER: Scope.OWN},
+    # What takes blanks off the books without a resident's card waits for a second person: a count's loss, a
+    # destruction, a write-off, the reversal of a receipt, a day's difference.
+    Action.APPROVE: {Role.MANAGER: Scope.SUBTREE},
+    Action.IMPORT_RECORDS: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
     Action.VIEW_ALERT: {
         Role.STOREKEEPER: Scope.OWN,
         Role.MANAGER: Scope.SUBTREE,
