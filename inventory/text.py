@@ -102,6 +102,19 @@ PURPOSES = {
     "return": _("Returned loan"),
     "outreach": _("Outreach"),
 }
+SHIFTS = {"morning": _("Morning shift"), "afternoon": _("Afternoon shift"), "evening": _("Evening shift")}
+PROPOSAL_KINDS = {
+    "destruction": _("Destruction"),
+    "write_off": _("Write-off of obsolete blanks"),
+    "reversal": _("Reversal of a receipt"),
+}
+PROPOSAL_STATUSES = {
+    "proposed": _("Waits for approval"),
+    "approved": _("Approved"),
+    "rejected": _("Rejected"),
+    "withdrawn": _("Withdrawn"),
+}
+METHODS = {"burned": _("Burned"), "shredded": _("Shredded"), "cut": _("Cut up"), "other": _("Another way")}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -193,6 +206,26 @@ REFUSALS: Mapping[str, Any] = {
     "demo_on_real_data": _(
         "This database holds real entries or accounts: the demonstration is made in an empty one only."
     ),
+    "needs_second_person": _("A receipt is reversed only when a second person approves. Ask for its reversal."),
+    "not_a_receipt": _("Only the reversal of a receipt needs a second person."),
+    "own_proposal": _("Another person has to decide: nobody approves what they proposed."),
+    "not_own_proposal": _("Only the person who proposed this can withdraw it."),
+    "proposal_decided": _("This was decided already: nothing was recorded a second time."),
+    "proposal_not_found": _("There is no such proposal among those you may see."),
+    "decision_needs_reason": _("Say why."),
+    "reversal_already_asked": _("The reversal of this entry waits for approval already."),
+    "witness_missing": _("Name both witnesses, each with a position."),
+    "witnesses_same": _("The two witnesses are the same person."),
+    "cause_unknown": _("Choose a cause for every line."),
+    "breakdown_differs": _("The breakdown adds up to %(breakdown)s, the record says %(total)s. Both must be equal."),
+    "not_enough_spoiled": _(
+        "“%(reason)s”: only %(available)s lie among the spoiled blanks, %(asked)s cannot be destroyed."
+    ),
+    "method_unknown": _("Choose how the blanks were destroyed."),
+    "place_missing": _("Enter the place."),
+    "shift_unknown": _("Choose a shift, for spoiled cards only."),
+    "obsolete_needs_write_off": _("Obsolete blanks are written off by a record that a second person approves."),
+    "destroy_within_range": _("From 1 to 365 days."),
     "demo_unfinished": _(
         "An earlier demonstration with other settings was interrupted in this database. Start with an empty one."
     ),
@@ -220,6 +253,10 @@ def init_app(app: Flask) -> None:
         FUNDING_SOURCES=FUNDING_SOURCES,
         PURPOSES=PURPOSES,
         TRANSFER_STATUSES=TRANSFER_STATUSES,
+        PROPOSAL_KINDS=PROPOSAL_KINDS,
+        PROPOSAL_STATUSES=PROPOSAL_STATUSES,
+        METHODS=METHODS,
+        SHIFTS=SHIFTS,
         WEEKDAYS=WEEKDAYS,
         in_language=in_language,
     )

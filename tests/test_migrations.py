@@ -27,6 +27,9 @@ TRIGGERS = {
         "movements_no_update",
         "movements_no_delete",
         "movements_reversal",
+        "movements_second_person",
+        "proposals_decided_once",
+        "proposals_no_delete",
         "seals_no_update",
         "seals_no_delete",
     },
@@ -34,11 +37,19 @@ TRIGGERS = {
         "movements_no_change",
         "movements_no_truncate",
         "movements_reversal",
+        "movements_second_person",
+        "proposals_decided_once",
         "seals_no_change",
         "seals_no_truncate",
     },
 }
-FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
+FUNCTIONS = {
+    "movements_are_append_only",
+    "movements_check_reversal",
+    "movements_check_second_person",
+    "proposals_are_decided_once",
+    "seals_are_append_only",
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,10 +10,23 @@ from uuid import UUID, uuid4
 from flask import Flask
 
 from inventory.domain.access import SYSTEM, Actor, Role
+from inventory.domain.destructions import Part, Witness
 from inventory.domain.ledger import FIGURES, Effect
-from inventory.services import balances, consumption, deliveries, items, offices, people, transfers
+from inventory.domain.proposals import ProposalKind
+from inventory.services import (
+    balances,
+    consumption,
+    deliveries,
+    destructions,
+    items,
+    offices,
+    people,
+    reversals,
+    transfers,
+)
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
+from inventory.services.destructions import Record
 from inventory.services.ledger import Posting
 from inventory.services.transfers import Dispatch
 
@@ -138,6 +151,23 @@ class World:
 
     def spoil(self, now: datetime, day: date, quantity: int) -> Posting:
         return consumption.post_spoiled(self.storekeeper, now, uuid4(), DENPASAR, BLANK, day, {"misprint": quantity})
+
+    def reverse_receipt(self, now: datetime, movement_id: int, *, request: UUID | None = None) -> Posting:
+        """The storekeeper asks for it, the manager approves."""
+        asked = reversals.ask(self.storekeeper, now, uuid4(), movement_id, "wrong office")
+        return reversals.approve(self.actor("manager"), now, request or uuid4(), asked)
+
+    def propose_destruction(self, now: datetime, day: date, quantity: int) -> int:
+        """The storekeeper's record of misprints destroyed at Denpasar; the proposal's id."""
+        record = Record(
+            happened_on=day,
+            place="Halaman kantor",
+            method="burned",
+            witnesses=(Witness("Ni Made Sari", "Sekretaris"), Witness("I Wayan Adi", "Inspektorat")),
+            total=quantity,
+            parts=[Part(BLANK, "misprint", quantity)],
+        )
+        return destructions.propose(self.storekeeper, now, uuid4(), DENPASAR, ProposalKind.DESTRUCTION, record)
 
     def send(self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any) -> int:
         """Denpasar sends citizen blanks to Badung, expected on the next day; the transfer's id."""

@@ -65,7 +65,13 @@ PRINT_REASONS = ("new", "lost", "damaged", "changed_data", "moved_in")
 CONSUMED = "consumed"
 """The one reason of a print movement of a consumable: a ribbon or film used up."""
 SPOIL_CAUSES = ("misprint", "encoding_failure", "defective", "obsolete")
+EVERYDAY_CAUSES = tuple(cause for cause in SPOIL_CAUSES if cause != "obsolete")
+"""What a storekeeper records alone. Obsolete blanks are written off by a record that a second person approves."""
+SHIFTS = ("morning", "afternoon", "evening")
 RECEIPT_REASONS = ("supplied", "opening", "defective")
+
+OF_DOCUMENTS = (Kind.DISPATCH, Kind.ARRIVAL, Kind.COUNT, Kind.DESTROY)
+"""Kinds that only a document makes: they are corrected by its own next step, never by a reversal."""
 
 _PRINT = Effect(store=-1, printed=+1)
 _SPOIL = Effect(store=-1, spoiled=+1)
@@ -104,6 +110,8 @@ class Line:
     served_waiting: int = 0
     note: str = ""
     reverses_id: int | None = None
+    shift: str | None = None
+    """In which of the SHIFTS cards were spoiled, where the office says."""
 
     @property
     def effect(self) -> Effect:
@@ -127,6 +135,8 @@ def check_line(line: Line) -> None:
     check_text(line.note, NOTE_LENGTH)
     if not isinstance(line.served_waiting, int):
         raise Invalid("quantity_not_a_number")
+    if line.shift is not None and (line.kind is not Kind.SPOIL or line.shift not in SHIFTS):
+        raise Invalid("shift_unknown")
     served, printed = abs(line.served_waiting), abs(line.quantity)
     if served and (line.kind is not Kind.PRINT or line.served_waiting * line.quantity < 0):
         raise Invalid("served_waiting_needs_print")
@@ -189,6 +199,8 @@ class Original:
     effective_on: date
     reverses_id: int | None
     reversed_by_id: int | None
+    shift: str | None = None
+    proposal_id: int | None = None
 
 
 def reversal_of(original: Original, note: str) -> Line:
@@ -200,7 +212,7 @@ def reversal_of(original: Original, note: str) -> Line:
         raise Refusal("reversal_of_reversal")
     if original.reversed_by_id is not None:
         raise Refusal("already_reversed")
-    if original.kind in (Kind.DISPATCH, Kind.ARRIVAL, Kind.COUNT, Kind.DESTROY):
+    if original.kind in OF_DOCUMENTS or original.proposal_id is not None:
         raise Refusal("part_of_document")
     if not note.strip():
         raise Invalid("reversal_needs_reason")
@@ -213,6 +225,7 @@ def reversal_of(original: Original, note: str) -> Line:
         served_waiting=-original.served_waiting,
         effective_on=original.effective_on,
         reverses_id=original.id,
+        shift=original.shift,
         note=note.strip(),
     )
 

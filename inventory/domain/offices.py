@@ -43,10 +43,13 @@ class OfficeSettings:
     review_period_days: int = 5
     service_level: float = 0.95
     working_days: str = "1111100"
+    destroy_within_days: int = 30
+    """Calendar days, not working days."""
 
 
 def check_settings(settings: OfficeSettings) -> None:
-    """Raises Invalid `lead_time_range`, `review_period_range`, `service_level_range`, `working_days_format`."""
+    """Raises Invalid `lead_time_range`, `review_period_range`, `service_level_range`, `working_days_format`,
+    `destroy_within_range`."""
     if not 0 <= settings.lead_time_days <= 250:
         raise Invalid("lead_time_range")
     if not 1 <= settings.review_period_days <= 250:
@@ -55,6 +58,8 @@ def check_settings(settings: OfficeSettings) -> None:
         raise Invalid("service_level_range")
     if not _WEEK.fullmatch(settings.working_days) or settings.working_days == "0000000":
         raise Invalid("working_days_format")
+    if not 1 <= settings.destroy_within_days <= 365:
+        raise Invalid("destroy_within_range")
 
 
 def is_code(text: str) -> bool:

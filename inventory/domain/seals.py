@@ -30,14 +30,18 @@ SEALED = (
     "origin",
     "note",
 )
-"""The figures of a movement that are sealed: all that it holds, in this order."""
+"""The figures of a movement that are sealed, in this order."""
+SEALED_WHERE_SET = ("proposal_id", "shift")
+"""Figures that came later: sealed where they are set, so that seals made before them still fit their movements."""
 
 
 def canonical(movement: Mapping[str, object]) -> bytes:
     """A movement as the bytes that are sealed: each figure by name, length and text, so that none runs into another."""
     parts = []
-    for name in SEALED:
+    for name in (*SEALED, *SEALED_WHERE_SET):
         value = movement[name]
+        if value is None and name in SEALED_WHERE_SET:
+            continue
         if isinstance(value, datetime):
             value = value.astimezone(UTC).isoformat(timespec="microseconds")
         text = "" if value is None else str(value)

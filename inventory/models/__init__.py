@@ -4,6 +4,7 @@ from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, Store
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
+from inventory.models.proposals import Destruction, DestructionLine, Proposal
 from inventory.models.seals import Seal
 from inventory.models.transfers import Transfer, TransferLine
 
@@ -14,12 +15,15 @@ __all__ = [
     "CalendarDay",
     "DailyTotal",
     "Delivery",
+    "Destruction",
+    "DestructionLine",
     "Item",
     "JobRun",
     "Membership",
     "Movement",
     "Office",
     "Person",
+    "Proposal",
     "Seal",
     "StatedRate",
     "StoredProjection",

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.db import Base, UtcDateTime
-from inventory.domain.ledger import EFFECTS, FLOWS, NEVER_NEGATIVE, PLACES
+from inventory.domain.ledger import EFFECTS, FLOWS, NEVER_NEGATIVE, PLACES, SHIFTS
 from inventory.domain.quantities import MAX_QUANTITY
 
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
@@ -120,6 +120,7 @@ class Movement(Base):
         ),
         CheckConstraint("seq >= 1", name="seq"),
         CheckConstraint(f"origin IN {ORIGINS}", name="origin"),
+        CheckConstraint(f"shift IS NULL OR (kind = 'spoil' AND shift IN {SHIFTS})", name="shift"),
         Index("ix_movements_stock_card", "office_id", "item_id", "effective_on", "seq"),
     )
 
@@ -142,6 +143,10 @@ class Movement(Base):
     reverses_id: Mapped[int | None] = mapped_column(BIG_ID, ForeignKey("movements.id"))
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), index=True)
     transfer_id: Mapped[int | None] = mapped_column(ForeignKey("transfers.id"), index=True)
+    proposal_id: Mapped[int | None] = mapped_column(ForeignKey("proposals.id"), index=True)
+    """What a second person approved, for what takes blanks off the books without a resident's card."""
+    shift: Mapped[str | None] = mapped_column(String(12))
+    """In which shift a card was spoiled, where the office says."""
     origin: Mapped[str] = mapped_column(String(16), server_default="entered")
     note: Mapped[str] = mapped_column(String(500), server_default="")
 

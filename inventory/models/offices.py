@@ -40,6 +40,7 @@ class Office(Base):
         CheckConstraint("review_period_days BETWEEN 1 AND 250", name="review_period_days"),
         CheckConstraint("service_level BETWEEN 0.5 AND 0.999", name="service_level"),
         CheckConstraint("working_days LIKE '_______' AND working_days <> '0000000'", name="working_days"),
+        CheckConstraint("destroy_within_days BETWEEN 1 AND 365", name="destroy_within_days"),
         CheckConstraint("(kind = 'ministry') = (parent_id IS NULL)", name="one_root"),
         Index("ix_offices_name", "name"),
     )
@@ -59,6 +60,8 @@ class Office(Base):
     service_level: Mapped[float]
     working_days: Mapped[str] = mapped_column(String(7))
     """Monday first, 1 for a working day: "1111100"."""
+    destroy_within_days: Mapped[int] = mapped_column(server_default="30")
+    """Calendar days after which spoiled blanks should have been destroyed."""
     population: Mapped[int | None]
     active: Mapped[bool] = mapped_column(default=True)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
-from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES, Kind, Line, check_day
+from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, Kind, Line, check_day
 from inventory.services import items, offices
 from inventory.services.ledger import Posting, post
 
@@ -76,14 +76,18 @@ def post_spoiled(
     day: date,
     spoiled: Mapping[str, int],
     note: str = "",
+    shift: str | None = None,
 ) -> Posting:
-    """Record blanks spoiled without a card for anybody, by cause (`ledger.SPOIL_CAUSES`).
+    """Record blanks spoiled without a card for anybody, by cause (`ledger.EVERYDAY_CAUSES`).
 
-    Raises what `post_printed` raises.
+    `shift` is one of `ledger.SHIFTS`, or None where the office does not say. Raises Invalid `shift_unknown`,
+    `obsolete_needs_write_off`, and what `post_printed` raises.
     """
     office = offices.get(actor, Action.POST_MOVEMENT, office_code)
     item = items.get(item_code)
     check_day(day, office.today(now), FIRST_DAY)
+    if spoiled.get("obsolete"):
+        raise Invalid("obsolete_needs_write_off")
     lines = [
         Line(
             office_id=office.id,
@@ -93,8 +97,9 @@ def post_spoiled(
             quantity=spoiled[cause],
             effective_on=day,
             note=note.strip(),
+            shift=shift or None,
         )
-        for cause in SPOIL_CAUSES
+        for cause in EVERYDAY_CAUSES
         if spoiled.get(cause)
     ]
     return _post(actor, now, request_id, lines)

@@ -31,6 +31,7 @@ from inventory.domain.ledger import (
     reversal_of,
     total_effect,
 )
+from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
 
 Key = tuple[int, int]
@@ -57,6 +58,7 @@ class Recorded:
     recorded_at: datetime
     delivery_id: int | None
     transfer_id: int | None
+    proposal_id: int | None
     reverses_id: int | None
 
 
@@ -126,15 +128,52 @@ def require_untouched(session: Session, key: Key) -> Mapping[str, int]:
 
 
 def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, note: str) -> Posting:
-    """Undo one movement; of a delivery, all of its movements, and its record's number becomes free again.
+    """Undo one movement that one person may undo. The reversal counts on the day of the original.
 
-    The reversal counts on the day of the original. Raises NotFound `movement_not_found`, NotAllowed,
-    Refusal `already_reversed`, `reversal_of_reversal`, `part_of_document`, and what `post` raises.
+    Raises NotFound `movement_not_found`, NotAllowed, Refusal `needs_second_person` (of a receipt: see
+    `services.proposals`), `already_reversed`, `reversal_of_reversal`, `part_of_document`, and what `post` raises.
     """
     original, office_path = _original(movement_id, request_id)
     require(actor, Action.REVERSE_MOVEMENT, office_path)
+    line = reversal_of(original, note)
+    if needs_second_person(original.kind, original.reason, reversal=True):
+        raise Refusal("needs_second_person")
+    return _unless_reversed(original.id, request_id, lambda: post(actor, now, request_id, [line]))
+
+
+def check_reversible(movement_id: int, note: str, request_id: UUID | None = None) -> Original:
+    """The receipt that a second person is asked to take back, as far as it can be said now. Raises what `reverse`
+    raises, apart from what depends on the stock."""
+    original, _path = _original(movement_id, request_id)
+    reversal_of(original, note)
+    return original
+
+
+def reverse_receipt(
+    actor: Actor, now: datetime, request_id: UUID, movement_id: int, note: str, approval: Document
+) -> Posting:
+    """Undo a receipt, and all of its delivery: the number of its record becomes free again.
+
+    The caller has checked what the actor may do; `approval` settles, in the same transaction, what a second person
+    approved. Raises what `reverse` raises.
+    """
+    original, _path = _original(movement_id, request_id)
+    delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == movement_id))
+    parts = [original] if delivery_id is None else _delivery_movements(delivery_id, request_id)
+    lines = [reversal_of(part, note) for part in parts]
+
+    def settle(session: Session) -> Mapping[str, int]:
+        return {**approval(session), **(_void(session, delivery_id, now) if delivery_id is not None else {})}
+
+    said = {"reverses": movement_id}
+    return _unless_reversed(
+        movement_id, request_id, lambda: post(actor, now, request_id, lines, extra=said, document=settle)
+    )
+
+
+def _unless_reversed(movement_id: int, request_id: UUID, work: Callable[[], Posting]) -> Posting:
     try:
-        return _reverse(actor, now, request_id, original, note)
+        return work()
     except Refusal:
         # Of two who reverse the same entry at once, the second finds the figures gone that it wanted to take back:
         # what it wants to know is that the entry has been reversed.
@@ -143,18 +182,10 @@ def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, not
         raise
 
 
-def _reverse(actor: Actor, now: datetime, request_id: UUID, original: Original, note: str) -> Posting:
-    delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == original.id))
-    if delivery_id is None or original.reverses_id is not None:
-        return post(actor, now, request_id, [reversal_of(original, note)])
-    lines = [reversal_of(part, note) for part in _delivery_movements(delivery_id, request_id)]
-    return post(actor, now, request_id, lines, document=lambda session: _void(session, delivery_id, now))
-
-
-def find(actor: Actor, movement_id: int) -> Recorded:
-    """One movement, if the actor may reverse it. Raises NotFound, NotAllowed."""
+def find(actor: Actor, movement_id: int, action: Action = Action.REVERSE_MOVEMENT) -> Recorded:
+    """One movement, if the actor may do `action` where it was posted. Raises NotFound, NotAllowed."""
     _, office_path = _original(movement_id, None)
-    require(actor, Action.REVERSE_MOVEMENT, office_path)
+    require(actor, action, office_path)
     return _recorded(db.session.execute(select(*_COLUMNS).where(Movement.id == movement_id)).one())
 
 
@@ -186,6 +217,7 @@ _COLUMNS = (
     Movement.recorded_at,
     Movement.delivery_id,
     Movement.transfer_id,
+    Movement.proposal_id,
     Movement.reverses_id,
 )
 
@@ -223,6 +255,7 @@ def _row(line: Line) -> dict[str, Any]:
         "served_waiting": line.served_waiting,
         "effective_on": line.effective_on,
         "reverses_id": line.reverses_id,
+        "shift": line.shift,
         "note": line.note,
     }
 
@@ -392,6 +425,8 @@ _ORIGINAL = (
     Movement.served_waiting,
     Movement.effective_on,
     Movement.reverses_id,
+    Movement.shift,
+    Movement.proposal_id,
     _undo.id.label("reversed_by_id"),
 )
 
@@ -417,13 +452,8 @@ def _original(movement_id: int, request_id: UUID | None) -> tuple[Original, str]
 
 
 def _as_original(row: Any) -> Original:
-    fields = ("id", "office_id", "item_id", "reason", "quantity", "served_waiting", "effective_on")
-    return Original(
-        **{field: getattr(row, field) for field in fields},
-        kind=Kind(row.kind),
-        reverses_id=row.reverses_id,
-        reversed_by_id=row.reversed_by_id,
-    )
+    fields = set(Original.__dataclass_fields__) - {"kind"}
+    return Original(**{field: getattr(row, field) for field in fields}, kind=Kind(row.kind))
 
 
 def _delivery_movements(delivery_id: int, request_id: UUID) -> list[Original]:

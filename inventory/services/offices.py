@@ -386,5 +386,6 @@ def view(office: Office) -> OfficeView:
             review_period_days=office.review_period_days,
             service_level=office.service_level,
             working_days=office.working_days,
+            destroy_within_days=office.destroy_within_days,
         ),
     )

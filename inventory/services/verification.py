@@ -5,6 +5,7 @@ It reports and never repairs: a discrepancy in a security document's books is fo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,21 @@ from sqlalchemy.orm import Session, aliased
 from inventory.db import db
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
-from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, obeys_law
+from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, Kind, obeys_law
+from inventory.domain.proposals import ProposalStatus
 from inventory.domain.seals import GENESIS, seal
-from inventory.models import Balance, DailyTotal, Item, Movement, Office, Transfer, TransferLine
+from inventory.models import (
+    Balance,
+    DailyTotal,
+    Destruction,
+    DestructionLine,
+    Item,
+    Movement,
+    Office,
+    Proposal,
+    Transfer,
+    TransferLine,
+)
 from inventory.services import seals
 
 
@@ -42,7 +55,8 @@ class Verified:
 
 
 def verify(actor: Actor, known_head: str | None = None) -> Verified:
-    """Check sequence, reversals, daily totals, balances, law, past closings, transfers and the chain of seals.
+    """Check sequence, reversals, daily totals, balances, law, past closings, transfers, destructions, what
+    needs a second person, and the chain of seals.
 
     `known_head` is a seal's digest that was kept elsewhere: it must stand in the chain. Reads only.
     Raises NotAllowed.
@@ -267,6 +281,61 @@ def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, st
     return expected
 
 
+_GUARDED = or_(
+    and_(Movement.kind == Kind.RECEIPT.value, Movement.reverses_id.is_not(None)),
+    Movement.kind == Kind.DESTROY.value,
+    and_(Movement.kind == Kind.SPOIL.value, Movement.reason == "obsolete"),
+)
+
+
+def _second_person(session: Session) -> Iterator[Fault]:
+    """What takes blanks off the books without a resident's card was approved by somebody else than its proposer."""
+    approved = and_(
+        Proposal.id == Movement.proposal_id,
+        Proposal.status == ProposalStatus.APPROVED.value,
+        Proposal.office_id == Movement.office_id,
+        Proposal.decided_by_id != Proposal.proposed_by_id,
+    )
+    wrong = (
+        select(Movement.id, Movement.office_id, Movement.item_id)
+        .outerjoin(Proposal, approved)
+        .where(_GUARDED, Proposal.id.is_(None))
+        .order_by(Movement.id)
+    )
+    for row in session.execute(wrong.limit(1)):
+        where = _stock(session, row) + f", movement {row.id}"
+        yield Fault(check="second person", row=where, what="nobody else has approved it")
+
+
+def _destructions(session: Session) -> Iterator[Fault]:
+    """A record's breakdown adds up to its total, and an approved one says what its movements say."""
+    said: dict[int, dict[int, int]] = defaultdict(dict)
+    lines = select(DestructionLine.proposal_id, DestructionLine.item_id, func.sum(DestructionLine.quantity))
+    for proposal_id, item_id, quantity in session.execute(
+        lines.group_by(DestructionLine.proposal_id, DestructionLine.item_id)
+    ):
+        said[proposal_id][item_id] = int(quantity)
+    moved: dict[int, dict[int, int]] = defaultdict(dict)
+    sums = select(Movement.proposal_id, Movement.item_id, func.sum(Movement.quantity)).where(
+        Movement.proposal_id.is_not(None), Movement.reverses_id.is_(None)
+    )
+    for proposal_id, item_id, quantity in session.execute(sums.group_by(Movement.proposal_id, Movement.item_id)):
+        moved[proposal_id][item_id] = int(quantity)
+    records = select(Destruction.proposal_id, Destruction.total, Proposal.status).join(
+        Proposal, Proposal.id == Destruction.proposal_id
+    )
+    for row in session.execute(records.order_by(Destruction.proposal_id)):
+        parts = said[row.proposal_id]
+        name = f"record {row.proposal_id}"
+        if sum(parts.values()) != row.total:
+            what = f"its breakdown adds up to {sum(parts.values())}, it says {row.total}"
+            yield Fault(check="destructions", row=name, what=what)
+        expected = parts if row.status == ProposalStatus.APPROVED.value else {}
+        if moved[row.proposal_id] != expected:
+            what = f"it says {sum(expected.values())}, its movements say {sum(moved[row.proposal_id].values())}"
+            yield Fault(check="destructions", row=name, what=what)
+
+
 def _chain(session: Session, known_head: str | None) -> Iterator[Fault]:
     """Every seal follows the one before and still fits its movements; a head kept elsewhere stands in the chain."""
     previous, next_id = GENESIS, 1
@@ -293,6 +362,8 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     _balances,
     _closings,
     _transfers,
+    _second_person,
+    _destructions,
 )
 
 

@@ -42,18 +42,33 @@ def init_app(app: Flask) -> None:
         alerts,
         consumption,
         deliveries,
+        destructions,
         errors,
         health,
         jobs,
         language,
         offices,
         people,
+        proposals,
         stock_cards,
         transfers,
     )
 
     app.url_map.converters["code"] = CodeConverter
-    modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
+    modules = (
+        alerts,
+        consumption,
+        deliveries,
+        destructions,
+        health,
+        jobs,
+        language,
+        offices,
+        people,
+        proposals,
+        stock_cards,
+        transfers,
+    )
     for module in modules:
         app.register_blueprint(module.blueprint)
     language.init_app(app)

@@ -8,15 +8,17 @@ from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
+from wtforms import SelectField
+from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
 
 from inventory import security, text
 from inventory.domain.access import Action, Actor
-from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES
+from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, SHIFTS
 from inventory.services import balances, consumption, items, offices
 from inventory.services.consumption import Printed
 from inventory.services.ledger import Posting
 from inventory.services.offices import OfficeView
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField
+from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField, choices
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("consumption", __name__, url_prefix="/offices/<code:code>")
@@ -54,11 +56,13 @@ for _reason in PRINT_REASONS:
 
 
 class SpoilageForm(UseForm):
+    shift = SelectField(_("Shift"), choices=[], default="")
+
     def numbers(self) -> dict[str, int]:
-        return {cause: self[cause].data for cause in SPOIL_CAUSES}
+        return {cause: self[cause].data for cause in EVERYDAY_CAUSES}
 
 
-for _cause in SPOIL_CAUSES:
+for _cause in EVERYDAY_CAUSES:
     setattr(SpoilageForm, _cause, QuantityField(text.REASONS[_cause]))
 
 
@@ -84,11 +88,16 @@ def record_consumption(code: str) -> Any:
 @security.needs(Action.POST_MOVEMENT)
 def record_spoilage(code: str) -> Any:
     office, form = _open(SpoilageForm, code)
-    posting = form.accept(lambda: consumption.post_spoiled(*_request(form, code), form.numbers(), form.note.data or ""))
+    form.shift.choices = [SelectChoice(value="", label=gettext("Not said")), *choices(text.SHIFTS, SHIFTS)]
+    posting = form.accept(
+        lambda: consumption.post_spoiled(
+            *_request(form, code), form.numbers(), form.note.data or "", form.shift.data or None
+        )
+    )
     if posting is not None:
         return recorded(posting, office, form.item.data)
     page = "consumption/spoilage.html"
-    return render_template(page, office=office, form=form, causes=SPOIL_CAUSES), form.status
+    return render_template(page, office=office, form=form, causes=EVERYDAY_CAUSES), form.status
 
 
 @blueprint.route("/returns", methods=["GET", "POST"])

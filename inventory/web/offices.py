@@ -29,6 +29,7 @@ class SettingsForm(BaseForm):
         "review_period_range": "review_period_days",
         "service_level_range": "service_level",
         "working_days_format": "working_days",
+        "destroy_within_range": "destroy_within_days",
     }
 
     lead_time_days = QuantityField(
@@ -47,6 +48,11 @@ class SettingsForm(BaseForm):
         required=True,
         description=_("How sure the stock should be to last until the delivery."),
     )
+    destroy_within_days = QuantityField(
+        _("Days until spoiled blanks are destroyed"),
+        required=True,
+        description=_("After that an alert reminds the managers."),
+    )
     working_days = SelectMultipleField(_("Working days"), choices=[], option_widget=CheckboxInput())
 
     @classmethod
@@ -58,6 +64,7 @@ class SettingsForm(BaseForm):
             lead_time_days=settings.lead_time_days,
             review_period_days=settings.review_period_days,
             service_level=settings.service_level,
+            destroy_within_days=settings.destroy_within_days,
             working_days=week,
         )
         form.working_days.choices = choices({str(n): name for n, name in enumerate(text.WEEKDAYS)})
@@ -69,6 +76,7 @@ class SettingsForm(BaseForm):
             lead_time_days=self.lead_time_days.data,
             review_period_days=self.review_period_days.data,
             service_level=self.service_level.data,
+            destroy_within_days=self.destroy_within_days.data,
             working_days="".join("1" if str(n) in chosen else "0" for n in range(7)),
         )
 

@@ -11,8 +11,8 @@ from inventory import security, text
 from inventory.domain import access
 from inventory.domain.access import Action
 from inventory.domain.errors import NotFound, Refusal
-from inventory.domain.ledger import Kind
-from inventory.services import items, ledger, offices, stock_cards
+from inventory.domain.ledger import OF_DOCUMENTS
+from inventory.services import items, ledger, offices, reversals, stock_cards
 from inventory.services.ledger import Posting, Recorded
 from inventory.services.stock_cards import CardLine, StockCard
 from inventory.web.consumption import stores
@@ -20,8 +20,6 @@ from inventory.web.forms import DayField, PostingForm, QueryForm, WordsField
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("stock_cards", __name__)
-
-CORRECTED_IN_DOCUMENT = (Kind.DISPATCH, Kind.ARRIVAL, Kind.COUNT, Kind.DESTROY)
 
 
 class PeriodForm(QueryForm):
@@ -66,10 +64,16 @@ def show(code: str, item: str) -> Any:
 def reverse(movement_id: int) -> Any:
     actor, now = security.current_actor(), security.now()
     form = ReversalForm()
-    posting = form.accept(lambda: ledger.reverse(actor, now, form.request_uuid, movement_id, form.note.data or ""))
-    if posting is not None:
-        return _reversed(posting)
-    card, line = _entry(ledger.find(actor, movement_id))
+    if reversals.needs_approval(actor, movement_id):
+        asked = form.accept(lambda: reversals.ask(actor, now, form.request_uuid, movement_id, form.note.data or ""))
+        if asked is not None:
+            flash(gettext("The reversal waits for a second person's approval. Nothing has changed yet."), "success")
+            return redirect(url_for("proposals.show", proposal_id=asked), 303)
+    else:
+        posting = form.accept(lambda: ledger.reverse(actor, now, form.request_uuid, movement_id, form.note.data or ""))
+        if posting is not None:
+            return _reversed(posting)
+    card, line = entry(ledger.find(actor, movement_id))
     page = "stock_cards/reverse.html"
     return render_template(page, card=card, office=card.office, line=line, form=form), form.status
 
@@ -79,13 +83,13 @@ def _reversible(card: StockCard) -> set[int]:
     return {
         line.movement_id
         for line in card.lines
-        if line.reverses_seq is None and line.reversed_by_seq is None and line.kind not in CORRECTED_IN_DOCUMENT
+        if line.reverses_seq is None and line.reversed_by_seq is None and line.kind not in OF_DOCUMENTS
     }
 
 
 def _reversed(posting: Posting) -> Any:
     movement = posting.movements[0]
-    card, _line = _entry(movement)
+    card, _line = entry(movement)
     left = text.number(stores(card.office.code).get(card.item.code, 0))
     if posting.replayed:
         flash(gettext("This entry was already reversed. %(left)s left.", left=left), "info")
@@ -96,7 +100,7 @@ def _reversed(posting: Posting) -> Any:
     return redirect(f"{page}?from={day}&to={day}", 303)
 
 
-def _entry(movement: Recorded) -> tuple[StockCard, CardLine]:
+def entry(movement: Recorded) -> tuple[StockCard, CardLine]:
     """The card of the movement's day, and its line on it."""
     actor, now = security.current_actor(), security.now()
     office = offices.by_id(actor, Action.VIEW_STOCK, movement.office_id)

@@ -351,6 +351,7 @@ CHANGES: dict[str, Any] = {
     "served_waiting": 1,
     "note": "x",
     "reverses_id": 3,
+    "shift": "morning",
 }
 
 

@@ -242,7 +242,7 @@ def test_a_days_summary_takes_reversals_off(world: World) -> None:
 
 def test_a_day_whose_only_entry_was_reversed_has_no_summary(world: World) -> None:
     wrong = world.deliver(NOW, TODAY, 7).movements[0].id
-    ledger.reverse(world.storekeeper, NOW, uuid4(), wrong, "typed twice")
+    world.reverse_receipt(NOW, wrong)
     assert balances.day_summary(world.storekeeper, DENPASAR, TODAY) == {}
 
 

@@ -24,7 +24,7 @@ from inventory.domain.access import SYSTEM, Action, Actor
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import Effect, Kind, Line
 from inventory.models import Balance, Delivery, Movement
-from inventory.services import balances, consumption, deliveries, items, ledger, offices
+from inventory.services import balances, consumption, deliveries, items, ledger, offices, reversals
 from inventory.services.consumption import Printed
 from tests.concurrent import CROWD, at_once, audit, done, meanwhile, refused_codes, start_writer
 from tests.conftest import NOW, TODAY
@@ -244,7 +244,7 @@ def test_opening_stock_entered_by_many_at_once_counts_once(world: World) -> None
 def test_opening_stock_entered_by_many_at_once_counts_once_where_a_mistake_was_taken_back(world: World) -> None:
     actor = world.storekeeper
     mistake = world.deliver(NOW, TODAY, 7).movements[0].id
-    ledger.reverse(actor, NOW, uuid4(), mistake, "wrong item")
+    world.reverse_receipt(NOW, mistake)
     outcomes = at_once(
         world.app,
         [lambda: deliveries.record_opening(actor, NOW, uuid4(), DENPASAR, BLANK, TODAY, 40, "counted")] * 10,
@@ -296,21 +296,25 @@ def test_the_only_print_reversed_by_ten_at_once_says_that_it_is_already_reversed
 
 
 def test_a_delivery_reversed_by_ten_at_once_is_reversed_once(world: World) -> None:
-    actor = world.storekeeper
+    manager = world.actor("manager")
     wrong = world.deliver(NOW, TODAY, 100, defective=2).movements[0].id
-    calls = [lambda: ledger.reverse(actor, NOW, uuid4(), wrong, "wrong item")] * 10
-    assert refused_codes(at_once(world.app, calls)) == {"already_reversed": 9}
+    asked = reversals.ask(world.storekeeper, NOW, uuid4(), wrong, "wrong item")
+    calls = [lambda: reversals.approve(manager, NOW, uuid4(), asked)] * 10
+    refused = refused_codes(at_once(world.app, calls))
+    assert sum(refused.values()) == 9
+    assert set(refused) <= {"already_reversed", "proposal_decided"}
     assert world.figures() == Effect()
     audit()
 
 
 def test_a_receipt_is_not_reversed_while_its_blanks_are_taken(world: World) -> None:
-    actor = world.storekeeper
+    actor, manager = world.storekeeper, world.actor("manager")
     for _ in range(10):
         before = world.figures().store
         receipt = world.deliver(NOW, TODAY, 10 - before).movements[0].id
+        asked = reversals.ask(actor, NOW, uuid4(), receipt, "wrong office")
         calls = [
-            lambda receipt=receipt: ledger.reverse(actor, NOW, uuid4(), receipt, "wrong office"),
+            lambda asked=asked: reversals.approve(manager, NOW, uuid4(), asked),
             lambda: printing(actor, TODAY, 10),
         ]
         assert sum(refused_codes(at_once(world.app, calls)).values()) == 1

@@ -89,7 +89,7 @@ def test_reversing_a_receipt_whose_blanks_are_used_is_refused(world: World) -> N
     receipt = world.deliver(NOW, YESTERDAY, 100).movements[0]
     world.print(NOW, TODAY, 60)
     with pytest.raises(Refusal, match="not_enough_stock"):
-        ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "wrong office")
+        world.reverse_receipt(NOW, receipt.id)
     assert world.figures().store == 40
 
 
@@ -98,7 +98,7 @@ def test_reversing_a_receipt_that_covered_an_earlier_day_is_refused(world: World
     world.print(NOW, YESTERDAY, 60)
     world.deliver(NOW, TODAY, 100)
     with pytest.raises(Refusal, match="day_below_zero"):
-        ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "wrong office")
+        world.reverse_receipt(NOW, receipt.id)
 
 
 def test_a_reversal_counts_on_the_day_of_its_original_and_only_once(world: World) -> None:
@@ -130,7 +130,7 @@ def test_reversing_one_entry_leaves_the_others_alone(world: World) -> None:
 
 def test_a_delivery_is_reversed_whole_and_its_number_is_free_again(world: World) -> None:
     posting = world.deliver(NOW, TODAY, 100, defective=4, bast="470/7")
-    undone = ledger.reverse(world.storekeeper, NOW, uuid4(), posting.movements[1].id, "wrong item")
+    undone = world.reverse_receipt(NOW, posting.movements[1].id)
     assert len(undone.movements) == 2
     assert world.figures() == Effect()
     world.deliver(NOW, TODAY, 90, bast="470/7")
@@ -228,11 +228,12 @@ def test_the_database_refuses_a_negative_figure(world: World, figure: str) -> No
 
 def test_the_database_refuses_a_reversal_that_is_not_its_original_taken_back(world: World) -> None:
     world.deliver(NOW, TODAY, 10)
+    world.print(NOW, TODAY, 10)
     copy = (
         "INSERT INTO movements (office_id, item_id, seq, kind, reason, quantity, effective_on, recorded_at,"
         " request_id, request_line, request_digest, reverses_id)"
         " SELECT office_id, item_id, 99, kind, reason, {quantity}, effective_on, recorded_at, request_id, 99, '', id"
-        " FROM movements"
+        " FROM movements WHERE kind = 'print'"
     )
     with pytest.raises(DBAPIError, match="take back exactly"):
         db.session.execute(text(copy.format(quantity=-9)))

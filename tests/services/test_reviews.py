@@ -193,7 +193,7 @@ def test_an_alert_rises_whatever_made_the_stock_fall(world: World, fall: str) ->
     if fall == "print":
         world.print(NOW, TODAY, 39_900)
     else:
-        ledger.reverse(world.storekeeper, NOW, uuid4(), receipt.id, "another office's delivery")
+        world.reverse_receipt(NOW, receipt.id)
     assert review(now=NOW + timedelta(minutes=1)).level == "critical"
 
 

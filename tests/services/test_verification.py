@@ -14,7 +14,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
 from inventory.domain.transfers import Arrived
-from inventory.services import ledger, seals, transfers, verification
+from inventory.services import destructions, ledger, seals, transfers, verification
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
 from tests.conftest import NOW, TODAY
@@ -24,13 +24,14 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 def fill(world: World) -> None:
-    """Deliveries, prints, a reversal, spoilage, a transfer short by three, and two seals."""
+    """Deliveries, prints, two reversals, spoilage and its destruction, a transfer short by three, and two seals."""
     world.deliver(NOW, YESTERDAY, 500, defective=5)
     world.print(NOW, YESTERDAY, 40)
     wrong = world.print(NOW, TODAY, 30).movements[0]
     ledger.reverse(world.storekeeper, NOW, uuid4(), wrong.id, "typed twice")
     seal()
     world.spoil(NOW, TODAY, 3)
+    world.reverse_receipt(NOW, world.deliver(NOW, TODAY, 8).movements[0].id)
     world.print(NOW, TODAY, 25)
     out = Dispatch(
         receiver_code=BADUNG,
@@ -44,6 +45,8 @@ def fill(world: World) -> None:
     transfer_id = transfers.dispatch(world.storekeeper, NOW, uuid4(), DENPASAR, out)
     arrived = {BLANK: Arrived(good=45, damaged=2)}
     transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, arrived)
+    made = world.propose_destruction(NOW, TODAY, 2)
+    destructions.approve(world.actor("manager"), NOW, uuid4(), made)
     seal()
 
 
@@ -87,6 +90,7 @@ CHECKS = (
     ("movements", "ck_movements_seq"),
     ("transfer_lines", "ck_transfer_lines_accounted"),
     ("daily_totals", "ck_daily_totals_served_waiting"),
+    ("proposals", "ck_proposals_second_person"),
 )
 PRINT = "kind = 'print' AND quantity = 25"
 
@@ -95,7 +99,7 @@ def test_books_kept_by_the_ledger_agree(world: World) -> None:
     fill(world)
     found = verify()
     assert found.faults == ()
-    assert (found.movements, found.balances, found.seals) == (12, 2, 2)
+    assert (found.movements, found.balances, found.seals) == (15, 2, 2)
     head = seals.head()
     assert head is not None
     assert found.head == head.digest
@@ -127,10 +131,17 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "deleted daily total": ("daily totals", ("DELETE FROM daily_totals WHERE kind = 'spoil'",)),
     "reversal of something else": (
         "reversals",
-        ("UPDATE movements SET reverses_id = 1 WHERE reverses_id IS NOT NULL",),
+        ("UPDATE movements SET reverses_id = 1 WHERE kind = 'print' AND quantity < 0",),
     ),
     "edited transfer": ("transfers", ("UPDATE transfer_lines SET short = 0, received = 48",)),
     "transfer said to be cancelled": ("transfers", ("UPDATE transfers SET status = 'cancelled'",)),
+    "edited breakdown of a destruction": ("destructions", ("UPDATE destruction_lines SET quantity = 1",)),
+    "destruction said to be rejected": ("second person", ("UPDATE proposals SET status = 'rejected'",)),
+    "destruction approved by its proposer": (
+        "second person",
+        ("UPDATE proposals SET decided_by_id = proposed_by_id WHERE kind = 'destruction'",),
+    ),
+    "changed shift": ("seals", ("UPDATE movements SET shift = 'morning' WHERE kind = 'spoil'",)),
     "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
     "edited seal": (
         "seals",

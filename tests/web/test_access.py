@@ -31,6 +31,8 @@ class Target(NamedTuple):
     person_id: int
     transfer_id: int
     """On its way to Badung."""
+    proposal_id: int
+    destruction_id: int
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -44,12 +46,14 @@ def target(app: Flask) -> Target:
         world = World(app)
         world.deliver(NOW, TODAY, 25)
         transfer_id = world.send(NOW, TODAY, 5)
-        movement = world.print(NOW, TODAY, 20).movements[0]
+        world.spoil(NOW, TODAY, 2)
+        proposal_id = world.propose_destruction(NOW, TODAY, 2)
+        movement = world.print(NOW, TODAY, 18).movements[0]
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id)
+    return Target(movement.id, alert.id, person.id, transfer_id, proposal_id, destruction_id=proposal_id)
 
 
 def methods(rule: Rule) -> Iterator[str]:

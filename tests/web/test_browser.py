@@ -32,11 +32,24 @@ STOCK_PAGES = (
     f"{HOME}/deliveries",
     f"{HOME}/transfers",
     "/transfers/1",
+    f"{HOME}/destructions",
+    f"{HOME}/spoilage-report",
+    "/destructions/1",
+    "/proposals/1",
     f"{HOME}/stock-card/{BLANK}",
     "/alerts",
     "/alerts/1",
 )
-FORMS = ("consumption", "spoilage", "returns", "opening", "deliveries/new", "transfers/new")
+FORMS = (
+    "consumption",
+    "spoilage",
+    "returns",
+    "opening",
+    "deliveries/new",
+    "transfers/new",
+    "destructions/new",
+    "destructions/write-off",
+)
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
@@ -45,7 +58,7 @@ PAGES = {
         "/transfers/1/cancel",
     ),
     "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
-    "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse"),
+    "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse", "/proposals"),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
 }
@@ -90,7 +103,8 @@ def _fill(world: World) -> int:
     world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
-    world.spoil(NOW, TODAY, 2)
+    world.spoil(NOW, TODAY, 3)
+    world.propose_destruction(NOW, TODAY, 2)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return movement.id
 
