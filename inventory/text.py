@@ -77,6 +77,13 @@ LEVELS = {
     "critical": _("Critical"),
     "out": _("Out of stock"),
 }
+SUBJECTS = {
+    "low_stock": _("Low stock"),
+    "overdue_transfer": _("Transfer not received"),
+    "spoiled_not_destroyed": _("Spoiled blanks not destroyed"),
+    "day_not_closed": _("Day not closed"),
+    "day_difference": _("Difference at closing"),
+}
 ROLES = {
     "storekeeper": _("Storekeeper"),
     "manager": _("Manager"),
@@ -248,6 +255,7 @@ def init_app(app: Flask) -> None:
         REASONS=REASONS,
         FIGURES=FIGURES,
         LEVELS=LEVELS,
+        SUBJECTS=SUBJECTS,
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
         FUNDING_SOURCES=FUNDING_SOURCES,

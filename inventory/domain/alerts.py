@@ -1,4 +1,4 @@
-"""When a stock is low: levels, thresholds and hysteresis.
+"""What alerts are about, and when a stock is low: levels, thresholds and hysteresis.
 
 The thresholds come from the projection, not from a fixed number of cards: what matters is whether the stock outlasts
 the time that a delivery takes.
@@ -8,6 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+class Subject(StrEnum):
+    LOW_STOCK = "low_stock"
+    OVERDUE_TRANSFER = "overdue_transfer"
+    SPOILED_NOT_DESTROYED = "spoiled_not_destroyed"
+    DAY_NOT_CLOSED = "day_not_closed"
+    DAY_DIFFERENCE = "day_difference"
+
+
+CUSTODY = tuple(subject for subject in Subject if subject is not Subject.LOW_STOCK)
+"""Subjects about blanks that nobody looks after, rather than about too few of them."""
 
 
 class Level(StrEnum):
@@ -46,6 +58,13 @@ class Reading:
     reorder_point: float
     order_up_to: float
     stockout_in_lead: float
+
+
+def lateness_level(days_late: int, patience: int) -> Level:
+    """The level of something left undone: ok until its day, then watch, and critical after `patience` days more."""
+    if days_late <= 0:
+        return Level.OK
+    return Level.WATCH if days_late <= patience else Level.CRITICAL
 
 
 def measured_level(reading: Reading) -> Level:

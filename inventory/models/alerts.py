@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.db import Base, UtcDateTime
-from inventory.domain.alerts import Level
+from inventory.domain.alerts import Level, Subject
 from inventory.models.ledger import BIG_ID
 from inventory.models.offices import one_of
 
@@ -63,6 +63,7 @@ class Alert(Base):
     __tablename__ = "alerts"
     __table_args__ = (
         CheckConstraint(one_of("level", tuple(Level)), name="level"),
+        CheckConstraint(one_of("subject", tuple(Subject)), name="subject"),
         CheckConstraint("(level = 'ok') = (resolved_at IS NOT NULL)", name="resolved"),
         Index(
             "uq_alerts_open",

@@ -1,4 +1,4 @@
-"""Low-stock alerts: reading them. The review opens, raises, lowers and resolves them (`services.reviews`)."""
+"""Alerts: reading them. The review opens, raises, lowers and resolves them (`services.reviews`)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from sqlalchemy import Select, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
-from inventory.domain.alerts import SEVERITY, Level
+from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.errors import NotFound
 from inventory.models import Alert, AlertEvent, Item, Office
 from inventory.models.offices import within
 from inventory.services import offices
 from inventory.services.offices import in_reach
 
-LOW_STOCK = "low_stock"
-
 
 @dataclass(frozen=True, kw_only=True)
 class AlertView:
-    """An alert as the edges see it; instants are aware UTC, `facts` those of `projections.StockProjection`."""
+    """An alert as the edges see it; instants are aware UTC.
+
+    `facts` are those of `projections.StockProjection` for a low stock, of `custody.Finding` for the other subjects.
+    """
 
     id: int
+    subject: Subject
     office_code: str
     office_name: str
     time_zone: str
@@ -88,6 +90,7 @@ def _readable(actor: Actor) -> Select[Alert, str, str, str, str]:
 def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item_code: str) -> AlertView:
     return AlertView(
         id=alert.id,
+        subject=Subject(alert.subject),
         office_code=office_code,
         office_name=office_name,
         time_zone=time_zone,
@@ -103,7 +106,7 @@ def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item
 def _urgency(alert: AlertView) -> tuple[int, str, str, str]:
     return (
         -SEVERITY[Level(alert.level)],
-        alert.facts.get("stockout_on") or "9999",
+        alert.facts.get("stockout_on") or alert.facts.get("since") or "9999",
         alert.office_code,
         alert.item_code,
     )

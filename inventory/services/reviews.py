@@ -1,4 +1,4 @@
-"""The low-stock review: opens, raises, lowers and resolves one alert per office and item, with its numbers."""
+"""The review: opens, raises, lowers and resolves one alert per office, item and subject, with its numbers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from inventory.db import insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
-from inventory.domain.alerts import Level, next_level
+from inventory.domain.alerts import CUSTODY, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, AlertEvent, StoredProjection
-from inventory.services import offices, projections, runs
-from inventory.services.alerts import LOW_STOCK
+from inventory.services import custody, offices, projections, runs
+from inventory.services.custody import Finding
 from inventory.services.projections import StockProjection
 from inventory.services.runs import RunView
 
@@ -39,7 +39,9 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
     """The scheduled review of all stocks for one slot; None when the slot is taken. See `runs.run_slot`."""
 
     def work(session: Session, run_id: int) -> dict[str, Any]:
-        return _counts(_apply(session, run_id, clock(), projections.of_stocks(SYSTEM, clock())))
+        now = clock()
+        counts = _counts(_apply(session, run_id, now, projections.of_stocks(SYSTEM, now)))
+        return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now))}
 
     return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
 
@@ -65,6 +67,9 @@ def review(
     def work(session: Session, run_id: int) -> dict[str, Any]:
         now = clock()
         found[:] = _apply(session, run_id, now, projections.of_stocks(actor, now, on=on, office_path=path))
+        if on is None and path is None and actor.is_system:
+            # What is left undone is known for now and for all offices together.
+            return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now))}
         return _counts(found)
 
     run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
@@ -75,7 +80,7 @@ def review(
 def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjection]) -> list[Reviewed]:
     """Bring the stored projections and the alerts up to what the review found."""
     later = _reviewed_later(session, found)
-    is_open = {(alert.office_id, alert.item_id): alert for alert in session.scalars(_open_low_stock())}
+    is_open = {(alert.office_id, alert.item_id): alert for alert in session.scalars(_open_about([Subject.LOW_STOCK]))}
     reviewed: list[Reviewed] = []
     for projection in found:
         key = projection.office_id, projection.item_id
@@ -85,7 +90,8 @@ def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjec
         fresh = key not in later
         reviewed.append(Reviewed(projection=projection, level=level, changed=fresh and level != previous))
         if fresh and level != previous:
-            _change(session, run_id, now, alert, previous, level, projection)
+            subject = (Subject.LOW_STOCK, *key)
+            _change(session, run_id, now, _Change(alert, subject, previous, level, projection.facts))
         elif fresh and alert:
             alert.facts = projection.facts
     _store(
@@ -97,8 +103,27 @@ def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjec
     return reviewed
 
 
-def _open_low_stock() -> Select[Alert]:
-    return select(Alert).where(Alert.resolved_at.is_(None), Alert.subject == LOW_STOCK)
+def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Finding]) -> int:
+    """Bring the alerts about what is left undone up to date; how many are open afterwards."""
+    is_open = {
+        (Subject(alert.subject), alert.office_id, alert.item_id): alert
+        for alert in session.scalars(_open_about(CUSTODY))
+    }
+    by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
+    for key in sorted({*is_open, *by_key}):
+        alert, finding = is_open.get(key), by_key.get(key)
+        previous = Level(alert.level) if alert else Level.OK
+        level, facts = (finding.level, finding.facts) if finding else (Level.OK, alert.facts if alert else {})
+        if level is not previous:
+            _change(session, run_id, now, _Change(alert, key, previous, level, facts))
+        elif alert:
+            alert.facts = facts
+    session.flush()
+    return len(by_key)
+
+
+def _open_about(subjects: Iterable[Subject]) -> Select[Alert]:
+    return select(Alert).where(Alert.resolved_at.is_(None), Alert.subject.in_([each.value for each in subjects]))
 
 
 def _reviewed_later(session: Session, found: Iterable[StockProjection]) -> set[tuple[int, int]]:
@@ -107,28 +132,28 @@ def _reviewed_later(session: Session, found: Iterable[StockProjection]) -> set[t
     return {(o, i) for o, i, day in rows if (o, i) in on_day and day > on_day[o, i]}
 
 
-def _change(
-    session: Session,
-    run_id: int,
-    now: datetime,
-    alert: Alert | None,
-    previous: Level,
-    level: Level,
-    projection: StockProjection,
-) -> None:
+@dataclass(frozen=True)
+class _Change:
+    """An alert's step from one level to another; `alert` is None when it opens, `key` its subject, office and item."""
+
+    alert: Alert | None
+    key: tuple[Subject, int, int]
+    previous: Level
+    level: Level
+    facts: dict[str, Any]
+
+
+def _change(session: Session, run_id: int, now: datetime, change: _Change) -> None:
     """Open, raise, lower or resolve; each leaves an event with the numbers that caused it."""
+    alert = change.alert
     if alert is None:
-        alert = Alert(
-            office_id=projection.office_id,
-            item_id=projection.item_id,
-            subject=LOW_STOCK,
-            opened_at=now,
-        )
+        subject, office_id, item_id = change.key
+        alert = Alert(office_id=office_id, item_id=item_id, subject=subject.value, opened_at=now)
         session.add(alert)
-    alert.level = level.value
+    alert.level = change.level.value
     alert.changed_at = now
-    alert.facts = projection.facts
-    if level is Level.OK:
+    alert.facts = change.facts
+    if change.level is Level.OK:
         alert.resolved_at = now
     session.flush()
     session.execute(
@@ -136,9 +161,9 @@ def _change(
             alert_id=alert.id,
             job_run_id=run_id,
             at=now,
-            from_level=previous.value,
-            to_level=level.value,
-            facts=projection.facts,
+            from_level=change.previous.value,
+            to_level=change.level.value,
+            facts=change.facts,
         )
     )
 

@@ -320,6 +320,7 @@ def _destructions(session: Session) -> Iterator[Fault]:
         Movement.proposal_id.is_not(None), Movement.reverses_id.is_(None)
     )
     for proposal_id, item_id, quantity in session.execute(sums.group_by(Movement.proposal_id, Movement.item_id)):
+        assert proposal_id is not None
         moved[proposal_id][item_id] = int(quantity)
     records = select(Destruction.proposal_id, Destruction.total, Proposal.status).join(
         Proposal, Proposal.id == Destruction.proposal_id

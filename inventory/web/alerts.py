@@ -1,4 +1,4 @@
-"""Low-stock alerts: the list, and one alert explained."""
+"""Alerts: the list, and one alert explained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wtforms import SelectField
 
 from inventory import security, text
 from inventory.domain.access import Action
-from inventory.domain.alerts import Level
+from inventory.domain.alerts import Level, Subject
 from inventory.services import alerts, items
 from inventory.services.alerts import AlertView
 from inventory.web.forms import QueryForm, WordsField, choices
@@ -41,16 +41,19 @@ def index() -> Any:
     actor = security.current_actor()
     form = FilterForm()
     found = form.read(lambda: alerts.open_alerts(actor, form.office.data or None, form.level.data or None))
+    low = [alert for alert in found or [] if alert.subject is Subject.LOW_STOCK]
+    custody = [alert for alert in found or [] if alert.subject is not Subject.LOW_STOCK]
     page = "alerts/index.html"
-    return render_template(page, alerts=found or [], form=form, **_reading_aids()), form.status
+    return render_template(page, alerts=low, custody=custody, form=form, **_reading_aids()), form.status
 
 
 @blueprint.get("/<int(max=2147483647):alert_id>")
 @security.needs(Action.VIEW_ALERT)
 def show(alert_id: int) -> Any:
     detail = alerts.get(security.current_actor(), alert_id)
+    about_stock = detail.alert.subject is Subject.LOW_STOCK
     return render_template(
-        "alerts/show.html",
+        "alerts/show.html" if about_stock else "alerts/custody.html",
         alert=detail.alert,
         events=detail.events,
         facts=detail.alert.facts,

@@ -1,0 +1,93 @@
+"""What nobody looks after: transfers that do not arrive, spoiled blanks that are not destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from inventory.db import db
+from inventory.domain.alerts import Level, Subject, lateness_level
+from inventory.domain.offices import local_day
+from inventory.models import Office, Transfer, TransferLine
+from inventory.services import destructions
+
+TRANSFER_PATIENCE = 2
+"""Calendar days that a transfer may be late before its alert is critical."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something left undone at an office with an item; `facts` are plain JSON values, days in ISO format."""
+
+    subject: Subject
+    office_id: int
+    item_id: int
+    level: Level
+    facts: dict[str, Any]
+
+
+def findings(now: datetime) -> list[Finding]:
+    """What is left undone now, in every office: at most one finding per subject, office and item.
+
+    For the review alone: it looks at all offices, whoever asks.
+    """
+    return [*_overdue_transfers(now), *_spoiled_not_destroyed(now)]
+
+
+def _overdue_transfers(now: datetime) -> Iterator[Finding]:
+    """Per sender and item: the sender answers for what is under way until the receiver has counted it."""
+    rows = db.session.execute(
+        select(Transfer.id, Transfer.sender_id, Transfer.expected_on, Office.time_zone)
+        .add_columns(TransferLine.item_id, TransferLine.sent)
+        .join(TransferLine, TransferLine.transfer_id == Transfer.id)
+        .join(Office, Office.id == Transfer.sender_id)
+        .where(Transfer.status == "dispatched")
+        .order_by(Transfer.expected_on, Transfer.id)
+    )
+    late: dict[tuple[int, int], list[Any]] = {}
+    for row in rows:
+        if row.expected_on < local_day(now, row.time_zone):
+            late.setdefault((row.sender_id, row.item_id), []).append(row)
+    for (office_id, item_id), found in late.items():
+        days = (local_day(now, found[0].time_zone) - found[0].expected_on).days
+        facts = {
+            "quantity": sum(row.sent for row in found),
+            "transfers": [row.id for row in found[:20]],
+            "since": found[0].expected_on.isoformat(),
+            "days_late": days,
+        }
+        level = lateness_level(days, TRANSFER_PATIENCE)
+        yield _finding(Subject.OVERDUE_TRANSFER, office_id, item_id, level, facts)
+
+
+def _spoiled_not_destroyed(now: datetime) -> Iterator[Finding]:
+    """Critical after as long again as the office allows."""
+    late = destructions.overdue(now)
+    zones = _zones({each.office_id for each in late})
+    for each in late:
+        days = (local_day(now, zones[each.office_id]) - each.due_on).days
+        facts = {
+            "quantity": each.spoiled,
+            "oldest_on": each.oldest_on.isoformat(),
+            "since": each.due_on.isoformat(),
+            "days_late": days,
+        }
+        level = lateness_level(days, _allowed(each.oldest_on, each.due_on))
+        yield _finding(Subject.SPOILED_NOT_DESTROYED, each.office_id, each.item_id, level, facts)
+
+
+def _allowed(oldest_on: date, due_on: date) -> int:
+    return (due_on - oldest_on).days
+
+
+def _zones(office_ids: set[int]) -> dict[int, str]:
+    rows = db.session.execute(select(Office.id, Office.time_zone).where(Office.id.in_(office_ids)))
+    return {row.id: row.time_zone for row in rows}
+
+
+def _finding(subject: Subject, office_id: int, item_id: int, level: Level, facts: dict[str, Any]) -> Finding:
+    return Finding(subject=subject, office_id=office_id, item_id=item_id, level=level, facts=facts)
