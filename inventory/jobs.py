@@ -18,7 +18,7 @@ from flask import Flask
 from inventory.config import Config
 from inventory.db import db
 from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule
-from inventory.services import reviews, runs, seals
+from inventory.services import reviews, runs, seals, verification
 from inventory.services.runs import RunView
 
 CATCH_UP_SECONDS = 600
@@ -43,6 +43,7 @@ def jobs_for(settings: Config) -> list[Job]:
     often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
     return [
         Job(seals.SEALING, nightly, seals.seal_slot),
+        Job(verification.VERIFICATION, nightly, verification.verify_slot),
         Job(reviews.REVIEW, often or nightly, reviews.review_slot),
     ]
 

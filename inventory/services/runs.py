@@ -81,6 +81,14 @@ def latest(actor: Actor, limit: int = 50) -> list[RunView]:
     return [_view(row) for row in rows]
 
 
+def latest_of(actor: Actor, job: str, limit: int) -> list[RunView]:
+    """The last runs of one job, the newest first. Raises NotAllowed."""
+    if not may_somewhere(actor, Action.VIEW_JOBS):
+        raise NotAllowed("not_allowed", action=Action.VIEW_JOBS.value)
+    query = select(JobRun).where(JobRun.job == job).order_by(JobRun.slot.desc()).limit(limit)
+    return [_view(row) for row in db.session.scalars(query)]
+
+
 def is_due(job: str, slot: datetime) -> bool:
     """Whether a slot is still to be run: a cheap look before `run_slot`, which decides."""
     row = db.session.execute(

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
-from inventory.domain.access import Action, Actor, may_somewhere
+from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, Kind, obeys_law
 from inventory.domain.proposals import ProposalStatus
+from inventory.domain.schedules import Schedule
 from inventory.domain.seals import GENESIS, seal
 from inventory.models import (
     Balance,
@@ -31,7 +33,10 @@ from inventory.models import (
     Transfer,
     TransferLine,
 )
-from inventory.services import seals
+from inventory.services import runs, seals
+from inventory.services.runs import RunView
+
+VERIFICATION = "verification"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,30 @@ def verify(actor: Actor, known_head: str | None = None) -> Verified:
     )
     session.rollback()
     return verified
+
+
+def verify_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime], worker: str) -> RunView | None:
+    """The scheduled verification of one slot; None when the slot is taken. See `runs.run_slot`.
+
+    The books are read before the run is written down: nobody waits for a check of years of movements.
+    """
+    found = verify(SYSTEM)
+    counts: dict[str, Any] = {
+        "movements": found.movements,
+        "balances": found.balances,
+        "seals": found.seals,
+        "faults": len(found.faults),
+        "head": found.head,
+        "found": [asdict(fault) for fault in found.faults],
+    }
+    return runs.run_slot(VERIFICATION, slot, schedule, clock, worker, lambda _session, _run: counts)
+
+
+def last_runs(actor: Actor) -> tuple[RunView | None, RunView | None]:
+    """The last scheduled verification, and the last one that found nothing wrong. Raises NotAllowed."""
+    found = runs.latest_of(actor, VERIFICATION, limit=400)
+    done = [run for run in found if run.status == "done"]
+    return next(iter(done), None), next((run for run in done if not run.counts.get("faults")), None)
 
 
 def _snapshot() -> Session:

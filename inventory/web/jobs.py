@@ -9,16 +9,29 @@ from flask_babel import lazy_gettext as _
 
 from inventory import security
 from inventory.domain.access import Action
-from inventory.services import runs
+from inventory.services import runs, seals
+from inventory.services import verification as services_verification
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
 JOBS = {
     "low-stock review": _("Low-stock review"),
     "low-stock review by hand": _("Low-stock review by hand"),
+    "daily seal": _("Daily seal"),
+    "seal by hand": _("Seal by hand"),
+    "verification": _("Verification of the books"),
 }
 STATUSES = {"running": _("Running"), "done": _("Done"), "failed": _("Failed")}
-COUNTS = {"stocks": _("stocks reviewed"), "changed": _("levels changed")}
+COUNTS = {
+    "stocks": _("stocks reviewed"),
+    "changed": _("levels changed"),
+    "custody": _("left undone"),
+    "movements": _("movements"),
+    "balances": _("balances"),
+    "seals": _("seals"),
+    "faults": _("faults"),
+}
+"""What is shown of a run's counts; the rest is on pages of its own."""
 
 
 @blueprint.get("")
@@ -26,3 +39,10 @@ COUNTS = {"stocks": _("stocks reviewed"), "changed": _("levels changed")}
 def index() -> Any:
     found = runs.latest(security.current_actor())
     return render_template("jobs/index.html", runs=found, jobs=JOBS, statuses=STATUSES, counts=COUNTS)
+
+
+@blueprint.get("/verification")
+@security.needs(Action.VIEW_JOBS)
+def verification() -> Any:
+    last, good = services_verification.last_runs(security.current_actor())
+    return render_template("jobs/verification.html", last=last, good=good, head=seals.head())
