@@ -4,6 +4,7 @@ from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, Store
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
+from inventory.models.requests import DeliveryRequest, DeliveryRequestLine, DeliveryRequestStep
 from inventory.models.seals import Seal
 from inventory.models.transfers import Transfer, TransferLine
 
@@ -14,6 +15,9 @@ __all__ = [
     "CalendarDay",
     "DailyTotal",
     "Delivery",
+    "DeliveryRequest",
+    "DeliveryRequestLine",
+    "DeliveryRequestStep",
     "Item",
     "JobRun",
     "Membership",
