@@ -11,10 +11,11 @@ from flask import Flask
 
 from inventory.domain.access import SYSTEM, Actor, Role
 from inventory.domain.ledger import FIGURES, Effect
-from inventory.services import balances, consumption, deliveries, items, offices, people, transfers
+from inventory.services import balances, consumption, deliveries, items, offices, people, requests, transfers
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.ledger import Posting
+from inventory.services.requests import Asking
 from inventory.services.transfers import Dispatch
 
 OFFICES = [
@@ -154,6 +155,13 @@ class World:
             }
         )
         return transfers.dispatch(self.storekeeper, now, request or uuid4(), DENPASAR, out)
+
+    def ask(self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any) -> int:
+        """Denpasar asks for citizen blanks; the request's id."""
+        asking = Asking(
+            **{"supplier": "Ditjen Dukcapil", "asked_on": day, "asked": {BLANK: quantity}, "note": "", **changes}
+        )
+        return requests.ask(self.storekeeper, now, request or uuid4(), DENPASAR, asking)
 
     def figures(self) -> Effect:
         """Denpasar's balance of citizen blanks."""

@@ -48,12 +48,25 @@ def init_app(app: Flask) -> None:
         language,
         offices,
         people,
+        requests,
         stock_cards,
         transfers,
     )
 
     app.url_map.converters["code"] = CodeConverter
-    modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
+    modules = (
+        alerts,
+        consumption,
+        deliveries,
+        health,
+        jobs,
+        language,
+        offices,
+        people,
+        requests,
+        stock_cards,
+        transfers,
+    )
     for module in modules:
         app.register_blueprint(module.blueprint)
     language.init_app(app)

@@ -14,7 +14,8 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
 from inventory.domain.transfers import Arrived
-from inventory.services import ledger, seals, transfers, verification
+from inventory.services import deliveries, ledger, seals, transfers, verification
+from inventory.services.deliveries import Counted, Paper
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
 from tests.conftest import NOW, TODAY
@@ -24,8 +25,12 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 def fill(world: World) -> None:
-    """Deliveries, prints, a reversal, spoilage, a transfer short by three, and two seals."""
-    world.deliver(NOW, YESTERDAY, 500, defective=5)
+    """Deliveries of which one is reversed and one answers a request, prints, a reversal, spoilage, a transfer short
+    by three, and two seals."""
+    world.deliver(NOW, YESTERDAY, 500, defective=5, bast="470/1")
+    mistaken = world.deliver(NOW, YESTERDAY, 70, defective=7, bast="470/2").movements[0]
+    ledger.reverse(world.storekeeper, NOW, uuid4(), mistaken.id, "not ours")
+    _answer(world, world.ask(NOW, YESTERDAY, 30))
     world.print(NOW, YESTERDAY, 40)
     wrong = world.print(NOW, TODAY, 30).movements[0]
     ledger.reverse(world.storekeeper, NOW, uuid4(), wrong.id, "typed twice")
@@ -45,6 +50,18 @@ def fill(world: World) -> None:
     arrived = {BLANK: Arrived(good=45, damaged=2)}
     transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, arrived)
     seal()
+
+
+def _answer(world: World, delivery_request_id: int) -> None:
+    paper = Paper(
+        bast_number="470/3",
+        bast_on=TODAY,
+        received_on=TODAY,
+        funding_source="apbd",
+        supplier="Ditjen Dukcapil",
+        delivery_request_id=delivery_request_id,
+    )
+    deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, {BLANK: Counted(received=30)})
 
 
 _seals = iter(range(10_000))
@@ -86,6 +103,7 @@ CHECKS = (
     ("balances", "ck_balances_law"),
     ("movements", "ck_movements_seq"),
     ("transfer_lines", "ck_transfer_lines_accounted"),
+    ("delivery_requests", "ck_delivery_requests_cancelled"),
     ("daily_totals", "ck_daily_totals_served_waiting"),
 )
 PRINT = "kind = 'print' AND quantity = 25"
@@ -95,7 +113,7 @@ def test_books_kept_by_the_ledger_agree(world: World) -> None:
     fill(world)
     found = verify()
     assert found.faults == ()
-    assert (found.movements, found.balances, found.seals) == (12, 2, 2)
+    assert (found.movements, found.balances, found.seals) == (17, 2, 2)
     head = seals.head()
     assert head is not None
     assert found.head == head.digest
@@ -127,10 +145,35 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "deleted daily total": ("daily totals", ("DELETE FROM daily_totals WHERE kind = 'spoil'",)),
     "reversal of something else": (
         "reversals",
-        ("UPDATE movements SET reverses_id = 1 WHERE reverses_id IS NOT NULL",),
+        ("UPDATE movements SET reverses_id = 1 WHERE kind = 'print' AND reverses_id IS NOT NULL",),
     ),
     "edited transfer": ("transfers", ("UPDATE transfer_lines SET short = 0, received = 48",)),
     "transfer said to be cancelled": ("transfers", ("UPDATE transfers SET status = 'cancelled'",)),
+    "edited delivery": ("deliveries", ("UPDATE deliveries SET received = 501 WHERE bast_number = '470/1'",)),
+    "good ones said to be defective": (
+        "deliveries",
+        ("UPDATE deliveries SET defective = 6 WHERE bast_number = '470/1'",),
+    ),
+    "delivery said to be reversed": ("deliveries", ("UPDATE deliveries SET voided_at = recorded_at",)),
+    "reversed delivery said to stand": ("deliveries", ("UPDATE deliveries SET voided_at = NULL",)),
+    "delivery without movements": (
+        "deliveries",
+        (
+            "INSERT INTO deliveries (office_id, item_id, bast_number, bast_on, received, defective, funding_source,"
+            " supplier, handed_over_by, taken_over_by, note, recorded_at) SELECT office_id, item_id, '470/99', bast_on,"
+            " 9, 0, 'apbn', supplier, '', '', '', recorded_at FROM deliveries WHERE bast_number = '470/1'",
+        ),
+    ),
+    "movements moved to another delivery": (
+        "deliveries",
+        ("UPDATE movements SET delivery_id = (SELECT max(id) FROM deliveries) WHERE kind = 'print'",),
+    ),
+    "hand-over taken from its request": ("requests", ("UPDATE deliveries SET delivery_request_id = NULL",)),
+    "request said to be cancelled": ("requests", ("UPDATE delivery_requests SET status = 'cancelled'",)),
+    "request of another office": (
+        "requests",
+        ("UPDATE delivery_requests SET office_id = (SELECT id FROM offices WHERE code = '51.03')",),
+    ),
     "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
     "edited seal": (
         "seals",

@@ -31,6 +31,8 @@ class Target(NamedTuple):
     person_id: int
     transfer_id: int
     """On its way to Badung."""
+    delivery_id: int
+    delivery_request_id: int
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -42,14 +44,16 @@ class Target(NamedTuple):
 def target(app: Flask) -> Target:
     with app.app_context():
         world = World(app)
-        world.deliver(NOW, TODAY, 25)
+        delivery = world.deliver(NOW, TODAY, 25).movements[0].delivery_id
+        assert delivery is not None
+        delivery_request_id = world.ask(NOW, TODAY, 100)
         transfer_id = world.send(NOW, TODAY, 5)
         movement = world.print(NOW, TODAY, 20).movements[0]
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id)
+    return Target(movement.id, alert.id, person.id, transfer_id, delivery, delivery_request_id)
 
 
 def methods(rule: Rule) -> Iterator[str]:
