@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,9 @@ from inventory.models import (
     TransferLine,
 )
 from inventory.models.offices import within
-from inventory.services import calendars, open_requests
+from inventory.services import calendars, open_requests, run_outs
 from inventory.services.offices import in_reach
+from inventory.services.run_outs import Projected
 
 HISTORY_DAYS = 730
 SHORTEST_OUTLOOK = 120
@@ -93,6 +95,7 @@ def _stocks(actor: Actor, office_path: str | None) -> Sequence[Any]:
             Office.working_days,
             Item.code.label("item_code"),
             Item.pack_size,
+            Item.prints_per_unit,
             StatedRate.per_day.label("stated_rate"),
             StatedRate.source.label("stated_source"),
         )
@@ -155,7 +158,28 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
     )
     history = _history(stocks, days, closing, is_open)
     projection = project(history, Ahead(open=is_open_ahead), horizon, position)
-    return _results(stocks, through, position, inbound, horizon, projection)
+    results = _results(stocks, through, position, inbound, horizon, projection)
+    run_outs.note_first(_projected(stocks, results, is_open_ahead, through))
+    return results
+
+
+def _projected(
+    stocks: Sequence[Any], results: Sequence[StockProjection], is_open_ahead: np.ndarray, through: date
+) -> list[Projected]:
+    def nth_open_day(row: int, number: int) -> date | None:
+        columns = np.flatnonzero(is_open_ahead[row])
+        return through + timedelta(days=1 + int(columns[number - 1])) if number <= columns.size else None
+
+    return [
+        Projected(
+            office_id=stock.office_id,
+            item_code=stock.item_code,
+            prints_per_unit=stock.prints_per_unit,
+            facts=result.facts,
+            nth_open_day=partial(nth_open_day, row),
+        )
+        for row, (stock, result) in enumerate(zip(stocks, results, strict=True))
+    ]
 
 
 def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:

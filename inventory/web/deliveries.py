@@ -14,7 +14,7 @@ from wtforms import SelectField
 from inventory import security, text
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import NotFound, Refusal
-from inventory.services import deliveries, items, offices, requests
+from inventory.services import deliveries, items, lots, offices, requests
 from inventory.services.deliveries import FUNDING_SOURCES, Counted, Handover, Paper
 from inventory.services.items import ItemView
 from inventory.services.ledger import Posting
@@ -162,7 +162,8 @@ def index(code: str) -> Any:
     office = offices.get(actor, Action.VIEW_STOCK, code)
     found = deliveries.latest(actor, code)
     names = {item.code: item.names for item in items.active()}
-    return render_template("deliveries/index.html", office=office, deliveries=found, item_names=names)
+    left = lots.of_deliveries(actor, code) if found else {}
+    return render_template("deliveries/index.html", office=office, deliveries=found, item_names=names, left=left)
 
 
 @blueprint.route("/deliveries/new", methods=["GET", "POST"])
