@@ -50,6 +50,7 @@ def init_app(app: Flask) -> None:
         people,
         requests,
         stock_cards,
+        suppliers,
         transfers,
     )
 
@@ -65,6 +66,7 @@ def init_app(app: Flask) -> None:
         people,
         requests,
         stock_cards,
+        suppliers,
         transfers,
     )
     for module in modules:

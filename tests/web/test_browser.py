@@ -35,6 +35,7 @@ STOCK_PAGES = (
     f"{HOME}/deliveries",
     f"{HOME}/deliveries/1",
     f"{HOME}/requests",
+    f"{HOME}/suppliers",
     "/requests/1",
     "/requests/2",
     f"{HOME}/transfers",
