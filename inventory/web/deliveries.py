@@ -183,7 +183,7 @@ def record(code: str) -> Any:
     if posting is not None:
         return recorded(posting, office, form.item.data)
     known = {"suppliers": deliveries.supplier_names(actor), "requests": requests.open_of_office(actor, now, code)}
-    return render_template("deliveries/new.html", office=office, form=form, **known), form.status
+    return render_template("deliveries/new.html", office=office, form=form, names=_item_names(), **known), form.status
 
 
 @blueprint.route("/deliveries/hand-over", methods=["GET", "POST"])

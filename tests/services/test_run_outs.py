@@ -18,7 +18,7 @@ def opening(item: str, quantity: int) -> None:
     deliveries.record_opening(SYSTEM, NOW, uuid4(), DENPASAR, item, TODAY, quantity, "")
 
 
-def rate(item: str, per_day: float) -> None:
+def rate(item: str, per_day: int) -> None:
     stated_rates.state(SYSTEM, NOW, DENPASAR, item, per_day, "a newspaper")
 
 
