@@ -103,6 +103,17 @@ TRANSFER_STATUSES = {
     "received": _("Received"),
     "cancelled": _("Cancelled"),
 }
+REQUEST_STATUSES = {
+    "asked": _("Waiting for an allotment"),
+    "allotted": _("Allotted"),
+    "received": _("Received"),
+    "cancelled": _("Cancelled"),
+}
+REQUEST_STEPS = {
+    "allotted": _("Allotted"),
+    "closed": _("Closed: nothing more will come"),
+    "cancelled": _("Cancelled"),
+}
 PURPOSES = {
     "distribution": _("Distribution"),
     "loan": _("Loan"),
@@ -236,6 +247,18 @@ REFUSALS: Mapping[str, Any] = {
     "demo_unfinished": _(
         "An earlier demonstration with other settings was interrupted in this database. Start with an empty one."
     ),
+    # Delivery requests and hand-overs.
+    "delivery_not_found": _("There is no such delivery among those you may see."),
+    "delivery_request_not_found": _("There is no such request among those you may see."),
+    "delivery_request_closed": _("This request is closed already: nothing was changed."),
+    "delivery_request_changed": _("Somebody has changed this request meanwhile. Look at it again, then decide."),
+    "delivery_request_received": _(
+        "Blanks have already come on this request, so it cannot be cancelled. Close it if nothing more will come."
+    ),
+    "delivery_request_needs_reason": _("Say why the request ends."),
+    "needed_before_asked": _("The blanks cannot be needed by %(needed_by)s: they are asked for on %(asked_on)s."),
+    "allotted_items_differ": _("Answer every line of the request, and no other."),
+    "arrived_before_asked": _("%(day)s is before the request was made on %(asked_on)s."),
 }
 
 
@@ -265,6 +288,8 @@ def init_app(app: Flask) -> None:
         PROPOSAL_STATUSES=PROPOSAL_STATUSES,
         METHODS=METHODS,
         SHIFTS=SHIFTS,
+        REQUEST_STATUSES=REQUEST_STATUSES,
+        REQUEST_STEPS=REQUEST_STEPS,
         WEEKDAYS=WEEKDAYS,
         in_language=in_language,
     )

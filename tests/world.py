@@ -21,6 +21,7 @@ from inventory.services import (
     items,
     offices,
     people,
+    requests,
     reversals,
     transfers,
 )
@@ -28,6 +29,7 @@ from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.destructions import Record
 from inventory.services.ledger import Posting
+from inventory.services.requests import Asking
 from inventory.services.transfers import Dispatch
 
 OFFICES = [
@@ -184,6 +186,13 @@ class World:
             }
         )
         return transfers.dispatch(self.storekeeper, now, request or uuid4(), DENPASAR, out)
+
+    def ask(self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any) -> int:
+        """Denpasar asks for citizen blanks; the request's id."""
+        asking = Asking(
+            **{"supplier": "Ditjen Dukcapil", "asked_on": day, "asked": {BLANK: quantity}, "note": "", **changes}
+        )
+        return requests.ask(self.storekeeper, now, request or uuid4(), DENPASAR, asking)
 
     def figures(self) -> Effect:
         """Denpasar's balance of citizen blanks."""

@@ -5,6 +5,7 @@ from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
 from inventory.models.proposals import Destruction, DestructionLine, Proposal
+from inventory.models.requests import DeliveryRequest, DeliveryRequestLine, DeliveryRequestStep
 from inventory.models.seals import Seal
 from inventory.models.transfers import Transfer, TransferLine
 
@@ -15,6 +16,9 @@ __all__ = [
     "CalendarDay",
     "DailyTotal",
     "Delivery",
+    "DeliveryRequest",
+    "DeliveryRequestLine",
+    "DeliveryRequestStep",
     "Destruction",
     "DestructionLine",
     "Item",

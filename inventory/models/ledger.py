@@ -67,6 +67,8 @@ class Delivery(Base):
         CheckConstraint(f"received BETWEEN 1 AND {MAX_QUANTITY}", name="received"),
         CheckConstraint("defective BETWEEN 0 AND received", name="defective"),
         CheckConstraint(f"asked BETWEEN 1 AND {MAX_QUANTITY}", name="asked"),
+        CheckConstraint(f"allotted BETWEEN 0 AND {MAX_QUANTITY}", name="allotted"),
+        CheckConstraint(f"cartons BETWEEN 1 AND {MAX_QUANTITY}", name="cartons"),
         CheckConstraint(f"funding_source IN {FUNDING_SOURCES}", name="funding_source"),
         # One record of hand-over counts once; a delivery reversed as a mistake frees its number again.
         Index(
@@ -97,6 +99,10 @@ class Delivery(Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     voided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivery_request_id: Mapped[int | None] = mapped_column(ForeignKey("delivery_requests.id"), index=True)
+    """The request that this hand-over answers, wholly or in part."""
+    allotted: Mapped[int | None]
+    cartons: Mapped[int | None]
 
 
 class Movement(Base):

@@ -13,9 +13,11 @@ from sqlalchemy import Select, func, select, true, union_all
 from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, reach
 from inventory.domain.ledger import FIGURES, NOTHING, Effect, effect_of
+from inventory.domain.printable import Consumable, Printable, printable
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StoredProjection
 from inventory.models.offices import within
 from inventory.services import items, offices
+from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView, in_reach
 
 
@@ -33,6 +35,8 @@ class ItemBalance:
     level: str | None = None
     cover_days: float | None = None
     stockout_on: date | None = None
+    first_to_run_out: tuple[str, date] | None = None
+    """Of a blank, which item stops the printing first (its own code, a ribbon's or a film's), and when."""
 
     @property
     def store(self) -> int:
@@ -66,6 +70,19 @@ def of_office(actor: Actor, office_code: str) -> list[ItemBalance]:
         .order_by(Item.position)
     )
     return [_item_balance(balance, code, level, facts or {}) for balance, code, level, facts in rows]
+
+
+def printable_cards(found: Sequence[ItemBalance], kept: Sequence[ItemView]) -> dict[str, Printable]:
+    """How many cards of each blank an office can print with its ribbons and films, by item code: `found` are its
+    balances, `kept` the items in use."""
+    stores = {each.item_code: each.store for each in found}
+    consumables = {
+        item.code: Consumable(units=stores.get(item.code), prints_per_unit=item.prints_per_unit)
+        for item in kept
+        if item.prints_per_unit is not None
+    }
+    blanks = [item.code for item in kept if item.is_blank and item.code in stores]
+    return {code: printable(stores[code], consumables) for code in blanks}
 
 
 def as_of(actor: Actor, office_code: str, item_code: str, day: date) -> Effect:
@@ -202,7 +219,7 @@ def _figures_less(office_id: int, item_id: int, taken: Sequence[Taken]) -> Effec
 
 
 def _item_balance(balance: Balance, code: str, level: str | None, facts: Mapping[str, Any]) -> ItemBalance:
-    stockout_on = facts.get("stockout_on")
+    stockout_on, first = facts.get("stockout_on"), facts.get("first_to_run_out")
     return ItemBalance(
         item_code=code,
         figures=Effect(*(getattr(balance, figure) for figure in FIGURES)),
@@ -211,4 +228,5 @@ def _item_balance(balance: Balance, code: str, level: str | None, facts: Mapping
         level=level,
         cover_days=facts.get("cover_days"),
         stockout_on=date.fromisoformat(stockout_on) if stockout_on else None,
+        first_to_run_out=(first["item"], date.fromisoformat(first["on_day"])) if first else None,
     )

@@ -33,13 +33,17 @@ from inventory.domain.ledger import (
 )
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
+from inventory.services import open_requests
 
 Key = tuple[int, int]
 """Office id and item id."""
 
-Document = Callable[[Session], Mapping[str, int]]
+References = Mapping[str, int]
+"""Columns of a movement that name the document behind it, such as {"delivery_id": 7}."""
+
+Document = Callable[[Session], References | Sequence[References]]
 """Runs first in a posting's own transaction: checks, or writes the document behind it. What it returns is set on
-each movement: the reference to the document, such as {"delivery_id": 7}."""
+every movement; a sequence holds one for each line, for a document of several rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +154,12 @@ def check_reversible(movement_id: int, note: str, request_id: UUID | None = None
 
 
 def reverse_receipt(
-    actor: Actor, now: datetime, request_id: UUID, movement_id: int, note: str, approval: Document
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    movement_id: int,
+    note: str,
+    approval: Callable[[Session], References],
 ) -> Posting:
     """Undo a receipt, and all of its delivery: the number of its record becomes free again.
 
@@ -162,7 +171,7 @@ def reverse_receipt(
     parts = [original] if delivery_id is None else _delivery_movements(delivery_id, request_id)
     lines = [reversal_of(part, note) for part in parts]
 
-    def settle(session: Session) -> Mapping[str, int]:
+    def settle(session: Session) -> References:
         return {**approval(session), **(_void(session, delivery_id, now) if delivery_id is not None else {})}
 
     said = {"reverses": movement_id}
@@ -226,6 +235,7 @@ def _record(
     session: Session, lines: Sequence[Line], stamp: Mapping[str, Any], document: Document | None
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
+    per_line = [references] * len(lines) if isinstance(references, Mapping) else references
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
         by_key[line.office_id, line.item_id].append((number, line))
@@ -237,7 +247,7 @@ def _record(
         balance = _move_balance(session, key, key_lines, synthetic=stamp["origin"] == "synthetic")
         first_seq = balance["last_seq"] - len(numbered) + 1
         for seq, (number, line) in enumerate(numbered, start=first_seq):
-            rows.append({**_row(line), **stamp, **references, "seq": seq, "request_line": number})
+            rows.append({**_row(line), **stamp, **per_line[number - 1], "seq": seq, "request_line": number})
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
@@ -466,8 +476,10 @@ def _void(session: Session, delivery_id: int, now: datetime) -> Mapping[str, int
         update(Delivery)
         .where(Delivery.id == delivery_id, Delivery.voided_at.is_(None))
         .values(voided_at=now)
-        .returning(Delivery.id)
-    ).scalar_one_or_none()
+        .returning(Delivery.delivery_request_id)
+    ).one_or_none()
     if voided is None:
         raise Refusal("already_reversed")
-    return {"delivery_id": voided}
+    if voided.delivery_request_id is not None:
+        open_requests.give_back(session, voided.delivery_request_id)
+    return {"delivery_id": delivery_id}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, null, or_, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -20,10 +21,22 @@ from inventory.domain.demand import Ahead, History, Horizon, Position, Projectio
 from inventory.domain.distributions import count_quantile
 from inventory.domain.ledger import EFFECTS, Kind
 from inventory.domain.offices import local_day
-from inventory.models import Balance, DailyTotal, Item, Office, StatedRate, Transfer, TransferLine
+from inventory.domain.requests import OPEN, still_expected
+from inventory.models import (
+    Balance,
+    DailyTotal,
+    DeliveryRequest,
+    DeliveryRequestLine,
+    Item,
+    Office,
+    StatedRate,
+    Transfer,
+    TransferLine,
+)
 from inventory.models.offices import within
-from inventory.services import calendars
+from inventory.services import calendars, open_requests, run_outs
 from inventory.services.offices import in_reach
+from inventory.services.run_outs import Projected
 
 HISTORY_DAYS = 730
 SHORTEST_OUTLOOK = 120
@@ -82,6 +95,7 @@ def _stocks(actor: Actor, office_path: str | None) -> Sequence[Any]:
             Office.working_days,
             Item.code.label("item_code"),
             Item.pack_size,
+            Item.prints_per_unit,
             StatedRate.per_day.label("stated_rate"),
             StatedRate.source.label("stated_source"),
         )
@@ -133,9 +147,10 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
         review_days=np.array([stock.review_period_days for stock in stocks]),
     )
     nothing = np.zeros(len(stocks), dtype=np.int64)
+    inbound = _Inbound(_in_transit(stocks, through if past else None), _on_order(stocks, through if past else None))
     position = Position(
         store=now,
-        inbound=_inbound(stocks, through if past else None),
+        inbound=inbound.in_transit + inbound.on_order,
         backlog=nothing,
         pack_size=np.array([stock.pack_size for stock in stocks]),
         service_level=np.array([stock.service_level for stock in stocks]),
@@ -143,7 +158,28 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
     )
     history = _history(stocks, days, closing, is_open)
     projection = project(history, Ahead(open=is_open_ahead), horizon, position)
-    return _results(stocks, through, position, horizon, projection)
+    results = _results(stocks, through, position, inbound, horizon, projection)
+    run_outs.note_first(_projected(stocks, results, is_open_ahead, through))
+    return results
+
+
+def _projected(
+    stocks: Sequence[Any], results: Sequence[StockProjection], is_open_ahead: np.ndarray, through: date
+) -> list[Projected]:
+    def nth_open_day(row: int, number: int) -> date | None:
+        columns = np.flatnonzero(is_open_ahead[row])
+        return through + timedelta(days=1 + int(columns[number - 1])) if number <= columns.size else None
+
+    return [
+        Projected(
+            office_id=stock.office_id,
+            item_code=stock.item_code,
+            prints_per_unit=stock.prints_per_unit,
+            facts=result.facts,
+            nth_open_day=partial(nth_open_day, row),
+        )
+        for row, (stock, result) in enumerate(zip(stocks, results, strict=True))
+    ]
 
 
 def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:
@@ -199,11 +235,18 @@ def _change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
         .where(DailyTotal.day > through)
         .group_by(DailyTotal.office_id, DailyTotal.item_id)
     )
-    change = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
-    return np.array([change.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+    return _per_stock(stocks, {(office_id, item_id): int(total) for office_id, item_id, total in rows})
 
 
-def _inbound(stocks: Sequence[Any], through: date | None) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _Inbound:
+    """(S,) each: what is on its way to an office, and what its open requests still promise."""
+
+    in_transit: np.ndarray
+    on_order: np.ndarray
+
+
+def _in_transit(stocks: Sequence[Any], through: date | None) -> np.ndarray:
     """(S,) what was on its way to each office at the close of `through`, or is now."""
     under_way = Transfer.status == "dispatched"
     if through is not None:
@@ -215,8 +258,39 @@ def _inbound(stocks: Sequence[Any], through: date | None) -> np.ndarray:
         .where(under_way)
         .group_by(Transfer.receiver_id, TransferLine.item_id)
     )
-    on_its_way = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
-    return np.array([on_its_way.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+    return _per_stock(stocks, {(office_id, item_id): int(total) for office_id, item_id, total in rows})
+
+
+def _on_order(stocks: Sequence[Any], through: date | None) -> np.ndarray:
+    """(S,) what was yet to come on each office's requests at the close of `through`, or is now.
+
+    What was asked counts only until an allotment says otherwise.
+    """
+    counts, allotted = DeliveryRequest.status.in_(OPEN), DeliveryRequestLine.allotted
+    if through is not None:
+        still_open = or_(DeliveryRequest.closed_on.is_(None), DeliveryRequest.closed_on > through)
+        counts = and_(DeliveryRequest.asked_on <= through, still_open)
+        allotted = case((DeliveryRequest.allotted_on <= through, allotted), else_=null())
+    rows = db.session.execute(
+        select(
+            DeliveryRequest.office_id,
+            DeliveryRequestLine.item_id,
+            DeliveryRequestLine.asked,
+            allotted,
+            open_requests.received_of_line(through),
+        )
+        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
+        .where(counts)
+    )
+    on_order: dict[tuple[int, int], int] = defaultdict(int)
+    for office_id, item_id, asked, promised, received in rows:
+        on_order[office_id, item_id] += still_expected(asked, promised, int(received))
+    return _per_stock(stocks, on_order)
+
+
+def _per_stock(stocks: Sequence[Any], found: Mapping[tuple[int, int], int]) -> np.ndarray:
+    """(S,) what was found for each stock; 0 where nothing was."""
+    return np.array([found.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
 
 
 def _outlook_days(stocks: Iterable[Any]) -> int:
@@ -264,13 +338,19 @@ def _history(stocks: Sequence[Any], days: _Days, closing: np.ndarray, is_open: n
 
 
 def _results(
-    stocks: Sequence[Any], through: date, position: Position, horizon: Horizon, projection: Projection
+    stocks: Sequence[Any],
+    through: date,
+    position: Position,
+    inbound: _Inbound,
+    horizon: Horizon,
+    projection: Projection,
 ) -> list[StockProjection]:
     order_up_to = count_quantile(position.service_level, projection.mean_horizon, projection.dispersion)
     in_lead = _stockout_in_lead(horizon, projection)
     results = []
     for i, stock in enumerate(stocks):
         facts = _facts(stock, through, i, position, projection, float(order_up_to[i]), float(in_lead[i]))
+        facts |= {"in_transit": int(inbound.in_transit[i]), "on_order": int(inbound.on_order[i])}
         results.append(
             StockProjection(
                 office_id=stock.office_id,

@@ -50,7 +50,9 @@ def init_app(app: Flask) -> None:
         offices,
         people,
         proposals,
+        requests,
         stock_cards,
+        suppliers,
         transfers,
     )
 
@@ -66,7 +68,9 @@ def init_app(app: Flask) -> None:
         offices,
         people,
         proposals,
+        requests,
         stock_cards,
+        suppliers,
         transfers,
     )
     for module in modules:

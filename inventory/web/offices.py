@@ -15,7 +15,7 @@ from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
-from inventory.services import balances, items, offices, stated_rates
+from inventory.services import balances, items, lots, offices, stated_rates
 from inventory.services.offices import OfficeView
 from inventory.web.forms import BaseForm, DayField, QuantityField, ShareField, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -134,14 +134,17 @@ def show(code: str) -> Any:
     office = offices.get(actor, Action.VIEW_OFFICE, code)
     today = office.today(security.now())
     sees_stock = access.may(actor, Action.VIEW_STOCK, office.path)
+    held, kept = (balances.of_office(actor, code) if sees_stock else []), items.active()
     return render_template(
         "offices/show.html",
         office=office,
         today=today,
         above=offices.ancestors(actor, Action.VIEW_OFFICE, office),
-        balances=balances.of_office(actor, code) if sees_stock else [],
+        balances=held,
         moved=balances.day_summary(actor, code, today) if sees_stock else {},
-        items={item.code: item for item in items.active()},
+        printable=balances.printable_cards(held, kept),
+        granted=lots.granted(actor, code) if sees_stock else {},
+        items={item.code: item for item in kept},
         figures=FIGURES,
     )
 

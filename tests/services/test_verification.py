@@ -14,7 +14,8 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
 from inventory.domain.transfers import Arrived
-from inventory.services import destructions, ledger, seals, transfers, verification
+from inventory.services import deliveries, destructions, ledger, seals, transfers, verification
+from inventory.services.deliveries import Counted, Paper
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
 from tests.conftest import NOW, TODAY
@@ -24,14 +25,17 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 def fill(world: World) -> None:
-    """Deliveries, prints, two reversals, spoilage and its destruction, a transfer short by three, and two seals."""
-    world.deliver(NOW, YESTERDAY, 500, defective=5)
+    """Deliveries of which one is reversed and one answers a request, prints, a reversal, spoilage and its destruction,
+    a transfer short by three, and two seals."""
+    world.deliver(NOW, YESTERDAY, 500, defective=5, bast="470/1")
+    mistaken = world.deliver(NOW, YESTERDAY, 70, defective=7, bast="470/2").movements[0]
+    world.reverse_receipt(NOW, mistaken.id)
+    _answer(world, world.ask(NOW, YESTERDAY, 30))
     world.print(NOW, YESTERDAY, 40)
     wrong = world.print(NOW, TODAY, 30).movements[0]
     ledger.reverse(world.storekeeper, NOW, uuid4(), wrong.id, "typed twice")
     seal()
     world.spoil(NOW, TODAY, 3)
-    world.reverse_receipt(NOW, world.deliver(NOW, TODAY, 8).movements[0].id)
     world.print(NOW, TODAY, 25)
     out = Dispatch(
         receiver_code=BADUNG,
@@ -48,6 +52,18 @@ def fill(world: World) -> None:
     made = world.propose_destruction(NOW, TODAY, 2)
     destructions.approve(world.actor("manager"), NOW, uuid4(), made)
     seal()
+
+
+def _answer(world: World, delivery_request_id: int) -> None:
+    paper = Paper(
+        bast_number="470/3",
+        bast_on=TODAY,
+        received_on=TODAY,
+        funding_source="apbd",
+        supplier="Ditjen Dukcapil",
+        delivery_request_id=delivery_request_id,
+    )
+    deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, {BLANK: Counted(received=30)})
 
 
 _seals = iter(range(10_000))
@@ -89,6 +105,7 @@ CHECKS = (
     ("balances", "ck_balances_law"),
     ("movements", "ck_movements_seq"),
     ("transfer_lines", "ck_transfer_lines_accounted"),
+    ("delivery_requests", "ck_delivery_requests_cancelled"),
     ("daily_totals", "ck_daily_totals_served_waiting"),
     ("proposals", "ck_proposals_second_person"),
 )
@@ -99,7 +116,7 @@ def test_books_kept_by_the_ledger_agree(world: World) -> None:
     fill(world)
     found = verify()
     assert found.faults == ()
-    assert (found.movements, found.balances, found.seals) == (15, 2, 2)
+    assert (found.movements, found.balances, found.seals) == (18, 2, 2)
     head = seals.head()
     assert head is not None
     assert found.head == head.digest
@@ -142,6 +159,31 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("UPDATE proposals SET decided_by_id = proposed_by_id WHERE kind = 'destruction'",),
     ),
     "changed shift": ("seals", ("UPDATE movements SET shift = 'morning' WHERE kind = 'spoil'",)),
+    "edited delivery": ("deliveries", ("UPDATE deliveries SET received = 501 WHERE bast_number = '470/1'",)),
+    "good ones said to be defective": (
+        "deliveries",
+        ("UPDATE deliveries SET defective = 6 WHERE bast_number = '470/1'",),
+    ),
+    "delivery said to be reversed": ("deliveries", ("UPDATE deliveries SET voided_at = recorded_at",)),
+    "reversed delivery said to stand": ("deliveries", ("UPDATE deliveries SET voided_at = NULL",)),
+    "delivery without movements": (
+        "deliveries",
+        (
+            "INSERT INTO deliveries (office_id, item_id, bast_number, bast_on, received, defective, funding_source,"
+            " supplier, handed_over_by, taken_over_by, note, recorded_at) SELECT office_id, item_id, '470/99', bast_on,"
+            " 9, 0, 'apbn', supplier, '', '', '', recorded_at FROM deliveries WHERE bast_number = '470/1'",
+        ),
+    ),
+    "movements moved to another delivery": (
+        "deliveries",
+        ("UPDATE movements SET delivery_id = (SELECT max(id) FROM deliveries) WHERE kind = 'print'",),
+    ),
+    "hand-over taken from its request": ("requests", ("UPDATE deliveries SET delivery_request_id = NULL",)),
+    "request said to be cancelled": ("requests", ("UPDATE delivery_requests SET status = 'cancelled'",)),
+    "request of another office": (
+        "requests",
+        ("UPDATE delivery_requests SET office_id = (SELECT id FROM offices WHERE code = '51.03')",),
+    ),
     "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
     "edited seal": (
         "seals",

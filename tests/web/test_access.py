@@ -33,6 +33,8 @@ class Target(NamedTuple):
     """On its way to Badung."""
     proposal_id: int
     destruction_id: int
+    delivery_id: int
+    delivery_request_id: int
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -44,7 +46,9 @@ class Target(NamedTuple):
 def target(app: Flask) -> Target:
     with app.app_context():
         world = World(app)
-        world.deliver(NOW, TODAY, 25)
+        delivery = world.deliver(NOW, TODAY, 25).movements[0].delivery_id
+        assert delivery is not None
+        delivery_request_id = world.ask(NOW, TODAY, 100)
         transfer_id = world.send(NOW, TODAY, 5)
         world.spoil(NOW, TODAY, 2)
         proposal_id = world.propose_destruction(NOW, TODAY, 2)
@@ -53,7 +57,16 @@ def target(app: Flask) -> Target:
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id, proposal_id, destruction_id=proposal_id)
+    return Target(
+        movement_id=movement.id,
+        alert_id=alert.id,
+        person_id=person.id,
+        transfer_id=transfer_id,
+        proposal_id=proposal_id,
+        destruction_id=proposal_id,
+        delivery_id=delivery,
+        delivery_request_id=delivery_request_id,
+    )
 
 
 def methods(rule: Rule) -> Iterator[str]:

@@ -9,14 +9,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
 from inventory.domain.access import SYSTEM
-from inventory.services import reviews
+from inventory.services import deliveries, requests, reviews
 from inventory.services.consumption import Printed
+from inventory.services.deliveries import Counted, Paper
+from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
@@ -30,6 +33,11 @@ STOCK_PAGES = (
     HOME,
     f"{HOME}/balances",
     f"{HOME}/deliveries",
+    f"{HOME}/deliveries/1",
+    f"{HOME}/requests",
+    f"{HOME}/suppliers",
+    "/requests/1",
+    "/requests/2",
     f"{HOME}/transfers",
     "/transfers/1",
     f"{HOME}/destructions",
@@ -49,16 +57,25 @@ FORMS = (
     "transfers/new",
     "destructions/new",
     "destructions/write-off",
+    "requests/new",
 )
+HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?request=1")
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
         *(f"{HOME}/{form}" for form in FORMS),
+        *HAND_OVERS,
         "/movements/{movement}/reverse",
         "/transfers/1/cancel",
+        "/requests/1/cancel",
+        "/requests/1/close",
     ),
     "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
-    "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse", "/proposals"),
+    "manager": (
+        *STOCK_PAGES,
+        *("/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
+        "/movements/{movement}/reverse",
+    ),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
 }
@@ -101,12 +118,31 @@ def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) 
 
 def _fill(world: World) -> int:
     world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
+    world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
+    _answer(world, world.ask(NOW, TODAY, 500))
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 3)
     world.propose_destruction(NOW, TODAY, 2)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return movement.id
+
+
+def _answer(world: World, delivery_request_id: int) -> None:
+    """A part of what was asked is allotted, and a part of that comes, from a regional grant."""
+    answers = {BLANK: Allotment(allotted=460, cartons=1)}
+    requests.allot(world.actor("manager"), NOW, uuid4(), delivery_request_id, 1, answers, "sisanya bulan depan")
+    paper = Paper(
+        bast_number="470/3/2024",
+        bast_on=TODAY,
+        received_on=TODAY,
+        funding_source="apbd",
+        supplier="Dinas Provinsi",
+        handed_over_by="I Wayan Penyerah",
+        delivery_request_id=delivery_request_id,
+    )
+    counted = {BLANK: Counted(received=300, defective=3, asked=500, allotted=460, cartons=1, note="dus terbuka")}
+    deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, counted)
 
 
 class Reader:

@@ -1,0 +1,51 @@
+"""How well the suppliers of an office and those below it deliver."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from inventory import security
+from inventory.domain.access import Action
+from inventory.domain.errors import Refusal
+from inventory.services import offices, suppliers
+from inventory.web.forms import DayField, QueryForm
+from inventory.web.forms import lazy as _
+
+blueprint = Blueprint("suppliers", __name__)
+
+
+class PeriodForm(QueryForm):
+    """From which day to which; without them, the last twelve months."""
+
+    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
+
+    since = DayField(_("From"), required=False, name="from")
+    until = DayField(_("To"), required=False, name="to")
+
+    def period(self, today: date) -> tuple[date, date]:
+        until = self.until.data or today
+        return self.since.data or (until - timedelta(days=364)), until
+
+
+@blueprint.get("/offices/<code:code>/suppliers")
+@security.needs(Action.VIEW_STOCK)
+def index(code: str) -> Any:
+    actor = security.current_actor()
+    today = offices.get(actor, Action.VIEW_STOCK, code).today(security.now())
+    form = PeriodForm()
+    valid = form.validate()
+    since, until = form.period(today) if valid else (today - timedelta(days=364), today)
+    try:
+        office, found = suppliers.performance(actor, code, since, until)
+    except Refusal as refusal:
+        if refusal.code not in form.REFUSED_FIELDS:
+            raise
+        form.refuse(refusal)
+        office, found = suppliers.performance(actor, code, today - timedelta(days=364), today)
+    if valid and form.refusal is None:
+        form.since.data, form.until.data = since, until
+        form.since.raw_data = form.until.raw_data = None
+    return render_template("suppliers/index.html", office=office, suppliers=found, form=form), form.status
