@@ -26,6 +26,7 @@ from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 pytestmark = pytest.mark.browser
 
 HOME, OTHER_HOME = f"/offices/{DENPASAR}", f"/offices/{BADUNG}"
+FOREIGN = "ktp-wna"
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 STOCK_PAGES = (
@@ -119,7 +120,7 @@ def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) 
 def _fill(world: World) -> int:
     world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
-    _answer(world, world.ask(NOW, TODAY, 500))
+    _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 3)
@@ -130,7 +131,7 @@ def _fill(world: World) -> int:
 
 def _answer(world: World, delivery_request_id: int) -> None:
     """A part of what was asked is allotted, and a part of that comes, from a regional grant."""
-    answers = {BLANK: Allotment(allotted=460, cartons=1)}
+    answers = {FOREIGN: Allotment(allotted=460, cartons=1)}
     requests.allot(world.actor("manager"), NOW, uuid4(), delivery_request_id, 1, answers, "sisanya bulan depan")
     paper = Paper(
         bast_number="470/3/2024",
@@ -141,7 +142,7 @@ def _answer(world: World, delivery_request_id: int) -> None:
         handed_over_by="I Wayan Penyerah",
         delivery_request_id=delivery_request_id,
     )
-    counted = {BLANK: Counted(received=300, defective=3, asked=500, allotted=460, cartons=1, note="dus terbuka")}
+    counted = {FOREIGN: Counted(received=300, defective=3, asked=500, allotted=460, cartons=1, note="dus terbuka")}
     deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, counted)
 
 
