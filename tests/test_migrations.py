@@ -27,6 +27,8 @@ TRIGGERS = {
         "movements_no_update",
         "movements_no_delete",
         "movements_reversal",
+        "movements_stocktake",
+        "stocktakes_approval",
         "seals_no_update",
         "seals_no_delete",
     },
@@ -34,11 +36,19 @@ TRIGGERS = {
         "movements_no_change",
         "movements_no_truncate",
         "movements_reversal",
+        "movements_stocktake",
+        "stocktakes_approval",
         "seals_no_change",
         "seals_no_truncate",
     },
 }
-FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
+FUNCTIONS = {
+    "movements_are_append_only",
+    "movements_check_reversal",
+    "movements_check_stocktake",
+    "seals_are_append_only",
+    "stocktakes_check_approval",
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,7 +11,7 @@ from flask import Flask
 
 from inventory.domain.access import SYSTEM, Actor, Role
 from inventory.domain.ledger import FIGURES, Effect
-from inventory.services import balances, consumption, deliveries, items, offices, people, transfers
+from inventory.services import balances, consumption, deliveries, items, offices, people, stocktakes, transfers
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.ledger import Posting
@@ -154,6 +154,10 @@ class World:
             }
         )
         return transfers.dispatch(self.storekeeper, now, request or uuid4(), DENPASAR, out)
+
+    def stocktake(self, now: datetime) -> int:
+        """Denpasar's storekeeper opens a stocktake; its id."""
+        return stocktakes.begin(self.storekeeper, now, uuid4(), DENPASAR)
 
     def figures(self) -> Effect:
         """Denpasar's balance of citizen blanks."""

@@ -12,11 +12,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.offices import local_day
 from inventory.domain.quantities import check_quantity
 from inventory.domain.texts import check_text
 
@@ -104,6 +105,8 @@ class Line:
     served_waiting: int = 0
     note: str = ""
     reverses_id: int | None = None
+    happened_at: datetime | None = None
+    """The instant (aware) on `effective_on` when it happened, where that is known."""
 
     @property
     def effect(self) -> Effect:
@@ -141,6 +144,17 @@ def check_day(effective_on: date, today: date, first_day: date) -> None:
         raise Invalid("day_in_future", day=effective_on, today=today)
     if effective_on < first_day:
         raise Invalid("day_too_early", day=effective_on, first=first_day)
+
+
+def check_moment(line: Line, now: datetime, time_zone: str) -> None:
+    """What happened at a known instant happened on its day, and not after `now`. Raises Invalid `moment_in_future`,
+    `moment_on_other_day`."""
+    if line.happened_at is None:
+        return
+    if line.happened_at > now:
+        raise Invalid("moment_in_future")
+    if local_day(line.happened_at, time_zone) != line.effective_on:
+        raise Invalid("moment_on_other_day", day=line.effective_on)
 
 
 def total_effect(lines: Iterable[Line]) -> Effect:
@@ -189,6 +203,7 @@ class Original:
     effective_on: date
     reverses_id: int | None
     reversed_by_id: int | None
+    happened_at: datetime | None = None
 
 
 def reversal_of(original: Original, note: str) -> Line:
@@ -213,6 +228,7 @@ def reversal_of(original: Original, note: str) -> Line:
         served_waiting=-original.served_waiting,
         effective_on=original.effective_on,
         reverses_id=original.id,
+        happened_at=original.happened_at,
         note=note.strip(),
     )
 

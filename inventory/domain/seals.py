@@ -32,11 +32,14 @@ SEALED = (
 )
 """The figures of a movement that are sealed: all that it holds, in this order."""
 
+WHERE_THERE = ("happened_at", "stocktake_id")
+"""Sealed too, but left out where a movement has none: seals from before there were any still fit."""
+
 
 def canonical(movement: Mapping[str, object]) -> bytes:
     """A movement as the bytes that are sealed: each figure by name, length and text, so that none runs into another."""
     parts = []
-    for name in SEALED:
+    for name in (*SEALED, *(name for name in WHERE_THERE if movement[name] is not None)):
         value = movement[name]
         if isinstance(value, datetime):
             value = value.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,10 +1,12 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
 from inventory.models.seals import Seal
+from inventory.models.stocktakes import Stocktake, StocktakeLine
 from inventory.models.transfers import Transfer, TransferLine
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "AlertEvent",
     "Balance",
     "CalendarDay",
+    "ClosingException",
     "DailyTotal",
+    "DayClosing",
     "Delivery",
     "Item",
     "JobRun",
@@ -22,6 +26,8 @@ __all__ = [
     "Person",
     "Seal",
     "StatedRate",
+    "Stocktake",
+    "StocktakeLine",
     "StoredProjection",
     "Transfer",
     "TransferLine",

@@ -119,6 +119,8 @@ class Movement(Base):
             name="served_waiting",
         ),
         CheckConstraint("seq >= 1", name="seq"),
+        CheckConstraint("happened_at <= recorded_at", name="happened_at"),
+        CheckConstraint("(kind = 'count') = (stocktake_id IS NOT NULL)", name="stocktake"),
         CheckConstraint(f"origin IN {ORIGINS}", name="origin"),
         Index("ix_movements_stock_card", "office_id", "item_id", "effective_on", "seq"),
     )
@@ -142,6 +144,9 @@ class Movement(Base):
     reverses_id: Mapped[int | None] = mapped_column(BIG_ID, ForeignKey("movements.id"))
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), index=True)
     transfer_id: Mapped[int | None] = mapped_column(ForeignKey("transfers.id"), index=True)
+    happened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When on its day it happened, where that is known."""
+    stocktake_id: Mapped[int | None] = mapped_column(ForeignKey("stocktakes.id"), index=True)
     origin: Mapped[str] = mapped_column(String(16), server_default="entered")
     note: Mapped[str] = mapped_column(String(500), server_default="")
 

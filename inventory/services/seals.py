@@ -14,7 +14,7 @@ from inventory.db import db
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
-from inventory.domain.seals import GENESIS, SEALED, seal
+from inventory.domain.seals import GENESIS, SEALED, WHERE_THERE, seal
 from inventory.models import Movement, Seal
 from inventory.services import runs
 from inventory.services.runs import RunView
@@ -63,7 +63,7 @@ def chain() -> list[SealView]:
 
 def sealed_rows(session: Session, first_id: int, last_id: int | None) -> Iterator[Any]:
     """The movements from one id to another (or the newest), in order, as mappings of what is sealed."""
-    query = select(*(getattr(Movement, name) for name in SEALED)).where(Movement.id >= first_id)
+    query = select(*(getattr(Movement, name) for name in (*SEALED, *WHERE_THERE))).where(Movement.id >= first_id)
     if last_id is not None:
         query = query.where(Movement.id <= last_id)
     yield from session.execute(query.order_by(Movement.id).execution_options(yield_per=5_000)).mappings()

@@ -17,7 +17,17 @@ from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, obeys_law
 from inventory.domain.seals import GENESIS, seal
-from inventory.models import Balance, DailyTotal, Item, Movement, Office, Transfer, TransferLine
+from inventory.models import (
+    Balance,
+    DailyTotal,
+    Item,
+    Movement,
+    Office,
+    Stocktake,
+    StocktakeLine,
+    Transfer,
+    TransferLine,
+)
 from inventory.services import seals
 
 
@@ -42,7 +52,8 @@ class Verified:
 
 
 def verify(actor: Actor, known_head: str | None = None) -> Verified:
-    """Check sequence, reversals, daily totals, balances, law, past closings, transfers and the chain of seals.
+    """Check sequence, reversals, daily totals, balances, law, past closings, transfers, stocktakes, and the chain of
+    seals.
 
     `known_head` is a seal's digest that was kept elsewhere: it must stand in the chain. Reads only.
     Raises NotAllowed.
@@ -267,6 +278,32 @@ def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, st
     return expected
 
 
+def _stocktakes(session: Session) -> Iterator[Fault]:
+    """What a stocktake's line says was booked is what its movements say; no count is booked without a stocktake."""
+    signed = case((Movement.reason == "found", Movement.quantity), else_=-Movement.quantity)
+    booked: dict[tuple[int | None, int, int], int] = {
+        (row.stocktake_id, row.office_id, row.item_id): int(row.difference)
+        for row in session.execute(
+            select(Movement.stocktake_id, Movement.office_id, Movement.item_id, func.sum(signed).label("difference"))
+            .where(or_(Movement.kind == "count", Movement.stocktake_id.is_not(None)))
+            .group_by(Movement.stocktake_id, Movement.office_id, Movement.item_id)
+        )
+    }
+    lines = session.execute(
+        select(StocktakeLine.stocktake_id, StocktakeLine.item_id, StocktakeLine.difference, Stocktake.office_id)
+        .join(Stocktake, Stocktake.id == StocktakeLine.stocktake_id)
+        .order_by(StocktakeLine.stocktake_id, StocktakeLine.item_id)
+    )
+    for line in lines:
+        found = booked.pop((line.stocktake_id, line.office_id, line.item_id), 0)
+        if found != (line.difference or 0):
+            what = f"its difference is {line.difference or 0}, its movements say {found}"
+            yield Fault(check="stocktakes", row=f"stocktake {line.stocktake_id}, item {line.item_id}", what=what)
+    for (stocktake_id, office_id, item_id), quantity in sorted(booked.items(), key=str):
+        what = f"{quantity} were booked that no stocktake says"
+        yield Fault(check="stocktakes", row=f"stocktake {stocktake_id}, office {office_id}, item {item_id}", what=what)
+
+
 def _chain(session: Session, known_head: str | None) -> Iterator[Fault]:
     """Every seal follows the one before and still fits its movements; a head kept elsewhere stands in the chain."""
     previous, next_id = GENESIS, 1
@@ -293,6 +330,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     _balances,
     _closings,
     _transfers,
+    _stocktakes,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -351,6 +351,7 @@ CHANGES: dict[str, Any] = {
     "served_waiting": 1,
     "note": "x",
     "reverses_id": 3,
+    "happened_at": datetime(2024, 5, 15, 3, 0, tzinfo=UTC),
 }
 
 

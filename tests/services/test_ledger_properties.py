@@ -60,6 +60,8 @@ ADDS: dict[tuple[str, str], dict[str, int]] = {
     ("count", "short"): {"store": -1, "missing": 1},
 }
 FIGURES = ("received", "sent", "store", "transit", "printed", "spoiled", "destroyed", "missing")
+# A count is booked for a stocktake only, which the ledger's own tests do not have.
+OF_STOCKTAKES = ("count",)
 DOCUMENTS = sorted(key for key in ADDS if key[0] in ("dispatch", "arrival", "destroy", "count"))
 PRINTED = sorted(reason for kind, reason in ADDS if kind == "print")
 SPOILED = sorted(cause for kind, cause in ADDS if kind == "spoil")
@@ -204,9 +206,11 @@ served_prints = st.dictionaries(
     min_size=1,
     max_size=3,
 )
-mixed_lines = st.lists(st.tuples(st.sampled_from(sorted(ADDS)), quantity, some_day), min_size=1, max_size=5).map(
-    lambda lines: [Entry(*key, quantity, day) for key, quantity, day in lines]
-)
+mixed_lines = st.lists(
+    st.tuples(st.sampled_from(sorted(key for key in ADDS if key[0] not in OF_STOCKTAKES)), quantity, some_day),
+    min_size=1,
+    max_size=5,
+).map(lambda lines: [Entry(*key, quantity, day) for key, quantity, day in lines])
 
 
 class LedgerMachine(RuleBasedStateMachine):

@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
+from inventory.domain.stocktakes import Counted
 from inventory.domain.transfers import Arrived
-from inventory.services import ledger, seals, transfers, verification
+from inventory.services import ledger, seals, stocktakes, transfers, verification
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
 from tests.conftest import NOW, TODAY
@@ -24,7 +25,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 
 def fill(world: World) -> None:
-    """Deliveries, prints, a reversal, spoilage, a transfer short by three, and two seals."""
+    """Deliveries, prints, a reversal, spoilage, a transfer short by three, a count short by one, and two seals."""
     world.deliver(NOW, YESTERDAY, 500, defective=5)
     world.print(NOW, YESTERDAY, 40)
     wrong = world.print(NOW, TODAY, 30).movements[0]
@@ -44,6 +45,10 @@ def fill(world: World) -> None:
     transfer_id = transfers.dispatch(world.storekeeper, NOW, uuid4(), DENPASAR, out)
     arrived = {BLANK: Arrived(good=45, damaged=2)}
     transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, arrived)
+    stocktake_id = world.stocktake(NOW)
+    for enter in (stocktakes.count, stocktakes.recount):
+        enter(world.storekeeper, NOW, uuid4(), stocktake_id, {BLANK: Counted(quantity=376)})
+    stocktakes.approve(world.actor("manager"), NOW, uuid4(), stocktake_id, {BLANK: -1})
     seal()
 
 
@@ -87,6 +92,8 @@ CHECKS = (
     ("movements", "ck_movements_seq"),
     ("transfer_lines", "ck_transfer_lines_accounted"),
     ("daily_totals", "ck_daily_totals_served_waiting"),
+    ("stocktake_lines", "ck_stocktake_lines_difference"),
+    ("movements", "ck_movements_stocktake"),
 )
 PRINT = "kind = 'print' AND quantity = 25"
 
@@ -95,7 +102,7 @@ def test_books_kept_by_the_ledger_agree(world: World) -> None:
     fill(world)
     found = verify()
     assert found.faults == ()
-    assert (found.movements, found.balances, found.seals) == (12, 2, 2)
+    assert (found.movements, found.balances, found.seals) == (13, 2, 2)
     head = seals.head()
     assert head is not None
     assert found.head == head.digest
@@ -131,6 +138,10 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "edited transfer": ("transfers", ("UPDATE transfer_lines SET short = 0, received = 48",)),
     "transfer said to be cancelled": ("transfers", ("UPDATE transfers SET status = 'cancelled'",)),
+    "edited difference of a count": ("stocktakes", ("UPDATE stocktake_lines SET difference = 0, book = 376",)),
+    "count without its stocktake": ("stocktakes", ("UPDATE movements SET stocktake_id = NULL WHERE kind = 'count'",)),
+    "print said to be of a stocktake": ("stocktakes", (f"UPDATE movements SET stocktake_id = 1 WHERE {PRINT}",)),
+    "changed time of day": ("seals", (f"UPDATE movements SET happened_at = recorded_at WHERE {PRINT}",)),
     "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
     "edited seal": (
         "seals",
