@@ -40,9 +40,9 @@ class CountForm(PostingForm):
         """What was typed, by item code; an item left empty is counted later."""
         today = local_day(now, time_zone)
         return {
-            code: Counted(quantity=self[code].data, at=self._at(code, today, time_zone))
+            code: Counted(quantity=self[count_name(code)].data, at=self._at(code, today, time_zone))
             for code in self.codes
-            if self[code].data is not None
+            if self[count_name(code)].data is not None
         }
 
     def _at(self, code: str, today: Any, time_zone: str) -> datetime | None:
@@ -87,6 +87,10 @@ class CancelForm(PostingForm):
     )
 
 
+def count_name(code: str) -> str:
+    return f"count-{code}"
+
+
 def at_name(code: str) -> str:
     return f"at-{code}"
 
@@ -97,7 +101,7 @@ def count_form(codes: Iterable[str], names: dict[str, str]) -> type[CountForm]:
 
     Form.codes = tuple(codes)
     for code in Form.codes:
-        setattr(Form, code, QuantityField(names.get(code, code), none=True))
+        setattr(Form, count_name(code), QuantityField(names.get(code, code), none=True))
         setattr(Form, at_name(code), TimeOfDayField(_("Counted at (empty: now)")))
     return Form
 
@@ -214,7 +218,7 @@ def _counting(stocktake_id: int, round_: str) -> Any:
     if saved is not None:
         return _after_counting(saved)
     waiting = [line for line in found.lines if line.waits == round_]
-    rows = [(line, form[line.item_code], form[at_name(line.item_code)]) for line in waiting]
+    rows = [(line, form[count_name(line.item_code)], form[at_name(line.item_code)]) for line in waiting]
     return _page("count", found, form=form, rows=rows, again=round_ == "recount"), form.status
 
 

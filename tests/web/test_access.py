@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -11,7 +12,7 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
-from inventory.services import alerts, offices, people, reviews
+from inventory.services import alerts, closings, offices, people, reviews
 from tests.conftest import NOW, TODAY
 from tests.web.client import csrf_token, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
@@ -31,10 +32,13 @@ class Target(NamedTuple):
     person_id: int
     transfer_id: int
     """On its way to Badung."""
+    stocktake_id: int
+    exception_id: int
+    """Of the closing of TODAY, which counted one card too many."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
-        known = {"code": DENPASAR, "item": BLANK, "filename": file, **self._asdict()}
+        known = {"code": DENPASAR, "item": BLANK, "filename": file, "day": TODAY, **self._asdict()}
         return {name: known[name] for name in rule.arguments}
 
 
@@ -45,11 +49,16 @@ def target(app: Flask) -> Target:
         world.deliver(NOW, TODAY, 25)
         transfer_id = world.send(NOW, TODAY, 5)
         movement = world.print(NOW, TODAY, 20).movements[0]
+        stocktake_id = world.stocktake(NOW)
+        closings.close(
+            world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: world.figures().store + 1}, {BLANK: 20}
+        )
+        exception_id = closings.open_exceptions(SYSTEM)[0].id
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id)
+    return Target(movement.id, alert.id, person.id, transfer_id, stocktake_id, exception_id)
 
 
 def methods(rule: Rule) -> Iterator[str]:

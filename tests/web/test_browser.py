@@ -7,15 +7,18 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
 from inventory.domain.access import SYSTEM
-from inventory.services import reviews
+from inventory.domain.stocktakes import Counted
+from inventory.services import closings, consumption, deliveries, reviews, stocktakes
 from inventory.services.consumption import Printed
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
@@ -23,6 +26,7 @@ from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 pytestmark = pytest.mark.browser
 
 HOME, OTHER_HOME = f"/offices/{DENPASAR}", f"/offices/{BADUNG}"
+DISTRICT = "51.71.01"
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 STOCK_PAGES = (
@@ -32,11 +36,34 @@ STOCK_PAGES = (
     f"{HOME}/deliveries",
     f"{HOME}/transfers",
     "/transfers/1",
+    f"{HOME}/stocktakes",
+    *(f"/stocktakes/{number}" for number in (1, 2)),
+    "/closings",
+    f"{HOME}/closings",
+    f"{HOME}/closings/{TODAY}",
     f"{HOME}/stock-card/{BLANK}",
     "/alerts",
     "/alerts/1",
 )
-FORMS = ("consumption", "spoilage", "returns", "opening", "deliveries/new", "transfers/new")
+DECISIONS = (
+    "/stocktakes/1/correct",
+    "/stocktakes/2/approve",
+    "/stocktakes/2/cancel",
+    "/stocktakes/4",
+    "/stocktakes/4/recount",
+    "/closing-exceptions/1/clear",
+    f"{HOME}/closings/{TODAY}/reopen",
+)
+FORMS = (
+    "consumption",
+    "spoilage",
+    "returns",
+    "opening",
+    "deliveries/new",
+    "transfers/new",
+    "stocktakes/new",
+    "closings/new",
+)
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
@@ -44,8 +71,14 @@ PAGES = {
         "/movements/{movement}/reverse",
         "/transfers/1/cancel",
     ),
-    "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
-    "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse"),
+    "other_storekeeper": (
+        OTHER_HOME,
+        f"{OTHER_HOME}/transfers",
+        "/transfers/1",
+        "/transfers/1/receive",
+        "/stocktakes/3/count",
+    ),
+    "manager": (*STOCK_PAGES, *DECISIONS, "/jobs", "/movements/{movement}/reverse"),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
 }
@@ -91,8 +124,30 @@ def _fill(world: World) -> int:
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
+    _count(world)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return movement.id
+
+
+def _count(world: World) -> None:
+    """A closed day with differences and a late entry, and a stocktake in each state; the stock is as it was."""
+    closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: 940}, {BLANK: 40})
+    found, waiting = world.stocktake(NOW), 0
+    for stocktake_id, quantity in ((found, 958), (waiting, 950)):
+        of = stocktake_id or world.stocktake(NOW)
+        for enter in (stocktakes.count, stocktakes.recount):
+            enter(world.storekeeper, NOW, uuid4(), of, {BLANK: Counted(quantity=quantity)})
+        if of == found:
+            stocktakes.approve(world.actor("manager"), NOW, uuid4(), of, {BLANK: 3})
+            consumption.post_printed(
+                world.storekeeper, NOW, uuid4(), DENPASAR, BLANK, TODAY, {"lost": Printed(3)}, at=time(10, 30)
+            )
+    for actor, office in ((world.actor("other_storekeeper"), BADUNG), (world.actor("manager"), DISTRICT)):
+        for item in (BLANK, "ribbon"):
+            deliveries.record_opening(SYSTEM, NOW, uuid4(), office, item, TODAY, 8, "")
+        open_ = stocktakes.begin(actor, NOW, uuid4(), office)
+        if office == DISTRICT:
+            stocktakes.count(actor, NOW, uuid4(), open_, {BLANK: Counted(quantity=7), "ribbon": Counted(quantity=9)})
 
 
 class Reader:
