@@ -124,8 +124,8 @@ def _fill(world: World) -> int:
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
-    _count(world)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    _count(world)
     return movement.id
 
 
