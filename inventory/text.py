@@ -134,6 +134,14 @@ PROPOSAL_STATUSES = {
 }
 METHODS = {"burned": _("Burned"), "shredded": _("Shredded"), "cut": _("Cut up"), "other": _("Another way")}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
+STOCKTAKE_STATUSES = {
+    "counting": _("Being counted"),
+    "counted": _("Waits for approval"),
+    "approved": _("Approved"),
+    "cancelled": _("Cancelled"),
+}
+COUNT_REASONS = {"found": _("Found at a count"), "short": _("Missing at a count")}
+CLOSING_KINDS = {"store": _("Left in the store"), "printed": _("Cards printed")}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
 # Every code that a rule can refuse with. The sentence says what is wrong and, where there is one, the way out.
@@ -259,6 +267,34 @@ REFUSALS: Mapping[str, Any] = {
     "needed_before_asked": _("The blanks cannot be needed by %(needed_by)s: they are asked for on %(asked_on)s."),
     "allotted_items_differ": _("Answer every line of the request, and no other."),
     "arrived_before_asked": _("%(day)s is before the request was made on %(asked_on)s."),
+    # Stocktakes and daily closings.
+    "moment_in_future": _("That time of day has not come yet."),
+    "moment_on_other_day": _("That time is not on %(day)s."),
+    "stocktake_not_found": _("There is no such stocktake among those you may see."),
+    "stocktake_open": _("A stocktake of this office is open already. Finish it, or cancel it with a reason."),
+    "nothing_to_count": _("The book of this office holds nothing to count yet."),
+    "count_in_future": _("Nothing can be counted later than now."),
+    "count_before_opening": _("Nothing can be counted before the stocktake was opened, or before the first count."),
+    "line_counted": _("This item is counted already, or is not asked for. Open the page again."),
+    "stocktake_closed": _("This stocktake can no longer be changed."),
+    "stocktake_not_counted": _("Not everything is counted yet."),
+    "stocktake_not_approved": _("Only an approved stocktake can be corrected."),
+    "own_count": _("You opened this stocktake or counted for it. Somebody else has to approve it."),
+    "differences_changed": _(
+        "Nothing was booked: the differences have changed since you opened the page. Look at the new ones and confirm"
+        " once more."
+    ),
+    "nothing_to_correct": _("There is nothing to correct."),
+    "stocktake_cancel_needs_reason": _("Say why the stocktake is cancelled."),
+    "closing_items_differ": _("Enter what is left of every item, and of blanks the number of cards printed."),
+    "day_closed": _("%(day)s is closed already."),
+    "day_not_closed": _("%(day)s is not closed."),
+    "nothing_to_close": _("The book of this office holds nothing yet."),
+    "own_closing": _("You closed this day. Somebody else has to look into its differences."),
+    "exception_not_found": _("There is no such difference among those you may see."),
+    "exception_cleared": _("This difference is cleared already."),
+    "clearing_needs_reason": _("Say how the difference is explained."),
+    "reopening_needs_reason": _("Say why the day is opened again."),
 }
 
 
@@ -290,6 +326,9 @@ def init_app(app: Flask) -> None:
         SHIFTS=SHIFTS,
         REQUEST_STATUSES=REQUEST_STATUSES,
         REQUEST_STEPS=REQUEST_STEPS,
+        STOCKTAKE_STATUSES=STOCKTAKE_STATUSES,
+        COUNT_REASONS=COUNT_REASONS,
+        CLOSING_KINDS=CLOSING_KINDS,
         WEEKDAYS=WEEKDAYS,
         in_language=in_language,
     )

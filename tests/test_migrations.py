@@ -30,6 +30,8 @@ TRIGGERS = {
         "movements_second_person",
         "proposals_decided_once",
         "proposals_no_delete",
+        "movements_stocktake",
+        "stocktakes_approval",
         "seals_no_update",
         "seals_no_delete",
     },
@@ -39,6 +41,8 @@ TRIGGERS = {
         "movements_reversal",
         "movements_second_person",
         "proposals_decided_once",
+        "movements_stocktake",
+        "stocktakes_approval",
         "seals_no_change",
         "seals_no_truncate",
     },
@@ -49,6 +53,8 @@ FUNCTIONS = {
     "movements_check_second_person",
     "proposals_are_decided_once",
     "seals_are_append_only",
+    "movements_check_stocktake",
+    "stocktakes_check_approval",
 }
 
 

@@ -23,6 +23,7 @@ from inventory.services import (
     people,
     requests,
     reversals,
+    stocktakes,
     transfers,
 )
 from inventory.services.consumption import Printed
@@ -193,6 +194,10 @@ class World:
             **{"supplier": "Ditjen Dukcapil", "asked_on": day, "asked": {BLANK: quantity}, "note": "", **changes}
         )
         return requests.ask(self.storekeeper, now, request or uuid4(), DENPASAR, asking)
+
+    def stocktake(self, now: datetime) -> int:
+        """Denpasar's storekeeper opens a stocktake; its id."""
+        return stocktakes.begin(self.storekeeper, now, uuid4(), DENPASAR)
 
     def figures(self) -> Effect:
         """Denpasar's balance of citizen blanks."""

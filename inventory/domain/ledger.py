@@ -12,11 +12,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.offices import local_day
 from inventory.domain.quantities import check_quantity
 from inventory.domain.texts import check_text
 
@@ -112,6 +113,8 @@ class Line:
     reverses_id: int | None = None
     shift: str | None = None
     """In which of the SHIFTS cards were spoiled, where the office says."""
+    happened_at: datetime | None = None
+    """The instant (aware) on `effective_on` when it happened, where that is known."""
 
     @property
     def effect(self) -> Effect:
@@ -151,6 +154,17 @@ def check_day(effective_on: date, today: date, first_day: date) -> None:
         raise Invalid("day_in_future", day=effective_on, today=today)
     if effective_on < first_day:
         raise Invalid("day_too_early", day=effective_on, first=first_day)
+
+
+def check_moment(line: Line, now: datetime, time_zone: str) -> None:
+    """What happened at a known instant happened on its day, and not after `now`. Raises Invalid `moment_in_future`,
+    `moment_on_other_day`."""
+    if line.happened_at is None:
+        return
+    if line.happened_at > now:
+        raise Invalid("moment_in_future")
+    if local_day(line.happened_at, time_zone) != line.effective_on:
+        raise Invalid("moment_on_other_day", day=line.effective_on)
 
 
 def total_effect(lines: Iterable[Line]) -> Effect:
@@ -201,6 +215,7 @@ class Original:
     reversed_by_id: int | None
     shift: str | None = None
     proposal_id: int | None = None
+    happened_at: datetime | None = None
 
 
 def reversal_of(original: Original, note: str) -> Line:
@@ -226,6 +241,7 @@ def reversal_of(original: Original, note: str) -> Line:
         effective_on=original.effective_on,
         reverses_id=original.id,
         shift=original.shift,
+        happened_at=original.happened_at,
         note=note.strip(),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -98,3 +98,8 @@ def local_day(instant: datetime, time_zone: str) -> date:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
     return instant.astimezone(ZoneInfo(time_zone)).date()
+
+
+def local_moment(day: date, at: time, time_zone: str) -> datetime:
+    """The instant (UTC) at which an office's clock shows `at` on `day`."""
+    return datetime.combine(day, at, ZoneInfo(time_zone)).astimezone(UTC)

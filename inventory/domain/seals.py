@@ -31,7 +31,7 @@ SEALED = (
     "note",
 )
 """The figures of a movement that are sealed, in this order."""
-SEALED_WHERE_SET = ("proposal_id", "shift")
+SEALED_WHERE_SET = ("proposal_id", "shift", "happened_at", "stocktake_id")
 """Figures that came later: sealed where they are set, so that seals made before them still fit their movements."""
 
 

@@ -1,12 +1,14 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
 from inventory.models.proposals import Destruction, DestructionLine, Proposal
 from inventory.models.requests import DeliveryRequest, DeliveryRequestLine, DeliveryRequestStep
 from inventory.models.seals import Seal
+from inventory.models.stocktakes import Stocktake, StocktakeLine
 from inventory.models.transfers import Transfer, TransferLine
 
 __all__ = [
@@ -14,7 +16,9 @@ __all__ = [
     "AlertEvent",
     "Balance",
     "CalendarDay",
+    "ClosingException",
     "DailyTotal",
+    "DayClosing",
     "Delivery",
     "DeliveryRequest",
     "DeliveryRequestLine",
@@ -30,6 +34,8 @@ __all__ = [
     "Proposal",
     "Seal",
     "StatedRate",
+    "Stocktake",
+    "StocktakeLine",
     "StoredProjection",
     "Transfer",
     "TransferLine",

@@ -125,6 +125,8 @@ class Movement(Base):
             name="served_waiting",
         ),
         CheckConstraint("seq >= 1", name="seq"),
+        CheckConstraint("happened_at <= recorded_at", name="happened_at"),
+        CheckConstraint("(stocktake_id IS NOT NULL) = (kind = 'count' AND transfer_id IS NULL)", name="stocktake"),
         CheckConstraint(f"origin IN {ORIGINS}", name="origin"),
         CheckConstraint(f"shift IS NULL OR (kind = 'spoil' AND shift IN {SHIFTS})", name="shift"),
         Index("ix_movements_stock_card", "office_id", "item_id", "effective_on", "seq"),
@@ -153,6 +155,9 @@ class Movement(Base):
     """What a second person approved, for what takes blanks off the books without a resident's card."""
     shift: Mapped[str | None] = mapped_column(String(12))
     """In which shift a card was spoiled, where the office says."""
+    happened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When on its day it happened, where that is known."""
+    stocktake_id: Mapped[int | None] = mapped_column(ForeignKey("stocktakes.id"), index=True)
     origin: Mapped[str] = mapped_column(String(16), server_default="entered")
     note: Mapped[str] = mapped_column(String(500), server_default="")
 

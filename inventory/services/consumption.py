@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from uuid import UUID
 
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
 from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, Kind, Line, check_day
+from inventory.domain.offices import local_moment
 from inventory.services import items, offices
 from inventory.services.ledger import Posting, post
+from inventory.services.offices import OfficeView
 
 FIRST_DAY = date(2011, 1, 1)
 """Electronic identity cards began in 2011: nothing in this ledger can have happened before."""
@@ -34,12 +36,13 @@ def post_printed(
     day: date,
     printed: Mapping[str, Printed],
     note: str = "",
+    at: time | None = None,
 ) -> Posting:
     """Record a day's printing of one item in one go, a movement for each reason that is not zero.
 
-    Reasons are those of `ledger.PRINT_REASONS`, or `consumed` for a ribbon or film. `day` is the office's own.
-    Raises Invalid `nothing_entered`, `day_in_future`, `day_too_early`, `reason_not_for_item`, and what
-    `ledger.post` raises.
+    Reasons are those of `ledger.PRINT_REASONS`, or `consumed` for a ribbon or film. `day` is the office's own, and
+    `at` what its clock showed, where before or after a count matters. Raises Invalid `nothing_entered`,
+    `day_in_future`, `day_too_early`, `reason_not_for_item`, `moment_in_future`, and what `ledger.post` raises.
     """
     office = offices.get(actor, Action.POST_MOVEMENT, office_code)
     item = items.get(item_code)
@@ -59,6 +62,7 @@ def post_printed(
             quantity=printed[reason].quantity,
             served_waiting=printed[reason].served_waiting,
             effective_on=day,
+            happened_at=_moment(office, day, at),
             note=note.strip(),
         )
         for reason in allowed
@@ -77,6 +81,7 @@ def post_spoiled(
     spoiled: Mapping[str, int],
     note: str = "",
     shift: str | None = None,
+    at: time | None = None,
 ) -> Posting:
     """Record blanks spoiled without a card for anybody, by cause (`ledger.EVERYDAY_CAUSES`).
 
@@ -96,6 +101,7 @@ def post_spoiled(
             reason=cause,
             quantity=spoiled[cause],
             effective_on=day,
+            happened_at=_moment(office, day, at),
             note=note.strip(),
             shift=shift or None,
         )
@@ -137,3 +143,7 @@ def _post(actor: Actor, now: datetime, request_id: UUID, lines: list[Line]) -> P
     if not lines:
         raise Invalid("nothing_entered")
     return post(actor, now, request_id, lines)
+
+
+def _moment(office: OfficeView, day: date, at: time | None) -> datetime | None:
+    return local_moment(day, at, office.time_zone) if at is not None else None

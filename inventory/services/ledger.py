@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, insert, select, update
+from sqlalchemy import and_, case, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -17,6 +17,7 @@ from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import (
+    EFFECTS,
     FIGURES,
     NEVER_NEGATIVE,
     NOTHING,
@@ -26,6 +27,7 @@ from inventory.domain.ledger import (
     Original,
     body_digest,
     check_line,
+    check_moment,
     effect_of,
     first_day_below_zero,
     reversal_of,
@@ -63,6 +65,7 @@ class Recorded:
     delivery_id: int | None
     transfer_id: int | None
     proposal_id: int | None
+    stocktake_id: int | None
     reverses_id: int | None
 
 
@@ -96,6 +99,7 @@ def post(
         raise Invalid("nothing_entered")
     for line in lines:
         check_line(line)
+    _check_moments(now, lines)
     digest = body_digest(actor.person_id, lines, extra)
     stamp = {
         "actor_id": actor.person_id,
@@ -116,6 +120,21 @@ def post(
             raise Refusal("request_id_reused") from error
         return Posting(earlier[1], replayed=True)
     return Posting(movements, replayed=False)
+
+
+def hold(session: Session, office_id: int) -> dict[int, int]:
+    """Inside a posting: hold all balance rows of an office until it ends; item id → number of the last movement.
+
+    Every posting changes the balance row first, so none of that office is under way when this comes back. The rows
+    are taken in the order in which postings take them.
+    """
+    rows = session.execute(
+        select(Balance.item_id, Balance.last_seq)
+        .where(Balance.office_id == office_id)
+        .order_by(Balance.item_id)
+        .with_for_update(key_share=True)
+    )
+    return {row.item_id: row.last_seq for row in rows}
 
 
 def require_untouched(session: Session, key: Key) -> Mapping[str, int]:
@@ -211,6 +230,16 @@ def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
     return dict(effects)
 
 
+def store_effect(table: Any) -> Any:
+    """SQL: what a movement or a daily total did to the store."""
+    branches = [
+        (and_(table.kind == kind.value, table.reason == reason), literal(effect.store) * table.quantity)
+        for (kind, reason), effect in EFFECTS.items()
+        if effect.store
+    ]
+    return case(*branches, else_=0)
+
+
 # --- writing -----------------------------------------------------------------------------------------------------
 
 _COLUMNS = (
@@ -227,6 +256,7 @@ _COLUMNS = (
     Movement.delivery_id,
     Movement.transfer_id,
     Movement.proposal_id,
+    Movement.stocktake_id,
     Movement.reverses_id,
 )
 
@@ -266,8 +296,19 @@ def _row(line: Line) -> dict[str, Any]:
         "effective_on": line.effective_on,
         "reverses_id": line.reverses_id,
         "shift": line.shift,
+        "happened_at": line.happened_at,
         "note": line.note,
     }
+
+
+def _check_moments(now: datetime, lines: Sequence[Line]) -> None:
+    told = [line for line in lines if line.happened_at is not None and line.reverses_id is None]
+    if not told:
+        return
+    offices = select(Office.id, Office.time_zone).where(Office.id.in_({line.office_id for line in told}))
+    zones = {row.id: row.time_zone for row in db.session.execute(offices)}
+    for line in told:
+        check_moment(line, now, zones[line.office_id])
 
 
 def _move_balance(session: Session, key: Key, lines: Sequence[Line], *, synthetic: bool) -> dict[str, Any]:
@@ -434,6 +475,7 @@ _ORIGINAL = (
     Movement.quantity,
     Movement.served_waiting,
     Movement.effective_on,
+    Movement.happened_at,
     Movement.reverses_id,
     Movement.shift,
     Movement.proposal_id,

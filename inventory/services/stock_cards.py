@@ -38,6 +38,7 @@ class CardLine:
     note: str
     by: str | None
     bast_number: str | None
+    stocktake_id: int | None
     origin: str
     reverses_seq: int | None
     reversed_by_seq: int | None
@@ -132,6 +133,7 @@ def _lines(office_id: int, item_id: int, since: date, until: date, opening: int)
                 note=movement.note,
                 by=by,
                 bast_number=bast_number,
+                stocktake_id=movement.stocktake_id,
                 origin=movement.origin,
                 reverses_seq=reverses_seq,
                 reversed_by_seq=reversed_by_seq,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, request
 from flask_babel import format_datetime
 from flask_security import current_user
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
 
 from inventory import security
 from inventory.domain import access
@@ -37,9 +37,25 @@ class CodeConverter(BaseConverter):
     regex = r"[0-9A-Za-z][0-9A-Za-z.\-]{0,39}"
 
 
+class DayConverter(BaseConverter):
+    """A calendar day in a URL, such as 2024-05-15."""
+
+    regex = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+    def to_python(self, value: str) -> date:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValidationError from None
+
+    def to_url(self, value: date) -> str:
+        return value.isoformat()
+
+
 def init_app(app: Flask) -> None:
     from inventory.web import (
         alerts,
+        closings,
         consumption,
         deliveries,
         destructions,
@@ -52,13 +68,16 @@ def init_app(app: Flask) -> None:
         proposals,
         requests,
         stock_cards,
+        stocktakes,
         suppliers,
         transfers,
     )
 
     app.url_map.converters["code"] = CodeConverter
+    app.url_map.converters["day"] = DayConverter
     modules = (
         alerts,
+        closings,
         consumption,
         deliveries,
         destructions,
@@ -70,6 +89,7 @@ def init_app(app: Flask) -> None:
         proposals,
         requests,
         stock_cards,
+        stocktakes,
         suppliers,
         transfers,
     )

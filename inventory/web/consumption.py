@@ -14,25 +14,30 @@ from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccess
 from inventory import security, text
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, SHIFTS
-from inventory.services import balances, consumption, items, offices
+from inventory.services import balances, consumption, items, offices, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.ledger import Posting
 from inventory.services.offices import OfficeView
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField, choices
+from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, TimeOfDayField, WordsField, choices
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("consumption", __name__, url_prefix="/offices/<code:code>")
 
 DAY_REFUSALS = {"day_in_future": "day", "day_too_early": "day"}
+MOMENT_REFUSALS = {"moment_in_future": "at", "moment_on_other_day": "at"}
 
 
 class UseForm(PostingForm):
     """What the forms on this page have in common: which item, which day, a note."""
 
-    REFUSED_FIELDS = DAY_REFUSALS
+    REFUSED_FIELDS = DAY_REFUSALS | MOMENT_REFUSALS
 
     item = ItemField(render_kw={"autofocus": True})
     day = DayField(_("Day"))
+    at = TimeOfDayField(
+        _("Time of day"),
+        description=_("The stock is being counted: say when it happened, so that it stands before or after the count."),
+    )
     note = WordsField(_("Note"), most=500)
 
 
@@ -77,7 +82,7 @@ class ReturnForm(UseForm):
 @security.needs(Action.POST_MOVEMENT)
 def record_consumption(code: str) -> Any:
     office, form = _open(ConsumptionForm, code)
-    posting = form.accept(lambda: consumption.post_printed(*_request(form, code), form.numbers(), form.note.data or ""))
+    posting = form.accept(lambda: consumption.post_printed(*_request(form, code), form.numbers(), **_remarks(form)))
     if posting is not None:
         return recorded(posting, office, form.item.data)
     page = "consumption/consumption.html"
@@ -91,7 +96,7 @@ def record_spoilage(code: str) -> Any:
     form.shift.choices = [SelectChoice(value="", label=gettext("Not said")), *choices(text.SHIFTS, SHIFTS)]
     posting = form.accept(
         lambda: consumption.post_spoiled(
-            *_request(form, code), form.numbers(), form.note.data or "", form.shift.data or None
+            *_request(form, code), form.numbers(), **_remarks(form), shift=form.shift.data or None
         )
     )
     if posting is not None:
@@ -146,7 +151,14 @@ def _open(form_class: type[Any], code: str) -> tuple[OfficeView, Any]:
     form = form_class(item=request.args.get("item"), day=today)
     form.item.offer(items.active(), stores(code))
     form.day.limit(today)
+    if not stocktakes.asks_for_time(security.current_actor(), security.now(), code):
+        del form.at
     return office, form
+
+
+def _remarks(form: UseForm) -> dict[str, Any]:
+    """The note, and the time of day where one is asked for."""
+    return {"note": form.note.data or "", "at": form.at.data if "at" in form else None}
 
 
 def _request(form: UseForm, code: str) -> tuple[Actor, datetime, UUID, str, str, date]:

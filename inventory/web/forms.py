@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, HiddenField, SelectField, StringField
+from wtforms import DateField, Field, HiddenField, SelectField, StringField, TimeField
 from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
 from wtforms.validators import InputRequired, Length, ValidationError
 from wtforms.widgets import TextInput
@@ -195,6 +195,16 @@ class DayField(DateField):
     def pre_validate(self, form: Any) -> None:
         if self.data is not None and self.data < FIRST_DAY:
             raise ValidationError(text.sentence_for("day_too_early", {"day": self.data, "first": FIRST_DAY}))
+
+
+class TimeOfDayField(TimeField):
+    """A time of day by the minute, on the office's clock; None when it is left empty."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not any(valuelist):
+            self.data = None
+            return
+        super().process_formdata(valuelist)
 
 
 class WordsField(StringField):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -352,6 +352,7 @@ CHANGES: dict[str, Any] = {
     "note": "x",
     "reverses_id": 3,
     "shift": "morning",
+    "happened_at": datetime(2024, 5, 15, 3, 0, tzinfo=UTC),
 }
 
 

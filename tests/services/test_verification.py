@@ -11,10 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from inventory.db import db
+from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
 from inventory.domain.transfers import Arrived
-from inventory.services import deliveries, destructions, ledger, seals, transfers, verification
+from inventory.services import deliveries, destructions, ledger, seals, stocktakes, transfers, verification
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
@@ -26,7 +27,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 def fill(world: World) -> None:
     """Deliveries of which one is reversed and one answers a request, prints, a reversal, spoilage and its destruction,
-    a transfer short by three, and two seals."""
+    a transfer short by three, a count short by one, and two seals."""
     world.deliver(NOW, YESTERDAY, 500, defective=5, bast="470/1")
     mistaken = world.deliver(NOW, YESTERDAY, 70, defective=7, bast="470/2").movements[0]
     world.reverse_receipt(NOW, mistaken.id)
@@ -51,6 +52,10 @@ def fill(world: World) -> None:
     transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, arrived)
     made = world.propose_destruction(NOW, TODAY, 2)
     destructions.approve(world.actor("manager"), NOW, uuid4(), made)
+    stocktake_id, store = world.stocktake(NOW), world.figures().store
+    for enter in (stocktakes.count, stocktakes.recount):
+        enter(world.storekeeper, NOW, uuid4(), stocktake_id, {BLANK: domain_stocktakes.Counted(quantity=store - 1)})
+    stocktakes.approve(world.actor("manager"), NOW, uuid4(), stocktake_id, {BLANK: -1})
     seal()
 
 
@@ -108,6 +113,8 @@ CHECKS = (
     ("delivery_requests", "ck_delivery_requests_cancelled"),
     ("daily_totals", "ck_daily_totals_served_waiting"),
     ("proposals", "ck_proposals_second_person"),
+    ("stocktake_lines", "ck_stocktake_lines_difference"),
+    ("movements", "ck_movements_stocktake"),
 )
 PRINT = "kind = 'print' AND quantity = 25"
 
@@ -116,7 +123,7 @@ def test_books_kept_by_the_ledger_agree(world: World) -> None:
     fill(world)
     found = verify()
     assert found.faults == ()
-    assert (found.movements, found.balances, found.seals) == (18, 2, 2)
+    assert (found.movements, found.balances, found.seals) == (19, 2, 2)
     head = seals.head()
     assert head is not None
     assert found.head == head.digest
@@ -184,6 +191,10 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         "requests",
         ("UPDATE delivery_requests SET office_id = (SELECT id FROM offices WHERE code = '51.03')",),
     ),
+    "edited difference of a count": ("stocktakes", ("UPDATE stocktake_lines SET difference = 0, book = book - 1",)),
+    "count without its stocktake": ("stocktakes", ("UPDATE movements SET stocktake_id = NULL WHERE kind = 'count'",)),
+    "print said to be of a stocktake": ("stocktakes", (f"UPDATE movements SET stocktake_id = 1 WHERE {PRINT}",)),
+    "changed time of day": ("seals", (f"UPDATE movements SET happened_at = recorded_at WHERE {PRINT}",)),
     "deleted seal": ("seals", ("DELETE FROM seals WHERE id = (SELECT min(id) FROM seals)",)),
     "edited seal": (
         "seals",

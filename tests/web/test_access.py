@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -11,7 +12,7 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
-from inventory.services import alerts, offices, people, reviews
+from inventory.services import alerts, closings, offices, people, reviews
 from tests.conftest import NOW, TODAY
 from tests.web.client import csrf_token, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
@@ -35,10 +36,13 @@ class Target(NamedTuple):
     destruction_id: int
     delivery_id: int
     delivery_request_id: int
+    stocktake_id: int
+    exception_id: int
+    """Of the closing of TODAY, which counted one card too many."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
-        known = {"code": DENPASAR, "item": BLANK, "filename": file, **self._asdict()}
+        known = {"code": DENPASAR, "item": BLANK, "filename": file, "day": TODAY, **self._asdict()}
         return {name: known[name] for name in rule.arguments}
 
 
@@ -53,6 +57,11 @@ def target(app: Flask) -> Target:
         world.spoil(NOW, TODAY, 2)
         proposal_id = world.propose_destruction(NOW, TODAY, 2)
         movement = world.print(NOW, TODAY, 18).movements[0]
+        stocktake_id = world.stocktake(NOW)
+        closings.close(
+            world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: world.figures().store + 1}, {BLANK: 20}
+        )
+        exception_id = closings.open_exceptions(SYSTEM)[0].id
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
@@ -66,6 +75,8 @@ def target(app: Flask) -> Target:
         destruction_id=proposal_id,
         delivery_id=delivery,
         delivery_request_id=delivery_request_id,
+        stocktake_id=stocktake_id,
+        exception_id=exception_id,
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,8 +16,9 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
+from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
-from inventory.services import deliveries, requests, reviews
+from inventory.services import closings, consumption, deliveries, requests, reviews, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
@@ -27,6 +29,7 @@ pytestmark = pytest.mark.browser
 
 HOME, OTHER_HOME = f"/offices/{DENPASAR}", f"/offices/{BADUNG}"
 FOREIGN = "ktp-wna"
+DISTRICT = "51.71.01"
 NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 
 STOCK_PAGES = (
@@ -45,9 +48,23 @@ STOCK_PAGES = (
     f"{HOME}/spoilage-report",
     "/destructions/1",
     "/proposals/1",
+    f"{HOME}/stocktakes",
+    *(f"/stocktakes/{number}" for number in (1, 2)),
+    "/closings",
+    f"{HOME}/closings",
+    f"{HOME}/closings/{TODAY}",
     f"{HOME}/stock-card/{BLANK}",
     "/alerts",
     "/alerts/1",
+)
+DECISIONS = (
+    "/stocktakes/1/correct",
+    "/stocktakes/2/approve",
+    "/stocktakes/2/cancel",
+    "/stocktakes/4",
+    "/stocktakes/4/recount",
+    "/closing-exceptions/1/clear",
+    f"{HOME}/closings/{TODAY}/reopen",
 )
 FORMS = (
     "consumption",
@@ -59,6 +76,8 @@ FORMS = (
     "destructions/new",
     "destructions/write-off",
     "requests/new",
+    "stocktakes/new",
+    "closings/new",
 )
 HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?request=1")
 PAGES = {
@@ -71,11 +90,18 @@ PAGES = {
         "/requests/1/cancel",
         "/requests/1/close",
     ),
-    "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
     "manager": (
         *STOCK_PAGES,
+        *DECISIONS,
         *("/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
         "/movements/{movement}/reverse",
+    ),
+    "other_storekeeper": (
+        OTHER_HOME,
+        f"{OTHER_HOME}/transfers",
+        "/transfers/1",
+        "/transfers/1/receive",
+        "/stocktakes/3/count",
     ),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
@@ -119,13 +145,14 @@ def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) 
 
 def _fill(world: World) -> int:
     world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
-    world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
-    _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
-    world.spoil(NOW, TODAY, 3)
+    world.spoil(NOW, TODAY, 2)
     world.propose_destruction(NOW, TODAY, 2)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    _count(world)
+    world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
+    _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     return movement.id
 
 
@@ -144,6 +171,28 @@ def _answer(world: World, delivery_request_id: int) -> None:
     )
     counted = {FOREIGN: Counted(received=300, defective=3, asked=500, allotted=460, cartons=1, note="dus terbuka")}
     deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, counted)
+
+
+def _count(world: World) -> None:
+    """A closed day with differences and a late entry, and a stocktake in each state; the stock is as it was."""
+    closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: 940}, {BLANK: 40})
+    found, waiting = world.stocktake(NOW), 0
+    for stocktake_id, quantity in ((found, 958), (waiting, 950)):
+        of = stocktake_id or world.stocktake(NOW)
+        for enter in (stocktakes.count, stocktakes.recount):
+            enter(world.storekeeper, NOW, uuid4(), of, {BLANK: domain_stocktakes.Counted(quantity=quantity)})
+        if of == found:
+            stocktakes.approve(world.actor("manager"), NOW, uuid4(), of, {BLANK: 3})
+            consumption.post_printed(
+                world.storekeeper, NOW, uuid4(), DENPASAR, BLANK, TODAY, {"lost": Printed(3)}, at=time(10, 30)
+            )
+    for actor, office in ((world.actor("other_storekeeper"), BADUNG), (world.actor("manager"), DISTRICT)):
+        for item in (BLANK, "ribbon"):
+            deliveries.record_opening(SYSTEM, NOW, uuid4(), office, item, TODAY, 8, "")
+        open_ = stocktakes.begin(actor, NOW, uuid4(), office)
+        if office == DISTRICT:
+            seven, nine = (domain_stocktakes.Counted(quantity=quantity) for quantity in (7, 9))
+            stocktakes.count(actor, NOW, uuid4(), open_, {BLANK: seven, "ribbon": nine})
 
 
 class Reader:
