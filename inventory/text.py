@@ -196,6 +196,22 @@ REFUSALS: Mapping[str, Any] = {
     "demo_unfinished": _(
         "An earlier demonstration with other settings was interrupted in this database. Start with an empty one."
     ),
+    # Number ranges.
+    "range_unreadable": _("“%(text)s” is no number or range of numbers, such as A100001–A100500."),
+    "range_backwards": _("The range from %(first)s to %(last)s runs backwards."),
+    "range_series_differ": _(
+        "%(first)s and %(last)s are not of one series: letters and count of digits must be the same."
+    ),
+    "range_twice": _("The number %(number)s was entered twice."),
+    "range_not_part": _("Not among the numbers of the whole: %(ranges)s."),
+    "ranges_too_many": _("Too many ranges: at most %(limit)s in one entry."),
+    "ranges_missing": _("Enter the number ranges: the numbers of this item are kept, and %(asked)s are needed."),
+    "ranges_differ": _("The number ranges hold %(given)s numbers, the quantity says %(asked)s. Nothing was recorded."),
+    "ranges_not_kept": _("The numbers of this item are not kept: leave the number ranges empty."),
+    "range_not_here": _("Not %(figure)s at this office: %(ranges)s. Nothing was recorded. Check the numbers."),
+    "range_known": _("Already in the books: %(ranges)s. A number cannot be received twice. Nothing was recorded."),
+    "range_moved_on": _("These numbers have moved on since: %(ranges)s. Nothing was recorded."),
+    "item_in_use": _("“%(item)s” has movements already: whether its numbers are kept is chosen before the first one."),
 }
 
 

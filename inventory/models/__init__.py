@@ -4,6 +4,7 @@ from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, Store
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
+from inventory.models.ranges import MovementRange, NumberRange
 from inventory.models.seals import Seal
 from inventory.models.transfers import Transfer, TransferLine
 
@@ -18,6 +19,8 @@ __all__ = [
     "JobRun",
     "Membership",
     "Movement",
+    "MovementRange",
+    "NumberRange",
     "Office",
     "Person",
     "Seal",

@@ -10,6 +10,8 @@ from uuid import UUID
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
 from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES, Kind, Line, check_day
+from inventory.domain.ranges import Ranges
+from inventory.domain.ranges import count as numbers_in
 from inventory.services import items, offices
 from inventory.services.ledger import Posting, post
 
@@ -34,10 +36,14 @@ def post_printed(
     day: date,
     printed: Mapping[str, Printed],
     note: str = "",
+    *,
+    ranges: Mapping[str, Ranges] | None = None,
 ) -> Posting:
     """Record a day's printing of one item in one go, a movement for each reason that is not zero.
 
     Reasons are those of `ledger.PRINT_REASONS`, or `consumed` for a ribbon or film. `day` is the office's own.
+    `ranges` are the numbers printed for each reason, of an item whose numbers are kept; a quantity of 0 is then
+    theirs.
     Raises Invalid `nothing_entered`, `day_in_future`, `day_too_early`, `reason_not_for_item`, and what
     `ledger.post` raises.
     """
@@ -45,6 +51,8 @@ def post_printed(
     item = items.get(item_code)
     check_day(day, office.today(now), FIRST_DAY)
     allowed = PRINT_REASONS if item.is_blank else (CONSUMED,)
+    numbers = _given(ranges)
+    printed = _counted(printed, numbers)
     for reason, count in printed.items():
         if reason not in allowed and (count.quantity or count.served_waiting):
             raise Invalid("reason_not_for_item", reason=reason, item=item.code)
@@ -60,6 +68,7 @@ def post_printed(
             served_waiting=printed[reason].served_waiting,
             effective_on=day,
             note=note.strip(),
+            ranges=numbers.get(reason, ()),
         )
         for reason in allowed
         if reason in printed and printed[reason].quantity
@@ -76,26 +85,31 @@ def post_spoiled(
     day: date,
     spoiled: Mapping[str, int],
     note: str = "",
+    *,
+    ranges: Mapping[str, Ranges] | None = None,
 ) -> Posting:
     """Record blanks spoiled without a card for anybody, by cause (`ledger.SPOIL_CAUSES`).
 
-    Raises what `post_printed` raises.
+    `ranges` are the numbers spoiled by each cause; a quantity of 0 is then theirs. Raises what `post_printed` raises.
     """
     office = offices.get(actor, Action.POST_MOVEMENT, office_code)
     item = items.get(item_code)
     check_day(day, office.today(now), FIRST_DAY)
+    numbers = _given(ranges)
+    quantities = {cause: spoiled.get(cause) or numbers_in(numbers.get(cause, ())) for cause in SPOIL_CAUSES}
     lines = [
         Line(
             office_id=office.id,
             item_id=item.id,
             kind=Kind.SPOIL,
             reason=cause,
-            quantity=spoiled[cause],
+            quantity=quantity,
             effective_on=day,
             note=note.strip(),
+            ranges=numbers.get(cause, ()),
         )
-        for cause in SPOIL_CAUSES
-        if spoiled.get(cause)
+        for cause, quantity in quantities.items()
+        if quantity
     ]
     return _post(actor, now, request_id, lines)
 
@@ -109,8 +123,13 @@ def post_returned(
     day: date,
     quantity: int,
     note: str,
+    *,
+    ranges: Ranges = (),
 ) -> Posting:
-    """Record blanks sent back to the supplier. Raises Invalid `return_needs_note`, and what `post_printed` raises."""
+    """Record blanks sent back to the supplier; with `ranges` a quantity of 0 is theirs.
+
+    Raises Invalid `return_needs_note`, and what `post_printed` raises.
+    """
     office = offices.get(actor, Action.POST_MOVEMENT, office_code)
     item = items.get(item_code)
     check_day(day, office.today(now), FIRST_DAY)
@@ -121,11 +140,25 @@ def post_returned(
         item_id=item.id,
         kind=Kind.RETURN,
         reason="to_supplier",
-        quantity=quantity,
+        quantity=quantity or numbers_in(ranges),
         effective_on=day,
         note=note.strip(),
+        ranges=ranges,
     )
     return _post(actor, now, request_id, [line])
+
+
+def _given(ranges: Mapping[str, Ranges] | None) -> dict[str, Ranges]:
+    return {reason: given for reason, given in (ranges or {}).items() if given}
+
+
+def _counted(printed: Mapping[str, Printed], ranges: Mapping[str, Ranges]) -> dict[str, Printed]:
+    """What was printed, with the quantity of the numbers where none was said."""
+    found = dict(printed)
+    for reason, given in ranges.items():
+        said = found.get(reason, Printed(0))
+        found[reason] = Printed(said.quantity or numbers_in(given), said.served_waiting)
+    return found
 
 
 def _post(actor: Actor, now: datetime, request_id: UUID, lines: list[Line]) -> Posting:

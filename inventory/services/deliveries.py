@@ -14,6 +14,7 @@ from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid
 from inventory.domain.ledger import NOTE_LENGTH, Kind, Line, check_day
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import Ranges, count, less_part
 from inventory.domain.texts import check_text
 from inventory.models import Delivery, Item
 from inventory.services import items, offices
@@ -66,19 +67,35 @@ class DeliveryView:
 
 
 def record(
-    actor: Actor, now: datetime, request_id: UUID, office_code: str, item_code: str, handover: Handover
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    office_code: str,
+    item_code: str,
+    handover: Handover,
+    *,
+    ranges: Ranges = (),
+    defective_ranges: Ranges = (),
 ) -> Posting:
     """Record a delivery and its movements: what is good goes to the store, what is defective to the spoiled.
 
-    Raises Invalid `bast_number_missing`, `supplier_missing`, `defective_exceeds_received`, `bast_after_arrival`,
-    `funding_source_unknown`, `day_in_future`, `day_too_early`; Refusal `bast_already_recorded`; and what
-    `ledger.post` raises.
+    Of an item whose numbers are kept, `ranges` are all that arrived, the `defective_ranges` among them; a quantity of
+    0 is then theirs. Raises Invalid `bast_number_missing`, `supplier_missing`, `defective_exceeds_received`,
+    `bast_after_arrival`, `funding_source_unknown`, `day_in_future`, `day_too_early`, `range_not_part`; Refusal
+    `bast_already_recorded`; and what `ledger.post` raises.
     """
     office = offices.get(actor, Action.RECORD_DELIVERY, office_code)
     item = items.get(item_code)
     check_day(handover.received_on, office.today(now), FIRST_DAY)
-    handover = _checked(handover)
+    handover = _checked(
+        replace(
+            handover,
+            received=handover.received or count(ranges),
+            defective=handover.defective or count(defective_ranges),
+        )
+    )
     good = handover.received - handover.defective
+    good_ranges = less_part(ranges, defective_ranges)
     lines = [
         Line(
             office_id=office.id,
@@ -87,8 +104,12 @@ def record(
             reason=reason,
             quantity=quantity,
             effective_on=handover.received_on,
+            ranges=numbers,
         )
-        for reason, quantity in (("supplied", good), ("defective", handover.defective))
+        for reason, quantity, numbers in (
+            ("supplied", good, good_ranges),
+            ("defective", handover.defective, defective_ranges),
+        )
         if quantity
     ]
 
@@ -110,8 +131,12 @@ def record_opening(
     day: date,
     quantity: int,
     note: str,
+    *,
+    ranges: Ranges = (),
 ) -> Posting:
     """Record what an office holds when it starts to keep this ledger: once per item, before anything else.
+
+    With `ranges` a quantity of 0 is theirs.
 
     Raises Refusal `opening_not_first`, Invalid `day_in_future`, `day_too_early`, and what `ledger.post` raises.
     """
@@ -123,9 +148,10 @@ def record_opening(
         item_id=item.id,
         kind=Kind.RECEIPT,
         reason="opening",
-        quantity=quantity,
+        quantity=quantity or count(ranges),
         effective_on=day,
         note=note.strip(),
+        ranges=ranges,
     )
     return post(
         actor,

@@ -32,6 +32,7 @@ from inventory.domain.ledger import (
     total_effect,
 )
 from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
+from inventory.services import ranges
 
 Key = tuple[int, int]
 """Office id and item id."""
@@ -84,7 +85,8 @@ def post(
     so that the same request id with another body is told apart.
 
     Raises Refusal `not_enough_stock` (item, figure, available), `day_below_zero` (item, day, figure, closing),
-    `request_id_reused`, `already_reversed`, `bast_already_recorded`; Invalid for a line that cannot be.
+    `request_id_reused`, `already_reversed`, `bast_already_recorded`, `range_not_here`, `range_known`,
+    `range_moved_on`; Invalid for a line that cannot be, `ranges_missing`, `ranges_differ`, `ranges_not_kept`.
     """
     if not lines:
         raise Invalid("nothing_entered")
@@ -194,6 +196,7 @@ def _record(
     session: Session, lines: Sequence[Line], stamp: Mapping[str, Any], document: Document | None
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
+    with_numbers = ranges.of_lines(session, lines)
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
         by_key[line.office_id, line.item_id].append((number, line))
@@ -208,9 +211,11 @@ def _record(
             rows.append({**_row(line), **stamp, **references, "seq": seq, "request_line": number})
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
+    ranges.move(session, stamp["request_id"], with_numbers, references.get("transfer_id"))
+    # In the order of the lines, so that the ids tell in which order a posting moved a number.
+    rows.sort(key=lambda row: row["request_line"])
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
-    in_order = sorted(zip(rows, inserted, strict=True), key=lambda pair: pair[0]["request_line"])
-    return tuple(_recorded(row) for _, row in in_order)
+    return tuple(_recorded(row) for row in inserted)
 
 
 def _row(line: Line) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from inventory.domain.ledger import (
     total_effect,
 )
 from inventory.domain.quantities import MAX_QUANTITY
+from inventory.domain.ranges import Range
 
 DAY = date(2024, 5, 15)
 
@@ -351,6 +352,7 @@ CHANGES: dict[str, Any] = {
     "served_waiting": 1,
     "note": "x",
     "reverses_id": 3,
+    "ranges": (Range("A", 3, 1, 2),),
 }
 
 
