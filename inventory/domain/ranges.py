@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import re
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from inventory.domain.errors import Invalid
 from inventory.domain.quantities import MAX_QUANTITY
@@ -203,9 +203,9 @@ class Whereabouts:
     """Where each number of one item is, as replaying movements tells it. A state is whatever the caller compares."""
 
     def __init__(self) -> None:
-        self._by_series: dict[Series, list[tuple[int, int, Hashable]]] = {}
+        self._by_series: dict[Series, list[tuple[int, int, Any]]] = {}
 
-    def move(self, moved: Range, target: Hashable) -> Sequence[tuple[Range, Hashable]]:
+    def move(self, moved: Range, target: Any) -> Sequence[tuple[Range, Any]]:
         """Put `moved` into the state `target`; the pieces of it that were known before, with their states."""
         held = self._by_series.setdefault(moved.series, [])
         begin = max(bisect_right(held, moved.first, key=lambda each: each[0]) - 1, 0)
@@ -221,10 +221,10 @@ class Whereabouts:
         held[begin:end] = sorted([*kept, (moved.first, moved.last, target)], key=lambda each: each[0])
         return before
 
-    def all(self) -> Iterable[tuple[Range, Hashable]]:
+    def all(self) -> Iterable[tuple[Range, Any]]:
         """Every known range with its state; neighbours in the same state are one."""
         for series, held in self._by_series.items():
-            run: tuple[int, int, Hashable] | None = None
+            run: tuple[int, int, Any] | None = None
             for first, last, state in held:
                 if run is not None and run[1] + 1 == first and run[2] == state:
                     run = (run[0], last, state)

@@ -147,13 +147,15 @@ def history(session: Session, first_id: int = 1, last_id: int | None = None) -> 
     )
     if last_id is not None:
         query = query.where(Movement.id <= last_id)
-    for _, rows in groupby(session.execute(query), key=lambda row: row.id):
-        pieces = list(rows)
-        row = pieces[0]
-        source, target = _between(row.kind, row.reason, row.quantity, row.office_id, row.transfer_id)
-        receives = row.kind == Kind.RECEIPT.value and row.quantity > 0
-        ranges = joined(sorted(map(_range, pieces)))
-        yield Moved(row.id, row.item_id, row.quantity, ranges, source, target, receives)
+    # Closed also when the reader stops half-way: PostgreSQL keeps a cursor open for what was not read.
+    with session.execute(query) as result:
+        for _, rows in groupby(result, key=lambda row: row.id):
+            pieces = list(rows)
+            row = pieces[0]
+            source, target = _between(row.kind, row.reason, row.quantity, row.office_id, row.transfer_id)
+            receives = row.kind == Kind.RECEIPT.value and row.quantity > 0
+            ranges = joined(sorted(map(_range, pieces)))
+            yield Moved(row.id, row.item_id, row.quantity, ranges, source, target, receives)
 
 
 def move(session: Session, request_id: UUID, lines: Sequence[Numbered], transfer_id: int | None) -> None:

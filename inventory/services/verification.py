@@ -284,6 +284,9 @@ def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, st
     return expected
 
 
+_RANGE = (MovementRange.prefix, MovementRange.width, MovementRange.first, MovementRange.last)
+
+
 def _number_sums(session: Session) -> Iterator[Fault]:
     """A movement's number ranges hold its quantity where numbers are kept, and there are none elsewhere."""
     summed = (
@@ -317,8 +320,30 @@ def _number_sums(session: Session) -> Iterator[Fault]:
         yield Fault(check="number sums", row=_stock(session, row) + f", movement {row.id}", what=what)
 
 
+def _number_reversals(session: Session) -> Iterator[Fault]:
+    """A reversal takes back the very numbers of its original."""
+    undo, original, moved = aliased(Movement), aliased(Movement), aliased(MovementRange)
+    same = [getattr(moved, name) == getattr(MovementRange, name) for name in ("prefix", "width", "first", "last")]
+    of_original = and_(moved.request_id == original.request_id, moved.request_line == original.request_line)
+    wrong = (
+        select(undo.id, undo.office_id, undo.item_id, undo.reverses_id, *_RANGE)
+        .select_from(undo)
+        .join(original, original.id == undo.reverses_id)
+        .join(
+            MovementRange,
+            and_(MovementRange.request_id == undo.request_id, MovementRange.request_line == undo.request_line),
+        )
+        .where(~select(moved.first).where(of_original, *same).exists())
+        .order_by(undo.id)
+    )
+    for row in session.execute(wrong.limit(1)):
+        each = Range(row.prefix, row.width, row.first, row.last)
+        what = f"{each} was not moved by movement {row.reverses_id}, which it takes back"
+        yield Fault(check="number sums", row=_stock(session, row) + f", movement {row.id}", what=what)
+
+
 def _number_places(session: Session) -> Iterator[Fault]:
-    """Each number was where its movement took it from, a reversal moved its original's, and all lie where they say."""
+    """Each number was where its movement took it from, and all lie where the last one put them."""
     items: dict[int, Whereabouts] = {}
     for moved in ranges.history(session):
         whereabouts = items.setdefault(moved.item_id, Whereabouts())
@@ -326,7 +351,10 @@ def _number_places(session: Session) -> Iterator[Fault]:
             for piece, state in _astray(moved, each, whereabouts.move(each, moved.target)):
                 what = f"it takes {piece} from {moved.source.place}, where it was not ({state or 'never known'})"
                 yield Fault(check="number places", row=f"movement {moved.movement_id}", what=what)
-    replayed = {(item_id, *each, *state): True for item_id, found in items.items() for each, state in found.all()}
+    replayed: dict[tuple[Any, ...], bool] = {}
+    for item_id, found in items.items():
+        for each, state in found.all():
+            replayed[item_id, *each, *state] = True
     yield from _not_as_replayed(session, replayed)
 
 
@@ -419,6 +447,7 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     _closings,
     _transfers,
     _number_sums,
+    _number_reversals,
     _number_places,
     _number_balances,
 )
