@@ -102,6 +102,13 @@ PURPOSES = {
     "return": _("Returned loan"),
     "outreach": _("Outreach"),
 }
+ANOMALIES = {
+    "missing": _("Missing"),
+    "gap": _("Left out of the receipt, and known nowhere"),
+    "overlap": _("Held twice: written past the ledger"),
+    "early": _("Used on a day before they came"),
+    "skipped": _("Still in the store while later ones were printed"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -234,6 +241,7 @@ def init_app(app: Flask) -> None:
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
         FUNDING_SOURCES=FUNDING_SOURCES,
+        ANOMALIES=ANOMALIES,
         PURPOSES=PURPOSES,
         TRANSFER_STATUSES=TRANSFER_STATUSES,
         WEEKDAYS=WEEKDAYS,

@@ -172,6 +172,27 @@ def common(ranges: Iterable[Range], others: Sequence[Range]) -> Ranges:
     return joined(sorted(found))
 
 
+def gaps(ranges: Iterable[Range]) -> Ranges:
+    """What is left out between ranges of one series that do not overlap."""
+    pairs = itertools.pairwise(joined(sorted(ranges)))
+    return tuple(
+        before.part(before.last + 1, after.first - 1) for before, after in pairs if before.series == after.series
+    )
+
+
+def passed_over(unused: Iterable[Range], used: Iterable[Range]) -> Ranges:
+    """The unused numbers below the highest used one of their series."""
+    highest: dict[Series, Range] = {}
+    for each in sorted(used):
+        highest[each.series] = max(each, highest.get(each.series, each), key=lambda found: found.last)
+    below = [
+        each.part(each.first, min(each.last, highest[each.series].last - 1))
+        for each in unused
+        if each.series in highest
+    ]
+    return joined(sorted(each for each in below if each.size > 0))
+
+
 def blocks(each: Range) -> Ranges:
     """The range cut where the history cuts it, at multiples of BLOCK."""
     starts = [each.first, *range((each.first // BLOCK + 1) * BLOCK, each.last + 1, BLOCK)]

@@ -93,7 +93,7 @@ def of_movement(session: Session, movement_id: int) -> Ranges:
     """The numbers that a movement moved."""
     rows = session.execute(
         select(MovementRange.prefix, MovementRange.width, MovementRange.first, MovementRange.last)
-        .join(Movement, _same_movement(MovementRange))
+        .join(Movement, same_movement(MovementRange))
         .where(Movement.id == movement_id)
     )
     return joined(sorted(Range(*row) for row in rows))
@@ -115,12 +115,12 @@ def sent_with_each(session: Session, transfer_ids: Sequence[int]) -> dict[tuple[
             MovementRange.first,
             MovementRange.last,
         )
-        .join(Movement, _same_movement(MovementRange))
+        .join(Movement, same_movement(MovementRange))
         .where(Movement.transfer_id.in_(transfer_ids), Movement.kind == Kind.DISPATCH.value)
     )
     found: dict[tuple[int, int], list[Range]] = {}
     for row in rows:
-        found.setdefault((row.transfer_id, row.item_id), []).append(_range(row))
+        found.setdefault((row.transfer_id, row.item_id), []).append(as_range(row))
     return {key: joined(sorted(ranges)) for key, ranges in found.items()}
 
 
@@ -140,7 +140,7 @@ def history(session: Session, first_id: int = 1, last_id: int | None = None) -> 
             MovementRange.first,
             MovementRange.last,
         )
-        .join(Movement, _same_movement(MovementRange))
+        .join(Movement, same_movement(MovementRange))
         .where(Movement.id >= first_id)
         .order_by(Movement.id)
         .execution_options(yield_per=5_000)
@@ -154,7 +154,7 @@ def history(session: Session, first_id: int = 1, last_id: int | None = None) -> 
             row = pieces[0]
             source, target = _between(row.kind, row.reason, row.quantity, row.office_id, row.transfer_id)
             receives = row.kind == Kind.RECEIPT.value and row.quantity > 0
-            ranges = joined(sorted(map(_range, pieces)))
+            ranges = joined(sorted(map(as_range, pieces)))
             yield Moved(row.id, row.item_id, row.quantity, ranges, source, target, receives)
 
 
@@ -219,10 +219,10 @@ def _take(session: Session, line: Line, each: Range, source: State) -> None:
 
 def _take_up(session: Session, line: Line, each: Range, transfer_id: int | None) -> None:
     """Take numbers from outside. A receipt may bring some that were never known; any other movement may not."""
-    known = _overlapping(session, line.item_id, each)
+    known = overlapping(session, line.item_id, each)
     free = [row for row in known if row.place == OUTSIDE and row.transfer_id == transfer_id]
-    here = common([each], [_range(row) for row in free])
-    taken = less(common([each], [_range(row) for row in known]), here)
+    here = common([each], [as_range(row) for row in free])
+    taken = less(common([each], [as_range(row) for row in known]), here)
     if taken:
         raise Refusal("range_known", ranges=_some(taken))
     strange = () if line.kind is Kind.RECEIPT else less([each], here)
@@ -287,9 +287,9 @@ def _refuse_moved_on(session: Session, movement_id: int) -> None:
     )
     crossing = select(later.prefix, later.width, later.first, later.last).select_from(original)
     crossing = (
-        crossing.join(moved, _same_movement(moved, original))
-        .join(later, _overlap(later, moved))
-        .join(since, _same_movement(later, since))
+        crossing.join(moved, same_movement(moved, original))
+        .join(later, share_numbers(later, moved))
+        .join(since, same_movement(later, since))
         .where(
             original.id == movement_id,
             since.id > original.id,
@@ -309,14 +309,14 @@ _CROSSINGS = tuple((kind.value, reason) for (kind, reason), effect in EFFECTS.it
 
 def _lying(session: Session, item_id: int, each: Range, state: State) -> list[Range]:
     return [
-        _range(row)
-        for row in _overlapping(session, item_id, each)
+        as_range(row)
+        for row in overlapping(session, item_id, each)
         if (row.office_id, row.place, row.transfer_id) == state
     ]
 
 
-def _overlapping(session: Session, item_id: int, each: Range) -> Sequence[Any]:
-    """The rows that hold numbers of the range, in order; found by where they begin, without passing others."""
+def overlapping(session: Session, item_id: int, each: Range) -> Sequence[Any]:
+    """The present rows that hold numbers of the range, in order; found by where they begin, without passing others."""
     before = _TABLE.alias("before")
     begin = select(func.max(before.c.first)).where(*_series(before.c, item_id, each), before.c.first <= each.first)
     return session.execute(
@@ -342,11 +342,11 @@ def _in_state(state: State) -> list[ColumnElement[bool]]:
     ]
 
 
-def _same_movement(ranges: Any, movement: Any = Movement) -> ColumnElement[bool]:
+def same_movement(ranges: Any, movement: Any = Movement) -> ColumnElement[bool]:
     return and_(ranges.request_id == movement.request_id, ranges.request_line == movement.request_line)
 
 
-def _overlap(one: Any, other: Any) -> ColumnElement[bool]:
+def share_numbers(one: Any, other: Any) -> ColumnElement[bool]:
     """Two rows of the history that share a number: they lie in the same block."""
     return and_(
         one.item_id == other.item_id,
@@ -357,7 +357,7 @@ def _overlap(one: Any, other: Any) -> ColumnElement[bool]:
     )
 
 
-def _range(row: Any) -> Range:
+def as_range(row: Any) -> Range:
     return Range(row.prefix, row.width, row.first, row.last)
 
 

@@ -46,6 +46,7 @@ def init_app(app: Flask) -> None:
         health,
         jobs,
         language,
+        numbers,
         offices,
         people,
         stock_cards,
@@ -53,7 +54,19 @@ def init_app(app: Flask) -> None:
     )
 
     app.url_map.converters["code"] = CodeConverter
-    modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
+    modules = (
+        alerts,
+        consumption,
+        deliveries,
+        health,
+        jobs,
+        language,
+        numbers,
+        offices,
+        people,
+        stock_cards,
+        transfers,
+    )
     for module in modules:
         app.register_blueprint(module.blueprint)
     language.init_app(app)

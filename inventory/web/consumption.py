@@ -12,16 +12,29 @@ from flask_babel import gettext
 from inventory import security, text
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES
+from inventory.domain.ranges import Ranges
 from inventory.services import balances, consumption, items, offices
 from inventory.services.consumption import Printed
 from inventory.services.ledger import Posting
 from inventory.services.offices import OfficeView
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField
+from inventory.web.forms import (
+    DayField,
+    ItemField,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    WordsField,
+    counted_by,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("consumption", __name__, url_prefix="/offices/<code:code>")
 
 DAY_REFUSALS = {"day_in_future": "day", "day_too_early": "day"}
+RANGE_REFUSALS = dict.fromkeys(
+    ("ranges_missing", "ranges_differ", "ranges_not_kept", "range_not_here", "range_known"), "ranges"
+)
+"""What a form with one field for numbers can be refused for on their account."""
 
 
 class UseForm(PostingForm):
@@ -39,6 +52,11 @@ class ConsumptionForm(UseForm):
 
     consumed = QuantityField(_("Used up"))
 
+    consumed_ranges = RangesField()
+
+    def ranges(self) -> dict[str, Ranges]:
+        return {reason: self[ranges_name(reason)].data for reason in (*PRINT_REASONS, CONSUMED)}
+
     def numbers(self) -> dict[str, Printed]:
         found = {r: Printed(self[r].data, self[waiting_name(r)].data) for r in PRINT_REASONS}
         return found | {CONSUMED: Printed(self.consumed.data)}
@@ -48,32 +66,50 @@ def waiting_name(reason: str) -> str:
     return f"{reason}_waiting"
 
 
+def ranges_name(reason: str) -> str:
+    return f"{reason}_ranges"
+
+
 for _reason in PRINT_REASONS:
     setattr(ConsumptionForm, _reason, QuantityField(text.REASONS[_reason]))
     setattr(ConsumptionForm, waiting_name(_reason), QuantityField(_("of these, had waited")))
+    setattr(ConsumptionForm, ranges_name(_reason), RangesField())
 
 
 class SpoilageForm(UseForm):
+    def ranges(self) -> dict[str, Ranges]:
+        return {cause: self[ranges_name(cause)].data for cause in SPOIL_CAUSES}
+
     def numbers(self) -> dict[str, int]:
         return {cause: self[cause].data for cause in SPOIL_CAUSES}
 
 
 for _cause in SPOIL_CAUSES:
     setattr(SpoilageForm, _cause, QuantityField(text.REASONS[_cause]))
+    setattr(SpoilageForm, ranges_name(_cause), RangesField())
 
 
 class ReturnForm(UseForm):
-    REFUSED_FIELDS = DAY_REFUSALS | {"return_needs_note": "note", "quantity_not_positive": "quantity"}
+    REFUSED_FIELDS = DAY_REFUSALS | {"return_needs_note": "note", "quantity_not_positive": "quantity"} | RANGE_REFUSALS
 
     quantity = QuantityField(_("How many go back"), required=True)
+    ranges = RangesField()
     note = WordsField(_("Why they go back"), most=500, required=True)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.quantity, self.ranges)
+        return super().validate(extra_validators)
 
 
 @blueprint.route("/consumption", methods=["GET", "POST"])
 @security.needs(Action.POST_MOVEMENT)
 def record_consumption(code: str) -> Any:
     office, form = _open(ConsumptionForm, code)
-    posting = form.accept(lambda: consumption.post_printed(*_request(form, code), form.numbers(), form.note.data or ""))
+    posting = form.accept(
+        lambda: consumption.post_printed(
+            *_request(form, code), form.numbers(), form.note.data or "", ranges=form.ranges()
+        )
+    )
     if posting is not None:
         return recorded(posting, office, form.item.data)
     page = "consumption/consumption.html"
@@ -84,7 +120,11 @@ def record_consumption(code: str) -> Any:
 @security.needs(Action.POST_MOVEMENT)
 def record_spoilage(code: str) -> Any:
     office, form = _open(SpoilageForm, code)
-    posting = form.accept(lambda: consumption.post_spoiled(*_request(form, code), form.numbers(), form.note.data or ""))
+    posting = form.accept(
+        lambda: consumption.post_spoiled(
+            *_request(form, code), form.numbers(), form.note.data or "", ranges=form.ranges()
+        )
+    )
     if posting is not None:
         return recorded(posting, office, form.item.data)
     page = "consumption/spoilage.html"
@@ -96,7 +136,9 @@ def record_spoilage(code: str) -> Any:
 def record_return(code: str) -> Any:
     office, form = _open(ReturnForm, code)
     posting = form.accept(
-        lambda: consumption.post_returned(*_request(form, code), form.quantity.data, form.note.data or "")
+        lambda: consumption.post_returned(
+            *_request(form, code), form.quantity.data, form.note.data or "", ranges=form.ranges.data
+        )
     )
     if posting is not None:
         return recorded(posting, office, form.item.data)

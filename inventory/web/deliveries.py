@@ -13,8 +13,17 @@ from inventory.domain.access import Action, Actor
 from inventory.services import deliveries, items, offices
 from inventory.services.deliveries import FUNDING_SOURCES, Handover
 from inventory.services.ledger import Posting
-from inventory.web.consumption import DAY_REFUSALS, recorded, stores
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField, choices
+from inventory.web.consumption import DAY_REFUSALS, RANGE_REFUSALS, recorded, stores
+from inventory.web.forms import (
+    DayField,
+    ItemField,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    WordsField,
+    choices,
+    counted_by,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/offices/<code:code>")
@@ -33,6 +42,8 @@ class DeliveryForm(PostingForm):
         "defective_exceeds_received": "defective",
         "quantity_not_positive": "received",
         "funding_source_unknown": "funding_source",
+        "range_not_part": "defective_ranges",
+        **RANGE_REFUSALS,
     }
 
     item = ItemField(render_kw={"autofocus": True})
@@ -42,11 +53,18 @@ class DeliveryForm(PostingForm):
     asked = QuantityField(_("Asked for"), none=True)
     received = QuantityField(_("Received, the defective ones included"), required=True)
     defective = QuantityField(_("Of these, defective"))
+    ranges = RangesField(_("Number ranges, the defective ones included"))
+    defective_ranges = RangesField(_("Of these, numbers of the defective ones"))
     funding_source = SelectField(_("Funding source"), choices=[])
     supplier = WordsField(_("Supplier"), default=USUAL_SUPPLIER, required=True)
     handed_over_by = WordsField(_("Handed over by"))
     taken_over_by = WordsField(_("Taken over by"))
     note = WordsField(_("Note"), most=500)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.received, self.ranges)
+        counted_by(self.defective, self.defective_ranges)
+        return super().validate(extra_validators)
 
     def handover(self) -> Handover:
         names = set(Handover.__dataclass_fields__)
@@ -54,12 +72,17 @@ class DeliveryForm(PostingForm):
 
 
 class OpeningForm(PostingForm):
-    REFUSED_FIELDS = DAY_REFUSALS | {"quantity_not_positive": "quantity"}
+    REFUSED_FIELDS = DAY_REFUSALS | {"quantity_not_positive": "quantity"} | RANGE_REFUSALS
 
     item = ItemField(render_kw={"autofocus": True})
     day = DayField(_("Day"))
     quantity = QuantityField(_("In the store when this ledger begins"), required=True)
+    ranges = RangesField()
     note = WordsField(_("Note"), most=500)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.quantity, self.ranges)
+        return super().validate(extra_validators)
 
 
 @blueprint.get("/deliveries")
@@ -84,7 +107,16 @@ def record(code: str) -> Any:
     form.bast_on.limit(today)
     form.received_on.limit(today)
     posting = form.accept(
-        lambda: deliveries.record(actor, now, form.request_uuid, code, form.item.data, form.handover())
+        lambda: deliveries.record(
+            actor,
+            now,
+            form.request_uuid,
+            code,
+            form.item.data,
+            form.handover(),
+            ranges=form.ranges.data,
+            defective_ranges=form.defective_ranges.data,
+        )
     )
     if posting is not None:
         return recorded(posting, office, form.item.data)
@@ -108,4 +140,6 @@ def record_opening(code: str) -> Any:
 def _open_with(actor: Actor, now: datetime, code: str, form: OpeningForm) -> Posting:
     assert form.day.data is not None, "a valid form has a day"
     item, day, quantity, note = form.item.data, form.day.data, form.quantity.data, form.note.data
-    return deliveries.record_opening(actor, now, form.request_uuid, code, item, day, quantity, note or "")
+    return deliveries.record_opening(
+        actor, now, form.request_uuid, code, item, day, quantity, note or "", ranges=form.ranges.data
+    )

@@ -22,10 +22,12 @@ from inventory.domain.ranges import (
     check_ranges,
     common,
     count,
+    gaps,
     less,
     less_part,
     parse_number,
     parse_ranges,
+    passed_over,
     write_ranges,
 )
 
@@ -153,6 +155,22 @@ def test_whereabouts_are_those_of_a_plain_table(moves: list[tuple[Range, str]]) 
     found = list(whereabouts.all())
     assert {number: state for each, state in found for number in numbers([each])} == places
     assert sum(each.size for each, _ in found) == len(places)
+
+
+@given(some_numbers, some_numbers)
+def test_gaps_and_passed_over_numbers_are_those_of_sets(one: set[Number], other: set[Number]) -> None:
+    def top(found: set[Number], prefix: str, width: int) -> list[int]:
+        return [n for p, w, n in found if (p, w) == (prefix, width)]
+
+    between = {
+        (prefix, width, n)
+        for prefix, width, _ in one
+        for n in range(min(top(one, prefix, width)), max(top(one, prefix, width)))
+    }
+    assert numbers(gaps(from_numbers(one))) == between - one
+    unused = one - other
+    passed = {(p, w, n) for p, w, n in unused if top(other, p, w) and n < max(top(other, p, w))}
+    assert numbers(passed_over(check_ranges(from_numbers(unused)), from_numbers(other))) == passed
 
 
 def test_a_number_has_a_series() -> None:
