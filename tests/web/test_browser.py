@@ -9,13 +9,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
 from inventory.domain.access import SYSTEM
-from inventory.services import reviews
+from inventory.domain.ranges import parse_ranges
+from inventory.services import consumption, deliveries, items, reviews
 from inventory.services.consumption import Printed
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
@@ -33,6 +35,11 @@ STOCK_PAGES = (
     f"{HOME}/transfers",
     "/transfers/1",
     f"{HOME}/stock-card/{BLANK}",
+    f"{HOME}/numbers/{BLANK}",
+    f"{HOME}/numbers/kia",
+    f"{HOME}/numbers",
+    "/numbers",
+    "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
 )
@@ -44,7 +51,14 @@ PAGES = {
         "/movements/{movement}/reverse",
         "/transfers/1/cancel",
     ),
-    "other_storekeeper": (OTHER_HOME, f"{OTHER_HOME}/transfers", "/transfers/1", "/transfers/1/receive"),
+    "other_storekeeper": (
+        OTHER_HOME,
+        f"{OTHER_HOME}/transfers",
+        "/transfers/1",
+        "/transfers/1/receive",
+        "/transfers/2/receive",
+        "/numbers?item=kia&number=A100150",
+    ),
     "manager": (*STOCK_PAGES, "/jobs", "/movements/{movement}/reverse"),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
@@ -91,8 +105,20 @@ def _fill(world: World) -> int:
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
+    _fill_numbers(world)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return movement.id
+
+
+def _fill_numbers(world: World) -> None:
+    """Child cards have their numbers kept: some used out of order, some on their way to Badung."""
+    items.keep_numbers("kia")
+    kept = parse_ranges("A100001-A100400, A100421-A100500")
+    actor = world.storekeeper
+    deliveries.record_opening(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, 0, "", ranges=kept)
+    used = {"new": parse_ranges("A100011-A100020")}
+    consumption.post_printed(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, {}, ranges=used)
+    world.send(NOW, TODAY, 0, sent={}, ranges={"kia": parse_ranges("A100101-A100200")})
 
 
 class Reader:
