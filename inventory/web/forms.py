@@ -166,9 +166,12 @@ class RangesField(TextAreaField):
 
     def __init__(self, label: Any = None, **kwargs: Any) -> None:
         super().__init__(label or _("Number ranges"), **kwargs)
-        self.render_kw = {"rows": 2, "autocomplete": "off", "spellcheck": "false", "data-numbers": True} | (
-            self.render_kw or {}
-        )
+        self.render_kw = {
+            "rows": 2,
+            "autocomplete": "off",
+            "spellcheck": "false",
+            "placeholder": "A100001-A100500, A100700",
+        } | (self.render_kw or {})
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data: Any = ()
