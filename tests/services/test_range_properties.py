@@ -236,7 +236,7 @@ class NumbersMachine(RuleBasedStateMachine):
     @invariant()
     def quantities_agree_with_numbers(self) -> None:
         for at in OFFICES:
-            held = dict.fromkeys(PLACES, 0)
+            held: dict[str, int] = dict.fromkeys(PLACES, 0)
             rows = db.session.execute(
                 select(NumberRange.place, NumberRange.first, NumberRange.last)
                 .join(Office, Office.id == NumberRange.office_id)
