@@ -19,11 +19,23 @@ from inventory.domain.errors import Refusal
 offices_group = AppGroup("offices", help="Offices: the tree that blanks flow through.")
 people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
+ranges_group = AppGroup("ranges", help="Number ranges: the serial numbers of blanks.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
 def init_app(app: Flask) -> None:
-    for command in (offices_group, people_group, items_group, seal_group, review, verify, jobs, serve, demo):
+    for command in (
+        offices_group,
+        people_group,
+        items_group,
+        ranges_group,
+        seal_group,
+        review,
+        verify,
+        jobs,
+        serve,
+        demo,
+    ):
         app.cli.add_command(command)
 
 
@@ -55,6 +67,47 @@ def load_items() -> None:
 
     items.ensure_standard()
     click.echo(", ".join(item.code for item in items.active()))
+
+
+@items_group.command("number")
+@click.argument("code")
+def number_item(code: str) -> None:
+    """Keep the serial numbers of the item CODE: every movement of it says which. Only before its first one."""
+    from inventory.services import items
+
+    try:
+        item = items.keep_numbers(code)
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{item.code}: its numbers are kept.")
+
+
+@ranges_group.command("report")
+@click.option("--office", help="Only this office and those below it (its code).")
+def report_ranges(office: str | None) -> None:
+    """List what looks wrong with serial numbers: missing, left out, used too early, passed over, held twice."""
+    from inventory.domain.access import Action
+    from inventory.services import numbers, offices
+
+    try:
+        tops = [office] if office else [top.code for top in offices.tops(SYSTEM, Action.VIEW_STOCK)]
+        found = [each for top in tops for each in numbers.report(SYSTEM, top, below=True)]
+    except Refusal as refusal:
+        _refuse(refusal)
+    with force_locale("en"):
+        rows = [
+            (
+                each.office_code,
+                each.item_code,
+                str(each.numbers),
+                each.numbers.size,
+                str(text.ANOMALIES[each.kind]),
+                each.document or "-",
+            )
+            for each in found
+        ]
+    click.echo(table(["Office", "Item", "Numbers", "Count", "What", "Document"], rows))
+    click.echo(f"{len(found)} found.")
 
 
 @people_group.command("add")

@@ -133,6 +133,13 @@ PROPOSAL_STATUSES = {
     "withdrawn": _("Withdrawn"),
 }
 METHODS = {"burned": _("Burned"), "shredded": _("Shredded"), "cut": _("Cut up"), "other": _("Another way")}
+ANOMALIES = {
+    "missing": _("Missing"),
+    "gap": _("Left out of the receipt, and known nowhere"),
+    "overlap": _("Held twice: written past the ledger"),
+    "early": _("Used on a day before they came"),
+    "skipped": _("Still in the store while later ones were printed"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 STOCKTAKE_STATUSES = {
     "counting": _("Being counted"),
@@ -295,6 +302,22 @@ REFUSALS: Mapping[str, Any] = {
     "exception_cleared": _("This difference is cleared already."),
     "clearing_needs_reason": _("Say how the difference is explained."),
     "reopening_needs_reason": _("Say why the day is opened again."),
+    # Number ranges.
+    "range_unreadable": _("“%(text)s” is no number or range of numbers, such as A100001–A100500."),
+    "range_backwards": _("The range from %(first)s to %(last)s runs backwards."),
+    "range_series_differ": _(
+        "%(first)s and %(last)s are not of one series: letters and count of digits must be the same."
+    ),
+    "range_twice": _("The number %(number)s was entered twice."),
+    "range_not_part": _("Not among the numbers of the whole: %(ranges)s."),
+    "ranges_too_many": _("Too many ranges: at most %(limit)s in one entry."),
+    "ranges_missing": _("Enter the number ranges: the numbers of this item are kept, and %(asked)s are needed."),
+    "ranges_differ": _("The number ranges hold %(given)s numbers, the quantity says %(asked)s. Nothing was recorded."),
+    "ranges_not_kept": _("The numbers of this item are not kept: leave the number ranges empty."),
+    "range_not_here": _("Not %(figure)s at this office: %(ranges)s. Nothing was recorded. Check the numbers."),
+    "range_known": _("Already in the books: %(ranges)s. A number cannot be received twice. Nothing was recorded."),
+    "range_moved_on": _("These numbers have moved on since: %(ranges)s. Nothing was recorded."),
+    "item_in_use": _("“%(item)s” has movements already: whether its numbers are kept is chosen before the first one."),
 }
 
 
@@ -318,6 +341,7 @@ def init_app(app: Flask) -> None:
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
         FUNDING_SOURCES=FUNDING_SOURCES,
+        ANOMALIES=ANOMALIES,
         PURPOSES=PURPOSES,
         TRANSFER_STATUSES=TRANSFER_STATUSES,
         PROPOSAL_KINDS=PROPOSAL_KINDS,

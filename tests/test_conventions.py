@@ -84,8 +84,29 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
     assert others == []
 
 
+def test_only_the_ledgers_part_for_numbers_writes_where_they_are() -> None:
+    others = [
+        f"{path}:{call.lineno}"
+        for path, tree in modules().items()
+        if path != "services/ranges.py"
+        for call in calls(tree)
+        if writes(call, {"NumberRange", "MovementRange"})
+    ]
+    assert others == []
+    movers = [
+        path
+        for path, tree in modules().items()
+        for call in calls(tree)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "move" and name_of(call.func.value) == "ranges"
+    ]
+    assert movers == [LEDGER]
+
+
 def test_no_sql_text_writes_the_ledger() -> None:
-    statement = re.compile(r"(insert\s+into|update|delete\s+from)\s+(movements|balances|daily_totals)", re.IGNORECASE)
+    statement = re.compile(
+        r"(insert\s+into|update|delete\s+from)\s+(movements|balances|daily_totals|number_ranges|movement_ranges)",
+        re.IGNORECASE,
+    )
     found = [path for path in modules() if statement.search((PACKAGE / path).read_text(encoding="utf-8"))]
     assert found == []
 

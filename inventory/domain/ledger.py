@@ -19,6 +19,7 @@ from typing import NamedTuple
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.offices import local_day
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import Ranges, check_ranges
 from inventory.domain.texts import check_text
 
 NOTE_LENGTH = 500
@@ -28,6 +29,8 @@ FLOWS = ("received", "sent")
 FIGURES = FLOWS + PLACES
 NEVER_NEGATIVE = tuple(figure for figure in FIGURES if figure != "missing")
 """`missing` may be negative: a surplus that a stocktake found."""
+OUTSIDE = "outside"
+"""Where the numbers of blanks are that lie in none of the places: not yet received, or gone back to the supplier."""
 
 
 class Kind(StrEnum):
@@ -115,6 +118,8 @@ class Line:
     """In which of the SHIFTS cards were spoiled, where the office says."""
     happened_at: datetime | None = None
     """The instant (aware) on `effective_on` when it happened, where that is known."""
+    ranges: Ranges = ()
+    """The numbers that it moves, of an item whose numbers are kept. A reversal has none: the ledger knows them."""
 
     @property
     def effect(self) -> Effect:
@@ -129,6 +134,17 @@ def effect_of(kind: Kind | str, reason: str) -> Effect:
         raise Invalid("unknown_movement", kind=str(kind), reason=reason) from None
 
 
+def route_of(kind: Kind | str, reason: str) -> tuple[str, str]:
+    """From where to where a movement takes the numbers of its blanks: two of PLACES and OUTSIDE.
+
+    A reversal takes them back. Raises Invalid `unknown_movement`.
+    """
+    effect = effect_of(kind, reason)
+    source = next((place for place in PLACES if getattr(effect, place) < 0), OUTSIDE)
+    target = next((place for place in PLACES if getattr(effect, place) > 0), OUTSIDE)
+    return source, target
+
+
 def check_line(line: Line) -> None:
     """Raises Invalid when a line cannot stand by itself, whatever the stock is."""
     effect_of(line.kind, line.reason)
@@ -136,6 +152,7 @@ def check_line(line: Line) -> None:
     if (line.quantity < 0) != (line.reverses_id is not None):
         raise Invalid("quantity_not_positive")
     check_text(line.note, NOTE_LENGTH)
+    check_ranges(line.ranges)
     if not isinstance(line.served_waiting, int):
         raise Invalid("quantity_not_a_number")
     if line.shift is not None and (line.kind is not Kind.SPOIL or line.shift not in SHIFTS):
@@ -251,5 +268,6 @@ def body_digest(actor_id: int | None, lines: Iterable[Line], extra: Mapping[str,
 
     `extra` holds what the request says beside its lines, such as a record of hand-over's number.
     """
-    body = {"actor": actor_id, "lines": [vars(line) for line in lines], "extra": dict(extra or {})}
+    said = [{name: value for name, value in vars(line).items() if name != "ranges" or value} for line in lines]
+    body = {"actor": actor_id, "lines": said, "extra": dict(extra or {})}
     return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()

@@ -30,7 +30,8 @@ SEALED = (
     "origin",
     "note",
 )
-"""The figures of a movement that are sealed, in this order."""
+"""The figures of a movement that are sealed, in this order. After them its number ranges, of an item whose numbers
+are kept; a movement without is sealed as it was before there were any."""
 SEALED_WHERE_SET = ("proposal_id", "shift", "happened_at", "stocktake_id")
 """Figures that came later: sealed where they are set, so that seals made before them still fit their movements."""
 
@@ -46,6 +47,8 @@ def canonical(movement: Mapping[str, object]) -> bytes:
             value = value.astimezone(UTC).isoformat(timespec="microseconds")
         text = "" if value is None else str(value)
         parts.append(f"{name}:{'-' if value is None else len(text)}:{text}")
+    if movement.get("ranges"):
+        parts.append(f"ranges:{movement['ranges']}")
     return "\n".join(parts).encode()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import Kind, Line
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import Ranges, count, less_part
 
 PURPOSES = ("distribution", "loan", "return", "outreach")
 STATUSES = ("dispatched", "received", "cancelled")
@@ -18,10 +19,15 @@ WORDS_LENGTH = 240
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """What came out of the boxes: good cards and damaged ones. Short is what is missing from `sent`."""
+    """What came out of the boxes: good cards and damaged ones. Short is what is missing from `sent`.
+
+    Of an item whose numbers are kept, it says which arrived damaged and which not at all; the rest are good.
+    """
 
     good: int
     damaged: int = 0
+    damaged_ranges: Ranges = ()
+    short_ranges: Ranges = ()
 
 
 def check_dispatch(purpose: str, dispatched_on: date, expected_on: date, due_on: date | None, custodian: str) -> None:
@@ -36,8 +42,11 @@ def check_dispatch(purpose: str, dispatched_on: date, expected_on: date, due_on:
         raise Invalid("loan_needs_due_date")
 
 
-def dispatch_lines(sender_id: int, purpose: str, day: date, sent: dict[int, int]) -> list[Line]:
-    """The sender's movements for what leaves its store, by item id. Raises Invalid `nothing_entered`."""
+def dispatch_lines(
+    sender_id: int, purpose: str, day: date, sent: dict[int, int], ranges: Mapping[int, Ranges] | None = None
+) -> list[Line]:
+    """The sender's movements for what leaves its store, with its numbers, by item id. Raises Invalid
+    `nothing_entered`."""
     if not sent:
         raise Invalid("nothing_entered")
     return [
@@ -48,6 +57,7 @@ def dispatch_lines(sender_id: int, purpose: str, day: date, sent: dict[int, int]
             reason=purpose,
             quantity=check_quantity(quantity),
             effective_on=day,
+            ranges=(ranges or {}).get(item_id, ()),
         )
         for item_id, quantity in sorted(sent.items())
     ]
@@ -68,12 +78,18 @@ def short_of(sent: int, arrived: Arrived) -> int:
 
 
 def arrival_lines(
-    sender_id: int, receiver_id: int, day: date, sent: dict[int, int], arrived: dict[int, Arrived]
+    sender_id: int,
+    receiver_id: int,
+    day: date,
+    sent: dict[int, int],
+    arrived: dict[int, Arrived],
+    ranges: Mapping[int, Ranges] | None = None,
 ) -> list[Line]:
     """Both ends' movements for what arrived, by item id: sent = good + damaged + short, line by line.
 
-    A shortage stays the sender's `missing` until it is explained. Raises Invalid `arrived_items_differ`,
-    `more_arrived_than_sent`.
+    A shortage stays the sender's `missing` until it is explained. `ranges` are the numbers that were sent: those that
+    the sender hands over are those that the receiver books, after it. Raises Invalid `arrived_items_differ`,
+    `more_arrived_than_sent`, `range_not_part`.
     """
     if set(arrived) != set(sent):
         raise Invalid("arrived_items_differ")
@@ -81,19 +97,32 @@ def arrival_lines(
     for item_id in sorted(sent):
         good, damaged = arrived[item_id].good, arrived[item_id].damaged
         short = short_of(sent[item_id], arrived[item_id])
-        lines += _lines(sender_id, item_id, day, (("handed_over", good + damaged), ("short", short)))
-        lines += _lines(receiver_id, item_id, day, (("arrived", good), ("arrived_damaged", damaged)))
+        lost, broken = arrived[item_id].short_ranges, arrived[item_id].damaged_ranges
+        came = less_part((ranges or {}).get(item_id, ()), lost)
+        whole = less_part(came, broken)
+        sender = (("handed_over", good + damaged, came), ("short", short, lost))
+        receiver = (("arrived", good, whole), ("arrived_damaged", damaged, broken))
+        lines += _lines(sender_id, item_id, day, sender) + _lines(receiver_id, item_id, day, receiver)
     return lines
 
 
-def cancel_lines(sender_id: int, day: date, sent: dict[int, int]) -> list[Line]:
+def with_damaged_counted(arrived: Arrived) -> Arrived:
+    """What arrived, where nobody said how many are damaged but which are. Good cards are always counted."""
+    return replace(arrived, damaged=arrived.damaged or count(arrived.damaged_ranges))
+
+
+def cancel_lines(
+    sender_id: int, day: date, sent: dict[int, int], ranges: Mapping[int, Ranges] | None = None
+) -> list[Line]:
     """The sender takes back into its store all that it had dispatched."""
     return [
-        line for item_id in sorted(sent) for line in _lines(sender_id, item_id, day, (("cancelled", sent[item_id]),))
+        line
+        for item_id, quantity in sorted(sent.items())
+        for line in _lines(sender_id, item_id, day, (("cancelled", quantity, (ranges or {}).get(item_id, ())),))
     ]
 
 
-def _lines(office_id: int, item_id: int, day: date, parts: Iterable[tuple[str, int]]) -> list[Line]:
+def _lines(office_id: int, item_id: int, day: date, parts: Iterable[tuple[str, int, Ranges]]) -> list[Line]:
     return [
         Line(
             office_id=office_id,
@@ -102,7 +131,8 @@ def _lines(office_id: int, item_id: int, day: date, parts: Iterable[tuple[str, i
             reason=reason,
             quantity=quantity,
             effective_on=day,
+            ranges=numbers,
         )
-        for reason, quantity in parts
+        for reason, quantity, numbers in parts
         if quantity
     ]

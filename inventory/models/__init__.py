@@ -6,6 +6,7 @@ from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
 from inventory.models.proposals import Destruction, DestructionLine, Proposal
+from inventory.models.ranges import MovementRange, NumberRange
 from inventory.models.requests import DeliveryRequest, DeliveryRequestLine, DeliveryRequestStep
 from inventory.models.seals import Seal
 from inventory.models.stocktakes import Stocktake, StocktakeLine
@@ -29,6 +30,8 @@ __all__ = [
     "JobRun",
     "Membership",
     "Movement",
+    "MovementRange",
+    "NumberRange",
     "Office",
     "Person",
     "Proposal",

@@ -115,3 +115,5 @@ class Item(Base):
     prints_per_unit: Mapped[int | None]
     position: Mapped[int]
     active: Mapped[bool] = mapped_column(default=True)
+    numbered: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Every movement says which serial numbers it moves. Chosen before the first one: a trigger holds it fixed then."""

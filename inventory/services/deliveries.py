@@ -16,6 +16,7 @@ from inventory.domain.access import Action, Actor, reach
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import NOTE_LENGTH, Kind, Line, check_day
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import Ranges, count, less_part
 from inventory.domain.requests import check_allotment, expected, short_and_over
 from inventory.domain.texts import check_text
 from inventory.models import Delivery, Item, Office
@@ -60,6 +61,9 @@ class Counted:
     allotted: int | None = None
     cartons: int | None = None
     note: str = ""
+    ranges: Ranges = ()
+    """The numbers of all that arrived, of an item whose numbers are kept; a quantity of 0 is then theirs."""
+    defective_ranges: Ranges = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +129,20 @@ class RecordView:
 
 
 def record(
-    actor: Actor, now: datetime, request_id: UUID, office_code: str, item_code: str, handover: Handover
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    office_code: str,
+    item_code: str,
+    handover: Handover,
+    *,
+    ranges: Ranges = (),
+    defective_ranges: Ranges = (),
 ) -> Posting:
     """Record a delivery of one item, see `record_many`."""
     said = asdict(handover)
-    counted = Counted(**{name: said.pop(name) for name in ("asked", "received", "defective", "note")})
+    figures = {name: said.pop(name) for name in ("asked", "received", "defective", "note")}
+    counted = Counted(**figures, ranges=ranges, defective_ranges=defective_ranges)
     return record_many(actor, now, request_id, office_code, Paper(**said), {item_code: counted})
 
 
@@ -140,7 +153,8 @@ def record_many(
     defective to the spoiled. The request that it names is closed when nothing more is to come on it.
 
     Raises Invalid `nothing_entered`, `bast_number_missing`, `supplier_missing`, `defective_exceeds_received`,
-    `bast_after_arrival`, `funding_source_unknown`, `day_in_future`, `day_too_early`, `arrived_before_asked`; NotFound
+    `bast_after_arrival`, `funding_source_unknown`, `day_in_future`, `day_too_early`, `arrived_before_asked`,
+    `range_not_part`; NotFound
     `delivery_request_not_found`; Refusal `delivery_request_closed`, `bast_already_recorded`; and what `ledger.post`
     raises.
     """
@@ -148,7 +162,7 @@ def record_many(
     check_day(paper.received_on, office.today(now), FIRST_DAY)
     paper = _checked_paper(paper)
     by_id = {items.get(code).id: _checked(counted[code], code) for code in counted}
-    lines = [line for item_id, count in sorted(by_id.items()) for line in _lines(office.id, item_id, paper, count)]
+    lines = [line for item_id, one in sorted(by_id.items()) for line in _lines(office.id, item_id, paper, one)]
 
     def write_deliveries(session: Session) -> list[dict[str, int]]:
         if paper.delivery_request_id is not None:
@@ -157,15 +171,15 @@ def record_many(
         del said["received_on"]
         ids = {
             item_id: session.execute(
-                insert(Delivery).values(said | asdict(count) | {"item_id": item_id}).returning(Delivery.id)
+                insert(Delivery).values(said | _figures(one) | {"item_id": item_id}).returning(Delivery.id)
             ).scalar_one()
-            for item_id, count in sorted(by_id.items())
+            for item_id, one in sorted(by_id.items())
         }
         if paper.delivery_request_id is not None:
             open_requests.settle(session, paper.delivery_request_id, paper.received_on, now)
         return [{"delivery_id": ids[line.item_id]} for line in lines]
 
-    extra = asdict(paper) | {"counted": {item_id: asdict(count) for item_id, count in sorted(by_id.items())}}
+    extra = asdict(paper) | {"counted": {item_id: _figures(one) for item_id, one in sorted(by_id.items())}}
     return post(actor, now, request_id, lines, extra=extra, document=write_deliveries)
 
 
@@ -178,8 +192,12 @@ def record_opening(
     day: date,
     quantity: int,
     note: str,
+    *,
+    ranges: Ranges = (),
 ) -> Posting:
     """Record what an office holds when it starts to keep this ledger: once per item, before anything else.
+
+    With `ranges` a quantity of 0 is theirs.
 
     Raises Refusal `opening_not_first`, Invalid `day_in_future`, `day_too_early`, and what `ledger.post` raises.
     """
@@ -191,9 +209,10 @@ def record_opening(
         item_id=item.id,
         kind=Kind.RECEIPT,
         reason="opening",
-        quantity=quantity,
+        quantity=quantity or count(ranges),
         effective_on=day,
         note=note.strip(),
+        ranges=ranges,
     )
     return post(
         actor,
@@ -289,8 +308,13 @@ def _view(row: Any) -> DeliveryView:
     return DeliveryView(**said, short=short, over=over, voided=row.voided_at is not None)
 
 
-def _lines(office_id: int, item_id: int, paper: Paper, count: Counted) -> list[Line]:
-    good = count.received - count.defective
+def _figures(one: Counted) -> dict[str, Any]:
+    """What a delivery's row keeps of it: its numbers are the movements'."""
+    return {name: value for name, value in asdict(one).items() if name not in ("ranges", "defective_ranges")}
+
+
+def _lines(office_id: int, item_id: int, paper: Paper, one: Counted) -> list[Line]:
+    good, good_ranges = one.received - one.defective, less_part(one.ranges, one.defective_ranges)
     return [
         Line(
             office_id=office_id,
@@ -299,8 +323,12 @@ def _lines(office_id: int, item_id: int, paper: Paper, count: Counted) -> list[L
             reason=reason,
             quantity=quantity,
             effective_on=paper.received_on,
+            ranges=numbers,
         )
-        for reason, quantity in (("supplied", good), ("defective", count.defective))
+        for reason, quantity, numbers in (
+            ("supplied", good, good_ranges),
+            ("defective", one.defective, one.defective_ranges),
+        )
         if quantity
     ]
 
@@ -319,14 +347,14 @@ def _checked_paper(paper: Paper) -> Paper:
     return paper
 
 
-def _checked(count: Counted, item_code: str) -> Counted:
-    check_quantity(count.received)
-    for optional in (count.asked, count.cartons):
+def _checked(one: Counted, item_code: str) -> Counted:
+    received, defective = one.received or count(one.ranges), one.defective or count(one.defective_ranges)
+    check_quantity(received)
+    for optional in (one.asked, one.cartons):
         if optional is not None:
             check_quantity(optional)
-    if count.allotted is not None:
-        check_allotment(count.allotted)
-    if not 0 <= count.defective <= count.received:
-        defective, received = count.defective, count.received
+    if one.allotted is not None:
+        check_allotment(one.allotted)
+    if not 0 <= defective <= received:
         raise Invalid("defective_exceeds_received", item=item_code, defective=defective, received=received)
-    return replace(count, note=check_text(count.note, NOTE_LENGTH))
+    return replace(one, received=received, defective=defective, note=check_text(one.note, NOTE_LENGTH))

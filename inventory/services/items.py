@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select, text, update
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, write
-from inventory.domain.errors import NotFound
-from inventory.models import Item
+from inventory.domain.errors import NotFound, Refusal
+from inventory.models import Balance, Item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,8 @@ class ItemView:
     units: dict[str, str]
     pack_size: int
     prints_per_unit: int | None
+    numbered: bool = False
+    """Every movement of it says which serial numbers it moves."""
 
     @property
     def is_blank(self) -> bool:
@@ -68,6 +70,27 @@ def get(code: str) -> ItemView:
     return _view(row)
 
 
+def keep_numbers(code: str) -> ItemView:
+    """From now on every movement of the item says which serial numbers it moves.
+
+    Only before its first movement anywhere: blanks already in the books have no numbers there. Raises NotFound
+    `item_not_found`, Refusal `item_in_use`.
+    """
+    item = get(code)
+
+    def choose(session: Session) -> None:
+        if session.get_bind().dialect.name == "postgresql":
+            # Until a posting under way has come through; the next one finds the choice made.
+            session.execute(text("LOCK TABLE movements IN SHARE MODE"))
+        in_use = exists().where(Balance.item_id == item.id, Balance.last_seq > 0)
+        chosen = update(Item).where(Item.id == item.id, ~in_use).values(numbered=True).returning(Item.id)
+        if session.execute(chosen).one_or_none() is None:
+            raise Refusal("item_in_use", item=item.code)
+
+    write(choose)
+    return get(code)
+
+
 def _view(row: Item) -> ItemView:
     return ItemView(
         id=row.id,
@@ -76,4 +99,5 @@ def _view(row: Item) -> ItemView:
         units={"id": row.unit_id, "en": row.unit_en},
         pack_size=row.pack_size,
         prints_per_unit=row.prints_per_unit,
+        numbered=row.numbered,
     )

@@ -35,7 +35,7 @@ from inventory.domain.ledger import (
 )
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
-from inventory.services import open_requests
+from inventory.services import open_requests, ranges
 
 Key = tuple[int, int]
 """Office id and item id."""
@@ -93,7 +93,8 @@ def post(
     so that the same request id with another body is told apart.
 
     Raises Refusal `not_enough_stock` (item, figure, available), `day_below_zero` (item, day, figure, closing),
-    `request_id_reused`, `already_reversed`, `bast_already_recorded`; Invalid for a line that cannot be.
+    `request_id_reused`, `already_reversed`, `bast_already_recorded`, `range_not_here`, `range_known`,
+    `range_moved_on`; Invalid for a line that cannot be, `ranges_missing`, `ranges_differ`, `ranges_not_kept`.
     """
     if not lines:
         raise Invalid("nothing_entered")
@@ -266,6 +267,7 @@ def _record(
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
     per_line = [references] * len(lines) if isinstance(references, Mapping) else references
+    with_numbers = ranges.of_lines(session, lines)
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
         by_key[line.office_id, line.item_id].append((number, line))
@@ -280,9 +282,11 @@ def _record(
             rows.append({**_row(line), **stamp, **per_line[number - 1], "seq": seq, "request_line": number})
         _add_to_daily_totals(session, key, key_lines)
         _check_later_days(session, key, key_lines, balance)
+    ranges.move(session, stamp["request_id"], with_numbers, per_line[0].get("transfer_id"))
+    # In the order of the lines, so that the ids tell in which order a posting moved a number.
+    rows.sort(key=lambda row: row["request_line"])
     inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
-    in_order = sorted(zip(rows, inserted, strict=True), key=lambda pair: pair[0]["request_line"])
-    return tuple(_recorded(row) for _, row in in_order)
+    return tuple(_recorded(row) for row in inserted)
 
 
 def _row(line: Line) -> dict[str, Any]:

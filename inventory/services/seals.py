@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from inventory.db import db
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
+from inventory.domain.ranges import write_ranges
 from inventory.domain.schedules import Schedule
 from inventory.domain.seals import GENESIS, SEALED, SEALED_WHERE_SET, seal
 from inventory.models import Movement, Seal
-from inventory.services import runs
+from inventory.services import ranges, runs
 from inventory.services.runs import RunView
 
 SEALING = "daily seal"
@@ -67,7 +68,14 @@ def sealed_rows(session: Session, first_id: int, last_id: int | None) -> Iterato
     query = select(*(getattr(Movement, name) for name in sealed)).where(Movement.id >= first_id)
     if last_id is not None:
         query = query.where(Movement.id <= last_id)
-    yield from session.execute(query.order_by(Movement.id).execution_options(yield_per=5_000)).mappings()
+    moved = ranges.history(session, first_id, last_id)
+    ahead = next(moved, None)
+    for row in session.execute(query.order_by(Movement.id).execution_options(yield_per=5_000)).mappings():
+        if ahead is None or ahead.movement_id != row["id"]:
+            yield row
+            continue
+        yield {**row, "ranges": write_ranges(ahead.ranges)}
+        ahead = next(moved, None)
 
 
 def view(row: Seal) -> SealView:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from inventory.domain.access import Action, Actor, may, reach, require
 from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import check_day
 from inventory.domain.offices import local_day
+from inventory.domain.ranges import Ranges, count
 from inventory.domain.texts import check_text
 from inventory.domain.transfers import (
     WORDS_LENGTH,
@@ -26,9 +27,11 @@ from inventory.domain.transfers import (
     check_open,
     dispatch_lines,
     short_of,
+    with_damaged_counted,
 )
 from inventory.models import Item, Office, Transfer, TransferLine
 from inventory.services import items, offices
+from inventory.services import ranges as number_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.ledger import Posting, post
 from inventory.services.offices import in_reach
@@ -36,7 +39,10 @@ from inventory.services.offices import in_reach
 
 @dataclass(frozen=True, kw_only=True)
 class Dispatch:
-    """What a sender says. Days are the sender's own; `sent` is by item code; `due_on` for loans only."""
+    """What a sender says. Days are the sender's own; `sent` is by item code; `due_on` for loans only.
+
+    `ranges` are the numbers sent, by item code, of items whose numbers are kept; a missing quantity is then theirs.
+    """
 
     receiver_code: str
     purpose: str
@@ -48,6 +54,11 @@ class Dispatch:
     due_on: date | None = None
     repays_id: int | None = None
     note: str = ""
+    ranges: Mapping[str, Ranges] = field(default_factory=dict[str, Ranges])
+
+    def said(self) -> dict[str, object]:
+        """All of it by name; without the numbers where there are none."""
+        return {name: value for name, value in asdict(self).items() if name != "ranges" or value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +68,8 @@ class TransferLineView:
     received: int | None
     short: int | None
     damaged: int | None
+    ranges: Ranges = ()
+    """The numbers that were sent, of an item whose numbers are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +113,10 @@ def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, ou
         raise Invalid("bast_number_missing")
     if receiver_id == sender.id:
         raise Invalid("same_office")
-    sent = {items.get(code).id: quantity for code, quantity in out.sent.items() if quantity}
-    lines = dispatch_lines(sender.id, out.purpose, out.dispatched_on, sent)
+    numbers = {items.get(code).id: given for code, given in out.ranges.items() if given}
+    sent = {item_id: count(given) for item_id, given in numbers.items()}
+    sent |= {items.get(code).id: quantity for code, quantity in out.sent.items() if quantity}
+    lines = dispatch_lines(sender.id, out.purpose, out.dispatched_on, sent, numbers)
     _check_repayment(out, sender.id, receiver_id)
 
     def write_transfer(session: Session) -> dict[str, int]:
@@ -126,7 +141,7 @@ def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, ou
         session.execute(insert(TransferLine), rows)
         return {"transfer_id": transfer_id}
 
-    posting = post(actor, now, request_id, lines, extra=asdict(out), document=write_transfer)
+    posting = post(actor, now, request_id, lines, extra=out.said(), document=write_transfer)
     return _transfer_id(posting)
 
 
@@ -137,21 +152,22 @@ def receive(
     short stays the sender's missing. `day` is the receiver's own. The transfer's id.
 
     Raises NotFound, NotAllowed; Refusal `transfer_closed`; Invalid `arrived_items_differ`,
-    `more_arrived_than_sent`, `arrived_before_dispatch`, `day_in_future`, and what `ledger.post` raises.
+    `more_arrived_than_sent`, `range_not_part`, `arrived_before_dispatch`, `day_in_future`, and what `ledger.post`
+    raises.
     """
     transfer = _transfer(transfer_id)
     require(actor, Action.RECEIVE_TRANSFER, transfer.receiver_path)
     check_day(day, local_day(now, transfer.receiver_zone), FIRST_DAY)
     _check_order(day, transfer.dispatched_on)
-    by_id = {items.get(code).id: count for code, count in arrived.items()}
-    sent = _sent(transfer_id)
-    lines = arrival_lines(transfer.sender_id, transfer.receiver_id, day, sent, by_id)
+    by_id = {items.get(code).id: with_damaged_counted(came) for code, came in arrived.items()}
+    sent, numbers = _sent(transfer_id), number_ranges.sent_with(db.session(), transfer_id)
+    lines = arrival_lines(transfer.sender_id, transfer.receiver_id, day, sent, by_id, numbers)
 
     def close(session: Session) -> dict[str, int]:
         _close(session, transfer_id, "received", actor, now, day)
-        for item_id, count in by_id.items():
-            counted = {"received": count.good, "damaged": count.damaged}
-            counted["short"] = short_of(sent[item_id], count)
+        for item_id, came in by_id.items():
+            counted = {"received": came.good, "damaged": came.damaged}
+            counted["short"] = short_of(sent[item_id], came)
             line = (TransferLine.transfer_id == transfer_id, TransferLine.item_id == item_id)
             session.execute(update(TransferLine).where(*line).values(counted))
         return {"transfer_id": transfer_id}
@@ -174,7 +190,8 @@ def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day:
     if not why:
         raise Invalid("cancel_needs_reason")
     note = " · ".join(part for part in (transfer.note, why) if part)
-    lines = cancel_lines(transfer.sender_id, day, _sent(transfer_id))
+    numbers = number_ranges.sent_with(db.session(), transfer_id)
+    lines = cancel_lines(transfer.sender_id, day, _sent(transfer_id), numbers)
 
     def close(session: Session) -> dict[str, int]:
         _close(session, transfer_id, "cancelled", actor, now, day)
@@ -344,9 +361,11 @@ def _views(now: datetime, rows: Any) -> list[TransferView]:
 
 
 def _lines_of(transfer_ids: list[int]) -> dict[int, list[TransferLineView]]:
+    numbers = number_ranges.sent_with_each(db.session(), transfer_ids)
     rows = db.session.execute(
         select(
             TransferLine.transfer_id,
+            TransferLine.item_id,
             Item.code,
             TransferLine.sent,
             TransferLine.received,
@@ -358,7 +377,14 @@ def _lines_of(transfer_ids: list[int]) -> dict[int, list[TransferLineView]]:
         .order_by(Item.position)
     )
     lines: dict[int, list[TransferLineView]] = {}
-    for transfer_id, code, sent, received, short, damaged in rows:
-        view = TransferLineView(item_code=code, sent=sent, received=received, short=short, damaged=damaged)
+    for transfer_id, item_id, code, sent, received, short, damaged in rows:
+        view = TransferLineView(
+            item_code=code,
+            sent=sent,
+            received=received,
+            short=short,
+            damaged=damaged,
+            ranges=numbers.get((transfer_id, item_id), ()),
+        )
         lines.setdefault(transfer_id, []).append(view)
     return lines

@@ -14,17 +14,32 @@ from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccess
 from inventory import security, text
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, SHIFTS
+from inventory.domain.ranges import Ranges
 from inventory.services import balances, consumption, items, offices, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.ledger import Posting
 from inventory.services.offices import OfficeView
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, TimeOfDayField, WordsField, choices
+from inventory.web.forms import (
+    DayField,
+    ItemField,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    TimeOfDayField,
+    WordsField,
+    choices,
+    counted_by,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("consumption", __name__, url_prefix="/offices/<code:code>")
 
 DAY_REFUSALS = {"day_in_future": "day", "day_too_early": "day"}
 MOMENT_REFUSALS = {"moment_in_future": "at", "moment_on_other_day": "at"}
+RANGE_REFUSALS = dict.fromkeys(
+    ("ranges_missing", "ranges_differ", "ranges_not_kept", "range_not_here", "range_known"), "ranges"
+)
+"""What a form with one field for numbers can be refused for on their account."""
 
 
 class UseForm(PostingForm):
@@ -46,6 +61,11 @@ class ConsumptionForm(UseForm):
 
     consumed = QuantityField(_("Used up"))
 
+    consumed_ranges = RangesField()
+
+    def ranges(self) -> dict[str, Ranges]:
+        return {reason: self[ranges_name(reason)].data for reason in (*PRINT_REASONS, CONSUMED)}
+
     def numbers(self) -> dict[str, Printed]:
         found = {r: Printed(self[r].data, self[waiting_name(r)].data) for r in PRINT_REASONS}
         return found | {CONSUMED: Printed(self.consumed.data)}
@@ -55,13 +75,21 @@ def waiting_name(reason: str) -> str:
     return f"{reason}_waiting"
 
 
+def ranges_name(reason: str) -> str:
+    return f"{reason}_ranges"
+
+
 for _reason in PRINT_REASONS:
     setattr(ConsumptionForm, _reason, QuantityField(text.REASONS[_reason]))
     setattr(ConsumptionForm, waiting_name(_reason), QuantityField(_("of these, had waited")))
+    setattr(ConsumptionForm, ranges_name(_reason), RangesField())
 
 
 class SpoilageForm(UseForm):
     shift = SelectField(_("Shift"), choices=[], default="")
+
+    def ranges(self) -> dict[str, Ranges]:
+        return {cause: self[ranges_name(cause)].data for cause in EVERYDAY_CAUSES}
 
     def numbers(self) -> dict[str, int]:
         return {cause: self[cause].data for cause in EVERYDAY_CAUSES}
@@ -69,20 +97,28 @@ class SpoilageForm(UseForm):
 
 for _cause in EVERYDAY_CAUSES:
     setattr(SpoilageForm, _cause, QuantityField(text.REASONS[_cause]))
+    setattr(SpoilageForm, ranges_name(_cause), RangesField())
 
 
 class ReturnForm(UseForm):
-    REFUSED_FIELDS = DAY_REFUSALS | {"return_needs_note": "note", "quantity_not_positive": "quantity"}
+    REFUSED_FIELDS = DAY_REFUSALS | {"return_needs_note": "note", "quantity_not_positive": "quantity"} | RANGE_REFUSALS
 
     quantity = QuantityField(_("How many go back"), required=True)
+    ranges = RangesField()
     note = WordsField(_("Why they go back"), most=500, required=True)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.quantity, self.ranges)
+        return super().validate(extra_validators)
 
 
 @blueprint.route("/consumption", methods=["GET", "POST"])
 @security.needs(Action.POST_MOVEMENT)
 def record_consumption(code: str) -> Any:
     office, form = _open(ConsumptionForm, code)
-    posting = form.accept(lambda: consumption.post_printed(*_request(form, code), form.numbers(), **_remarks(form)))
+    posting = form.accept(
+        lambda: consumption.post_printed(*_request(form, code), form.numbers(), **_remarks(form), ranges=form.ranges())
+    )
     if posting is not None:
         return recorded(posting, office, form.item.data)
     page = "consumption/consumption.html"
@@ -96,7 +132,11 @@ def record_spoilage(code: str) -> Any:
     form.shift.choices = [SelectChoice(value="", label=gettext("Not said")), *choices(text.SHIFTS, SHIFTS)]
     posting = form.accept(
         lambda: consumption.post_spoiled(
-            *_request(form, code), form.numbers(), **_remarks(form), shift=form.shift.data or None
+            *_request(form, code),
+            form.numbers(),
+            **_remarks(form),
+            shift=form.shift.data or None,
+            ranges=form.ranges(),
         )
     )
     if posting is not None:
@@ -110,7 +150,9 @@ def record_spoilage(code: str) -> Any:
 def record_return(code: str) -> Any:
     office, form = _open(ReturnForm, code)
     posting = form.accept(
-        lambda: consumption.post_returned(*_request(form, code), form.quantity.data, form.note.data or "")
+        lambda: consumption.post_returned(
+            *_request(form, code), form.quantity.data, form.note.data or "", ranges=form.ranges.data
+        )
     )
     if posting is not None:
         return recorded(posting, office, form.item.data)

@@ -20,8 +20,17 @@ from inventory.services.items import ItemView
 from inventory.services.ledger import Posting
 from inventory.services.offices import OfficeView
 from inventory.services.requests import RequestView
-from inventory.web.consumption import DAY_REFUSALS, recorded, stores
-from inventory.web.forms import DayField, ItemField, PostingForm, QuantityField, WordsField, choices
+from inventory.web.consumption import DAY_REFUSALS, RANGE_REFUSALS, recorded, stores
+from inventory.web.forms import (
+    DayField,
+    ItemField,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    WordsField,
+    choices,
+    counted_by,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/offices/<code:code>")
@@ -46,6 +55,11 @@ COUNTED_FIELDS: Mapping[str, tuple[Any, type[Any], dict[str, Any]]] = {
     "cartons": (_("Cartons"), QuantityField, {"none": True}),
     "note": (_("Condition"), WordsField, {"most": 500}),
 }
+NUMBER_FIELDS: Mapping[str, tuple[Any, type[Any], dict[str, Any]]] = {
+    "ranges": (_("Number ranges, the defective ones included"), RangesField, {}),
+    "defective_ranges": (_("Of these, numbers of the defective ones"), RangesField, {}),
+}
+"""Asked for besides, of an item whose numbers are kept."""
 
 
 class DeliveryForm(PostingForm):
@@ -59,6 +73,8 @@ class DeliveryForm(PostingForm):
         "defective_exceeds_received": "defective",
         "quantity_not_positive": "received",
         "funding_source_unknown": "funding_source",
+        "range_not_part": "defective_ranges",
+        **RANGE_REFUSALS,
     }
 
     item = ItemField(render_kw={"autofocus": True})
@@ -68,11 +84,18 @@ class DeliveryForm(PostingForm):
     asked = QuantityField(_("Asked for"), none=True)
     received = QuantityField(_("Received, the defective ones included"), required=True)
     defective = QuantityField(_("Of these, defective"))
+    ranges = RangesField(_("Number ranges, the defective ones included"))
+    defective_ranges = RangesField(_("Of these, numbers of the defective ones"))
     funding_source = SelectField(_("Funding source"), choices=[])
     supplier = WordsField(_("Supplier"), default=USUAL_SUPPLIER, required=True, render_kw={"list": "suppliers"})
     handed_over_by = WordsField(_("Handed over by"))
     taken_over_by = WordsField(_("Taken over by"))
     note = WordsField(_("Note"), most=500)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.received, self.ranges)
+        counted_by(self.defective, self.defective_ranges)
+        return super().validate(extra_validators)
 
     def handover(self) -> Handover:
         names = set(Handover.__dataclass_fields__)
@@ -99,17 +122,23 @@ class HandOverForm(PostingForm):
 
     def of_item(self, code: str) -> dict[str, Any]:
         """The fields of one item, by what they say."""
-        return {name: self[counted_name(name, code)] for name in COUNTED_FIELDS}
+        names = ((name, counted_name(name, code)) for name in (*COUNTED_FIELDS, *NUMBER_FIELDS))
+        return {name: self[field] for name, field in names if field in self}
 
     def entered(self, code: str) -> bool:
         """Whether anything came, or is said to have come, of an item."""
         fields = self.of_item(code)
-        return any(fields[name].data or fields[name].errors for name in ("received", "defective", "cartons", "note"))
+        telling = ("received", "defective", "cartons", "note", *NUMBER_FIELDS)
+        return any(fields[name].data or fields[name].errors for name in telling if name in fields)
 
     def validate(self, extra_validators: Any = None) -> bool:
         valid = super().validate(extra_validators)
         for code in self.codes:
-            received = self.of_item(code)["received"]
+            fields = self.of_item(code)
+            received = fields["received"]
+            if "ranges" in fields:
+                counted_by(received, fields["ranges"])
+                counted_by(fields["defective"], fields["defective_ranges"])
             if self.entered(code) and not received.data and not received.errors:
                 received.errors = [text.sentence_for("quantity_missing", {})]
                 valid = False
@@ -117,7 +146,8 @@ class HandOverForm(PostingForm):
 
     def refuse(self, refusal: Refusal) -> None:
         super().refuse(refusal)
-        wrong = counted_name("defective", str(refusal.facts.get("item")))
+        about = "ranges" if refusal.code in (*RANGE_REFUSALS, "range_not_part") else "defective"
+        wrong = counted_name(about, str(refusal.facts.get("item")))
         if wrong in self:
             self[wrong].errors = [*self[wrong].errors, text.sentence(refusal)]
 
@@ -137,22 +167,30 @@ def counted_name(name: str, code: str) -> str:
 
 
 def hand_over_form(offered: Iterable[ItemView]) -> type[HandOverForm]:
+    offered = list(offered)
+
     class Form(HandOverForm):
         codes = tuple(item.code for item in offered)
 
-    for code in Form.codes:
-        for name, (label, kind, options) in COUNTED_FIELDS.items():
-            setattr(Form, counted_name(name, code), kind(label, **options))
+    for item in offered:
+        fields = {**COUNTED_FIELDS, **(NUMBER_FIELDS if item.numbered else {})}
+        for name, (label, kind, options) in fields.items():
+            setattr(Form, counted_name(name, item.code), kind(label, **options))
     return Form
 
 
 class OpeningForm(PostingForm):
-    REFUSED_FIELDS = DAY_REFUSALS | {"quantity_not_positive": "quantity"}
+    REFUSED_FIELDS = DAY_REFUSALS | {"quantity_not_positive": "quantity"} | RANGE_REFUSALS
 
     item = ItemField(render_kw={"autofocus": True})
     day = DayField(_("Day"))
     quantity = QuantityField(_("In the store when this ledger begins"), required=True)
+    ranges = RangesField()
     note = WordsField(_("Note"), most=500)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        counted_by(self.quantity, self.ranges)
+        return super().validate(extra_validators)
 
 
 @blueprint.get("/deliveries")
@@ -178,7 +216,16 @@ def record(code: str) -> Any:
     form.bast_on.limit(today)
     form.received_on.limit(today)
     posting = form.accept(
-        lambda: deliveries.record(actor, now, form.request_uuid, code, form.item.data, form.handover())
+        lambda: deliveries.record(
+            actor,
+            now,
+            form.request_uuid,
+            code,
+            form.item.data,
+            form.handover(),
+            ranges=form.ranges.data,
+            defective_ranges=form.defective_ranges.data,
+        )
     )
     if posting is not None:
         return recorded(posting, office, form.item.data)
@@ -266,4 +313,6 @@ def _open_hand_over(actor: Actor, office: OfficeView, now: datetime, asked: Requ
 def _open_with(actor: Actor, now: datetime, code: str, form: OpeningForm) -> Posting:
     assert form.day.data is not None, "a valid form has a day"
     item, day, quantity, note = form.item.data, form.day.data, form.quantity.data, form.note.data
-    return deliveries.record_opening(actor, now, form.request_uuid, code, item, day, quantity, note or "")
+    return deliveries.record_opening(
+        actor, now, form.request_uuid, code, item, day, quantity, note or "", ranges=form.ranges.data
+    )

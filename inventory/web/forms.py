@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
@@ -12,13 +12,14 @@ from uuid import UUID, uuid4
 from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import DateField, Field, HiddenField, SelectField, StringField, TimeField
+from wtforms import DateField, Field, HiddenField, SelectField, StringField, TextAreaField, TimeField
 from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
 from wtforms.validators import InputRequired, Length, ValidationError
 from wtforms.widgets import TextInput
 
 from inventory import text
 from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.ranges import count, parse_ranges, write_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.items import ItemView
 
@@ -160,6 +161,38 @@ class QuantityField(Field):
         return text.number(self.data)
 
 
+class RangesField(TextAreaField):
+    """Number ranges as people write them: A100001–A100500, A100700. What was typed stays."""
+
+    def __init__(self, label: Any = None, **kwargs: Any) -> None:
+        super().__init__(label or _("Number ranges"), **kwargs)
+        self.render_kw = {
+            "rows": 2,
+            "autocomplete": "off",
+            "spellcheck": "false",
+            "placeholder": "A100001-A100500, A100700",
+        } | (self.render_kw or {})
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data: Any = ()
+        try:
+            self.data = parse_ranges(valuelist[0] if valuelist else "")
+        except Invalid as refusal:
+            raise ValueError(text.sentence(refusal)) from None
+
+    def _value(self) -> str:
+        if self.raw_data is not None:
+            return self.raw_data[0] if self.raw_data else ""
+        return write_ranges(self.data or ())
+
+
+def counted_by(quantity: Any, ranges: Any) -> None:
+    """Let a quantity that was left empty be that of the numbers."""
+    if ranges.data and not (quantity.raw_data and quantity.raw_data[0].strip()):
+        quantity.data = count(ranges.data)
+        quantity.process_errors = []
+
+
 class ShareField(QuantityField):
     """A percentage with at most two decimals, with a decimal point or a decimal comma."""
 
@@ -226,7 +259,10 @@ class ItemField(SelectField):
         help = _("In brackets: how many are in the store.")
         super().__init__(label or _("Item"), choices=[], description=help, **kwargs)
 
-    def offer(self, items: Iterable[ItemView], store: Mapping[str, int]) -> None:
+    any_numbered = False
+    """Whether the form has to ask for number ranges at all."""
+
+    def offer(self, items: Sequence[ItemView], store: Mapping[str, int]) -> None:
         self.choices = [
             SelectChoice(
                 value=item.code,
@@ -234,10 +270,12 @@ class ItemField(SelectField):
                 render_kw={
                     "data-store": store.get(item.code, 0),
                     "data-kind": "blank" if item.is_blank else "consumable",
+                    **({"data-numbered": True} if item.numbered else {}),
                 },
             )
             for item in items
         ]
+        self.any_numbered = any(item.numbered for item in items)
 
 
 def choices(texts: Mapping[str, Any], only: Iterable[str] | None = None) -> list[Any]:

@@ -15,13 +15,22 @@ from inventory import security, text
 from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.ranges import Ranges
 from inventory.domain.transfers import PURPOSES, WORDS_LENGTH, Arrived, short_of
 from inventory.services import items, offices, transfers
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 from inventory.services.transfers import Dispatch, TransferView
 from inventory.web.consumption import DAY_REFUSALS, stores
-from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField, choices
+from inventory.web.forms import (
+    DayField,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    WordsField,
+    choices,
+    counted_by,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("transfers", __name__)
@@ -69,6 +78,12 @@ class DispatchForm(PostingForm):
         ]
         self.repays.choices = [SelectChoice(value="", label=gettext("None")), *found]
 
+    def validate(self, extra_validators: Any = None) -> bool:
+        for code in self.codes:
+            if ranges_name(code) in self:
+                counted_by(self[sent_name(code)], self[ranges_name(code)])
+        return super().validate(extra_validators)
+
     def refuse(self, refusal: Refusal) -> None:
         super().refuse(refusal)
         short = sent_name(str(refusal.facts.get("item")))
@@ -89,6 +104,7 @@ class DispatchForm(PostingForm):
             due_on=self.due_on.data,
             repays_id=int(self.repays.data) if self.repays.data else None,
             note=self.note.data or "",
+            ranges={code: self[ranges_name(code)].data for code in self.codes if ranges_name(code) in self},
         )
 
 
@@ -111,10 +127,22 @@ class ReceiptForm(PostingForm):
 
     def arrived(self) -> dict[str, Arrived]:
         return {
-            code: Arrived(good=self[good_name(code)].data, damaged=self[damaged_name(code)].data) for code in self.sent
+            code: Arrived(
+                good=self[good_name(code)].data,
+                damaged=self[damaged_name(code)].data,
+                damaged_ranges=self._numbers(damaged_ranges_name(code)),
+                short_ranges=self._numbers(short_ranges_name(code)),
+            )
+            for code in self.sent
         }
 
+    def _numbers(self, name: str) -> Ranges:
+        return self[name].data if name in self else ()
+
     def validate(self, extra_validators: Any = None) -> bool:
+        for code in self.sent:
+            if damaged_ranges_name(code) in self:
+                counted_by(self[damaged_name(code)], self[damaged_ranges_name(code)])
         if not super().validate(extra_validators):
             return False
         for code, count in self.arrived().items():
@@ -160,6 +188,18 @@ def damaged_name(code: str) -> str:
     return f"damaged-{code}"
 
 
+def ranges_name(code: str) -> str:
+    return f"ranges-{code}"
+
+
+def damaged_ranges_name(code: str) -> str:
+    return f"damaged-ranges-{code}"
+
+
+def short_ranges_name(code: str) -> str:
+    return f"short-ranges-{code}"
+
+
 def dispatch_form(offered: Sequence[ItemView], store: Mapping[str, int]) -> type[DispatchForm]:
     """The form with a quantity for each item; the label says how many are in the store."""
 
@@ -169,6 +209,9 @@ def dispatch_form(offered: Sequence[ItemView], store: Mapping[str, int]) -> type
     for item in offered:
         label = f"{text.in_language(item.names)} ({text.number(store.get(item.code, 0))})"
         setattr(Form, sent_name(item.code), QuantityField(label, none=True))
+        if item.numbered:
+            about = gettext("Number ranges: %(item)s", item=text.in_language(item.names))
+            setattr(Form, ranges_name(item.code), RangesField(about))
     return Form
 
 
@@ -179,6 +222,10 @@ def receipt_form(transfer: TransferView) -> type[ReceiptForm]:
     for code in Form.sent:
         setattr(Form, good_name(code), QuantityField(_("In good condition"), required=True))
         setattr(Form, damaged_name(code), QuantityField(_("Damaged")))
+    for line in transfer.lines:
+        if line.ranges:
+            setattr(Form, damaged_ranges_name(line.item_code), RangesField(_("Numbers of the damaged ones")))
+            setattr(Form, short_ranges_name(line.item_code), RangesField(_("Numbers of the short ones")))
     return Form
 
 
@@ -205,6 +252,7 @@ def dispatch(code: str) -> Any:
         flash(gettext("The blanks are on their way."), "success")
         return redirect(url_for("transfers.show", transfer_id=transfer_id), 303)
     quantities = [form[sent_name(item)] for item in form.codes]
+    quantities += [form[ranges_name(item)] for item in form.codes if ranges_name(item) in form]
     page = "transfers/new.html"
     return render_template(page, office=office, form=form, quantities=quantities, loans=loans), form.status
 
@@ -233,7 +281,12 @@ def receive(transfer_id: int) -> Any:
         flash(gettext("The transfer is received."), "success")
         return redirect(url_for("transfers.show", transfer_id=transfer_id), 303)
     lines = [(line, form[good_name(line.item_code)], form[damaged_name(line.item_code)]) for line in transfer.lines]
-    shown = {"transfer": transfer, "office": office, "form": form, "lines": lines}
+    numbers = {
+        line.item_code: (form[damaged_ranges_name(line.item_code)], form[short_ranges_name(line.item_code)])
+        for line in transfer.lines
+        if line.ranges
+    }
+    shown = {"transfer": transfer, "office": office, "form": form, "lines": lines, "numbers": numbers}
     return render_template("transfers/receive.html", **shown, names=item_names()), form.status
 
 

@@ -31,6 +31,7 @@ from inventory.domain.ledger import (
     total_effect,
 )
 from inventory.domain.quantities import MAX_QUANTITY
+from inventory.domain.ranges import Range
 
 DAY = date(2024, 5, 15)
 
@@ -353,6 +354,7 @@ CHANGES: dict[str, Any] = {
     "reverses_id": 3,
     "shift": "morning",
     "happened_at": datetime(2024, 5, 15, 3, 0, tzinfo=UTC),
+    "ranges": (Range("A", 3, 1, 2),),
 }
 
 

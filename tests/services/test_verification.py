@@ -14,12 +14,14 @@ from inventory.db import db
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed
+from inventory.domain.ranges import parse_ranges
 from inventory.domain.transfers import Arrived
 from inventory.services import deliveries, destructions, ledger, seals, stocktakes, transfers, verification
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.transfers import Dispatch
 from inventory.services.verification import Fault, Verified
 from tests.conftest import NOW, TODAY
+from tests.services.numbers import deliver, give_back, keep_numbers, print_cards, reverse, send, spoil
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 YESTERDAY = TODAY - timedelta(days=1)
@@ -72,6 +74,21 @@ def _answer(world: World, delivery_request_id: int) -> None:
 
 
 _seals = iter(range(10_000))
+
+
+def fill_numbers(world: World) -> None:
+    """Numbers in every place, a reversal among them, and a seal."""
+    keep_numbers()
+    deliver(world, "A001-A100", defective="A099-A100")
+    print_cards(world, "A001-A010")
+    reverse(world, print_cards(world, "A011-A020"))
+    spoil(world, "A021")
+    give_back(world, "A031-A035")
+    transfer_id = send(world, "A041-A050")
+    arrived = Arrived(good=8, damaged_ranges=parse_ranges("A041"), short_ranges=parse_ranges("A042"))
+    transfers.receive(world.actor("other_storekeeper"), NOW, uuid4(), transfer_id, TODAY, {BLANK: arrived})
+    send(world, "A051-A055")
+    seal()
 
 
 def seal() -> None:
@@ -219,6 +236,77 @@ def test_what_is_written_past_the_ledger_is_found_and_left_alone(world: World, n
     found = verify()
     assert check in {fault.check for fault in found.faults}, found.faults
     assert verify() == found
+
+
+PRINTED = "place = 'printed'"
+NUMBER_CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "changed place": ("number places", (f"UPDATE number_ranges SET place = 'destroyed' WHERE {PRINTED}",)),
+    "numbers moved to another place": (
+        "number balances",
+        (
+            f"UPDATE number_ranges SET first = 2 WHERE {PRINTED}",
+            "UPDATE number_ranges SET place = 'store', first = 1, last = 1, office_id = 1 WHERE place = 'missing'",
+        ),
+    ),
+    "deleted range": ("number places", ("DELETE FROM number_ranges WHERE place = 'missing'",)),
+    "another office": (
+        "number places",
+        (f"UPDATE number_ranges SET office_id = (SELECT id FROM offices WHERE code = '16.09') WHERE {PRINTED}",),
+    ),
+    "longer range": ("number balances", ("UPDATE number_ranges SET last = 150 WHERE last = 100",)),
+    "numbers of a print exchanged": (
+        "number places",
+        ("UPDATE movement_ranges SET first = 22, last = 31 WHERE first = 1 AND last = 10",),
+    ),
+    "history of a print shortened": ("number sums", ("UPDATE movement_ranges SET last = 9 WHERE last = 10",)),
+    "history of another item": (
+        "number sums",
+        ("UPDATE movement_ranges SET item_id = (SELECT id FROM items WHERE code = 'kia') WHERE last = 10",),
+    ),
+    "deleted history": ("number sums", ("DELETE FROM movement_ranges WHERE last = 10",)),
+    "history that is sealed": (
+        "seals",
+        ("UPDATE movement_ranges SET first = 22, last = 31 WHERE first = 1 AND last = 10",),
+    ),
+    "reversal of other numbers": (
+        "number sums",
+        (
+            "UPDATE movement_ranges SET first = 1, last = 10 WHERE first = 11 AND last = 20 AND request_id ="
+            " (SELECT request_id FROM movements WHERE reverses_id IS NOT NULL)",
+        ),
+    ),
+    "handed over to nobody": (
+        "number places",
+        ("UPDATE number_ranges SET place = 'outside' WHERE place = 'transit'",),
+    ),
+    "numbers no longer kept": ("number sums", ("UPDATE items SET numbered = false",)),
+}
+
+
+def test_books_with_numbers_agree(world: World) -> None:
+    fill_numbers(world)
+    assert verify().faults == ()
+
+
+@pytest.mark.parametrize("name", NUMBER_CORRUPTIONS)
+def test_numbers_written_past_the_ledger_are_found_and_left_alone(world: World, name: str) -> None:
+    fill_numbers(world)
+    check, statements = NUMBER_CORRUPTIONS[name]
+    write_past_the_ledger(world.app, *statements)
+    found = verify()
+    assert check in {fault.check for fault in found.faults}, found.faults
+    assert verify() == found
+
+
+def test_the_first_wrong_number_is_named(world: World) -> None:
+    fill_numbers(world)
+    write_past_the_ledger(world.app, f"UPDATE number_ranges SET place = 'destroyed' WHERE {PRINTED}")
+    expected = Fault(
+        check="number places",
+        row=f"office {DENPASAR}, item {BLANK}, A001–A010",
+        what="it is said to be destroyed, its movements say otherwise",
+    )
+    assert expected in verify().faults
 
 
 def test_the_first_wrong_row_is_named(world: World) -> None:

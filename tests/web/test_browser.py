@@ -18,7 +18,8 @@ from werkzeug.serving import make_server
 
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
-from inventory.services import closings, consumption, deliveries, requests, reviews, stocktakes
+from inventory.domain.ranges import parse_ranges
+from inventory.services import closings, consumption, deliveries, items, requests, reviews, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
@@ -54,6 +55,11 @@ STOCK_PAGES = (
     f"{HOME}/closings",
     f"{HOME}/closings/{TODAY}",
     f"{HOME}/stock-card/{BLANK}",
+    f"{HOME}/numbers/{BLANK}",
+    f"{HOME}/numbers/kia",
+    f"{HOME}/numbers",
+    "/numbers",
+    "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
 )
@@ -101,7 +107,9 @@ PAGES = {
         f"{OTHER_HOME}/transfers",
         "/transfers/1",
         "/transfers/1/receive",
+        "/transfers/2/receive",
         "/stocktakes/3/count",
+        "/numbers?item=kia&number=A100150",
     ),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
@@ -151,6 +159,7 @@ def _fill(world: World) -> int:
     world.propose_destruction(NOW, TODAY, 2)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     _count(world)
+    _fill_numbers(world)
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
     _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     return movement.id
@@ -193,6 +202,17 @@ def _count(world: World) -> None:
         if office == DISTRICT:
             seven, nine = (domain_stocktakes.Counted(quantity=quantity) for quantity in (7, 9))
             stocktakes.count(actor, NOW, uuid4(), open_, {BLANK: seven, "ribbon": nine})
+
+
+def _fill_numbers(world: World) -> None:
+    """Child cards have their numbers kept: some used out of order, some on their way to Badung."""
+    items.keep_numbers("kia")
+    kept = parse_ranges("A100001-A100400, A100421-A100500")
+    actor = world.storekeeper
+    deliveries.record_opening(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, 0, "", ranges=kept)
+    used = {"new": parse_ranges("A100011-A100020")}
+    consumption.post_printed(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, {}, ranges=used)
+    world.send(NOW, TODAY, 0, sent={}, ranges={"kia": parse_ranges("A100101-A100200")})
 
 
 class Reader:
