@@ -142,6 +142,7 @@ class Movement(Base):
     reverses_id: Mapped[int | None] = mapped_column(BIG_ID, ForeignKey("movements.id"))
     delivery_id: Mapped[int | None] = mapped_column(ForeignKey("deliveries.id"), index=True)
     transfer_id: Mapped[int | None] = mapped_column(ForeignKey("transfers.id"), index=True)
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"), index=True)
     origin: Mapped[str] = mapped_column(String(16), server_default="entered")
     note: Mapped[str] = mapped_column(String(500), server_default="")
 

@@ -77,7 +77,7 @@ def record(
     office = offices.get(actor, Action.RECORD_DELIVERY, office_code)
     item = items.get(item_code)
     check_day(handover.received_on, office.today(now), FIRST_DAY)
-    handover = _checked(handover)
+    handover = checked(handover)
     good = handover.received - handover.defective
     lines = [
         Line(
@@ -163,7 +163,8 @@ def latest(actor: Actor, office_code: str, limit: int = 20) -> list[DeliveryView
     ]
 
 
-def _checked(handover: Handover) -> Handover:
+def checked(handover: Handover) -> Handover:
+    """The handover with its texts trimmed. Raises Invalid for what no record of hand-over can say, see `record`."""
     texts = {name: check_text(getattr(handover, name), most) for name, most in TEXT_LENGTHS.items()}
     handover = replace(handover, **texts)
     if not handover.bast_number:

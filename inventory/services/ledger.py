@@ -36,6 +36,9 @@ from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Offi
 Key = tuple[int, int]
 """Office id and item id."""
 
+Lines = Sequence[tuple[Line, Mapping[str, int]]]
+"""Lines, each with the references of its own movement beside the document's."""
+
 Document = Callable[[Session], Mapping[str, int]]
 """Runs first in a posting's own transaction: checks, or writes the document behind it. What it returns is set on
 each movement: the reference to the document, such as {"delivery_id": 7}."""
@@ -112,6 +115,56 @@ def post(
     return Posting(movements, replayed=False)
 
 
+def post_in_bulk(
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    digest: str,
+    keys: Iterable[Key],
+    lines_of: Callable[[Key], Lines],
+    *,
+    document: Document,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write the lines of many stocks in one transaction, all or none; how many. `lines_of` gives one stock's lines
+    when their turn comes, so that only those are held in memory; `progress` is told how many are written.
+
+    That it is done once is for `document` to see to, which runs first: it refuses when the request was carried out.
+    `digest` stands for what was asked. Raises what `post` raises, but for `request_id_reused`.
+    """
+    ordered = sorted(keys)
+    stamp = {
+        "actor_id": actor.person_id,
+        "recorded_at": now,
+        "request_id": request_id,
+        "request_digest": digest,
+        "origin": "imported",
+    }
+
+    def record(session: Session) -> int:
+        references = document(session)
+        written = 0
+        for key in ordered:
+            lines = lines_of(key)
+            if not lines:
+                continue
+            for line, _ in lines:
+                check_line(line)
+            numbered = list(enumerate((line for line, _ in lines), start=written + 1))
+            rows = _post_key(session, key, numbered, {**stamp, **references})
+            session.execute(_INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
+            written += len(lines)
+            progress(written)
+        if not written:
+            raise Invalid("nothing_entered")
+        return written
+
+    try:
+        return write(record)
+    except IntegrityError as error:
+        raise _in_words(error) from error
+
+
 def require_untouched(session: Session, key: Key) -> Mapping[str, int]:
     """Inside a posting: hold the balance row, and refuse (`opening_not_first`) unless nothing was ever received."""
     _open_balance(session, key)
@@ -173,6 +226,7 @@ def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
 
 # --- writing -----------------------------------------------------------------------------------------------------
 
+_INSERT = insert(Movement)
 _COLUMNS = (
     Movement.id,
     Movement.office_id,
@@ -200,17 +254,25 @@ def _record(
     rows: list[dict[str, Any]] = []
     # Every transaction takes the balance rows in the same order, so two of them never wait for each other.
     for key in sorted(by_key):
-        numbered = by_key[key]
-        key_lines = [line for _, line in numbered]
-        balance = _move_balance(session, key, key_lines, synthetic=stamp["origin"] == "synthetic")
-        first_seq = balance["last_seq"] - len(numbered) + 1
-        for seq, (number, line) in enumerate(numbered, start=first_seq):
-            rows.append({**_row(line), **stamp, **references, "seq": seq, "request_line": number})
-        _add_to_daily_totals(session, key, key_lines)
-        _check_later_days(session, key, key_lines, balance)
-    inserted = session.execute(insert(Movement).returning(*_COLUMNS, sort_by_parameter_order=True), rows)
+        rows += _post_key(session, key, by_key[key], {**stamp, **references})
+    inserted = session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows)
     in_order = sorted(zip(rows, inserted, strict=True), key=lambda pair: pair[0]["request_line"])
     return tuple(_recorded(row) for _, row in in_order)
+
+
+def _post_key(
+    session: Session, key: Key, numbered: Sequence[tuple[int, Line]], stamp: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Move one stock's balance and daily totals; the rows of its movements, which are still to be inserted."""
+    lines = [line for _, line in numbered]
+    balance = _move_balance(session, key, lines, synthetic=stamp["origin"] == "synthetic")
+    first_seq = balance["last_seq"] - len(numbered) + 1
+    _add_to_daily_totals(session, key, lines)
+    _check_later_days(session, key, lines, balance)
+    return [
+        {**_row(line), **stamp, "seq": seq, "request_line": number}
+        for seq, (number, line) in enumerate(numbered, start=first_seq)
+    ]
 
 
 def _row(line: Line) -> dict[str, Any]:
@@ -378,6 +440,10 @@ def _in_words(error: IntegrityError | Refusal) -> Exception:
             return Refusal("already_reversed")
         if "bast_number" in message:
             return Refusal("bast_already_recorded")
+        if "imported_days" in message:
+            return Refusal("day_already_imported")
+        if "imports" in message:
+            return Refusal("file_already_imported")
     return error
 
 
