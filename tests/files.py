@@ -16,7 +16,7 @@ _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
-def csv_file(*rows: Sequence[object], separator: str = ",", encoding: str = "utf-8") -> bytes:
+def csv_file(*rows: Sequence[object], separator: str = ";", encoding: str = "utf-8") -> bytes:
     return "".join(separator.join(map(str, row)) + "\r\n" for row in rows).encode(encoding)
 
 

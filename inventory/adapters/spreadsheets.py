@@ -67,9 +67,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _csv_rows(text: str, recognise: Callable[[Sequence[Cell]], int]) -> Iterator[Numbered]:
-    first = next((line for line in io.StringIO(text[:MAX_LINE]) if line.strip()), "")
-    separator = max((";", ",", "\t"), key=lambda each: recognise(next(csv.reader([first], delimiter=each), [])))
-    reader = csv.reader(_short_lines(text), delimiter=separator, strict=True)
+    reader = csv.reader(_short_lines(text), delimiter=_separator(text, recognise), strict=True)
     try:
         for number, row in enumerate(reader, start=1):
             if len(row) > MAX_CELLS_IN_ROW:
@@ -77,6 +75,16 @@ def _csv_rows(text: str, recognise: Callable[[Sequence[Cell]], int]) -> Iterator
             yield number, list(row)
     except csv.Error:
         raise Invalid("file_not_a_table") from None
+
+
+def _separator(text: str, recognise: Callable[[Sequence[Cell]], int]) -> str:
+    """The separator by which one of the first lines has the most headings: remarks may stand above them."""
+    lines = io.StringIO(text[:MAX_LINE]).readlines()[:20]
+
+    def headings(separator: str) -> int:
+        return max((recognise(next(csv.reader([line], delimiter=separator), [])) for line in lines), default=0)
+
+    return max((";", ",", "\t"), key=headings)
 
 
 def _short_lines(text: str) -> Iterator[str]:

@@ -533,8 +533,8 @@ def _outcome(faults: _Faults, good: Sequence[Read]) -> dict[str, Any]:
 
 def _handover(values: Mapping[str, Any]) -> Handover:
     names = Handover.__dataclass_fields__
-    said = {name: value for name, value in values.items() if name in names}
-    return Handover(**{"defective": 0, "asked": None, **said, "asked": said.get("asked") or None})
+    said = {"defective": 0} | {name: value for name, value in values.items() if name in names}
+    return Handover(**said | {"asked": values.get("asked") or None})
 
 
 # --- keeping and finding -----------------------------------------------------------------------------------------
