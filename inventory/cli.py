@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import click
 from flask import Flask, current_app
@@ -19,11 +21,14 @@ from inventory.domain.errors import Refusal
 offices_group = AppGroup("offices", help="Offices: the tree that blanks flow through.")
 people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
+import_group = AppGroup("import", help="Import: past records from CSV and XLSX files, all or nothing.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
 def init_app(app: Flask) -> None:
     for command in (offices_group, people_group, items_group, seal_group, review, verify, jobs, serve, demo):
+        app.cli.add_command(command)
+    for command in (import_group, export):
         app.cli.add_command(command)
 
 
@@ -127,6 +132,100 @@ def seal_head() -> None:
     if head is None:
         raise click.ClickException("Nothing is sealed yet.")
     click.echo(f"{head.digest}  sealed {head.sealed_at.isoformat()}, up to movement {head.last_id}")
+
+
+def _import_command(kind: str, help: str) -> None:
+    @import_group.command(kind, help=help)
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False))
+    @click.option("--dry-run", is_flag=True, help="Look through the file and stop there.")
+    @click.option("--office", default="00", show_default=True, help="Whose pages will list the file (code).")
+    @click.option("--language", type=click.Choice(list(text.LANGUAGES)), help="How numbers in text are grouped.")
+    def command(file: str, dry_run: bool, office: str, language: str | None) -> None:
+        _import(kind, file, dry_run, office, language or current_app.config["SETTINGS"].LANGUAGE)
+
+
+_import_command("opening", "Import what offices held when they began: office, item, day, quantity, note.")
+_import_command("deliveries", "Import deliveries with their records of hand-over (BAST).")
+_import_command("consumption", "Import daily consumption: a row per office, item and day.")
+
+
+def _import(kind: str, file: str, dry_run: bool, office: str, language: str) -> None:
+    from inventory import security
+    from inventory.services import imports
+
+    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
+    with open(file, "rb") as stream:
+        data = stream.read(limit + 1)
+    try:
+        with force_locale(language):
+            separator = text.group_separator()
+        found = imports.check(
+            SYSTEM,
+            security.now(),
+            uuid4(),
+            office,
+            kind,
+            file,
+            data,
+            group_separator=separator,
+            max_bytes=limit,
+        )
+        view = imports.get(SYSTEM, found)
+        if view.status == "checked" and not dry_run:
+            with click.progressbar(length=view.movement_count, label="Importing", file=sys.stderr) as bar:
+                view = imports.run(SYSTEM, security.now(), found, lambda written: bar.update(written - bar.pos))
+    except Refusal as refusal:
+        _refuse(refusal)
+    _report(view)
+
+
+def _report(view: Any) -> None:
+    for fault in view.faults:
+        where = f"row {fault.row}" + (f", {fault.field}" if fault.field else "")
+        click.echo(f"{where}: {in_english(fault.code, fault.facts)}", err=True)
+    if view.fault_count:
+        more = f", the first {len(view.faults)} are listed" if view.fault_count > len(view.faults) else ""
+        raise click.ClickException(f"Nothing was imported: {view.fault_count} faults{more}.")
+    for item, kind, reason, quantity in view.totals:
+        click.echo(f"{item} {kind} {reason}: {quantity:,}")
+    if view.status == "imported":
+        click.echo(f"{view.row_count} rows imported on {view.imported_at:%Y-%m-%d %H:%M} UTC as import {view.id}.")
+    else:
+        click.echo(f"{view.row_count} rows are good. Nothing was imported yet.")
+
+
+@click.command()
+@click.argument("table_name", metavar="[TABLE]", required=False)
+@click.option("--format", "format_", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--office", help="Only this office and those below it (its code).")
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--output", type=click.File("wb"), default="-", help="A file; standard output by default.")
+@with_appcontext
+def export(
+    table_name: str | None,
+    format_: str,
+    office: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    output: Any,
+) -> None:
+    """Write a TABLE as CSV or XLSX; without one, list the tables."""
+    from inventory.services import exports
+
+    if table_name is None:
+        for name in exports.names(SYSTEM):
+            click.echo(name)
+        return
+    try:
+        found = exports.read(SYSTEM, table_name, office, since and since.date(), until and until.date())
+    except Refusal as refusal:
+        _refuse(refusal)
+    if format_ == "xlsx":
+        exports.write_xlsx(found, output)
+    else:
+        for chunk in exports.csv_lines(found):
+            output.write(chunk)
 
 
 @click.command()

@@ -37,7 +37,7 @@ class Import(Base):
         CheckConstraint("(status = 'imported') = (imported_at IS NOT NULL)", name="imported"),
         CheckConstraint("(status = 'refused') = (fault_count > 0)", name="fault_count"),
         CheckConstraint("length(digest) = 64", name="digest"),
-        CheckConstraint("row_count >= 0 AND size >= 0", name="counts"),
+        CheckConstraint("row_count >= 0 AND movement_count >= 0 AND size >= 0", name="counts"),
         # A file is imported once, whoever sends it again and from where.
         Index(
             "uq_imports_digest",
@@ -62,6 +62,7 @@ class Import(Base):
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the file as it was sent."""
     row_count: Mapped[int] = mapped_column(Integer)
+    movement_count: Mapped[int] = mapped_column(Integer)
     totals: Mapped[list[Any]] = mapped_column(JSON)
     """What the rows add up to: [item code, movement kind, reason, quantity]."""
     fault_count: Mapped[int] = mapped_column(Integer)

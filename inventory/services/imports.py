@@ -64,6 +64,7 @@ class ImportView:
     file_name: str
     size: int
     row_count: int
+    movement_count: int
     totals: tuple[tuple[str, str, str, int], ...]
     fault_count: int
     faults: tuple[Fault, ...]
@@ -138,7 +139,7 @@ def check(
         "size": len(data),
         "digest": digest,
         "row_count": len(rows),
-        "totals": _totals(kind, good),
+        **_totals(kind, good),
         "checked_at": now,
         "checked_by_id": actor.person_id,
         **_outcome(faults, good),
@@ -569,13 +570,15 @@ def _unpacked_facts(facts: Mapping[str, Any]) -> dict[str, object]:
     return {name: date.fromisoformat(v["day"]) if isinstance(v, dict) else v for name, v in facts.items()}
 
 
-def _totals(kind: str, good: Iterable[Read]) -> list[list[object]]:
+def _totals(kind: str, good: Iterable[Read]) -> dict[str, Any]:
     codes = {item.id: item.code for item in items.active()}
     sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    count = 0
     for each in good:
         for line in lines_of(kind, *each.key, each.row.values):
+            count += 1
             sums[codes[line.item_id], line.kind.value, line.reason] += line.quantity
-    return [[*key, quantity] for key, quantity in sums.items()]
+    return {"movement_count": count, "totals": [[*key, quantity] for key, quantity in sums.items()]}
 
 
 def _require_offices(actor: Actor, good: Iterable[Read]) -> None:

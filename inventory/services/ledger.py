@@ -152,7 +152,8 @@ def post_in_bulk(
                 check_line(line)
             numbered = list(enumerate((line for line, _ in lines), start=written + 1))
             rows = _post_key(session, key, numbered, {**stamp, **references})
-            session.execute(_INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
+            # By the connection: the session would look at each row once more, for a third of the time.
+            session.connection().execute(_INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
             written += len(lines)
             progress(written)
         if not written:
