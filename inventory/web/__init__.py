@@ -43,7 +43,9 @@ def init_app(app: Flask) -> None:
         consumption,
         deliveries,
         errors,
+        exports,
         health,
+        imports,
         jobs,
         language,
         offices,
@@ -54,7 +56,7 @@ def init_app(app: Flask) -> None:
 
     app.url_map.converters["code"] = CodeConverter
     modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
-    for module in modules:
+    for module in (*modules, imports, exports):
         app.register_blueprint(module.blueprint)
     language.init_app(app)
     errors.init_app(app)

@@ -13,6 +13,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
 from inventory.services import alerts, offices, people, reviews
 from tests.conftest import NOW, TODAY
+from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
 
@@ -31,6 +32,7 @@ class Target(NamedTuple):
     person_id: int
     transfer_id: int
     """On its way to Badung."""
+    import_id: int
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -47,9 +49,10 @@ def target(app: Flask) -> Target:
         movement = world.print(NOW, TODAY, 20).movements[0]
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
+        import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id)
+    return Target(movement.id, alert.id, person.id, transfer_id, import_id)
 
 
 def methods(rule: Rule) -> Iterator[str]:
