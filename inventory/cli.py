@@ -22,13 +22,14 @@ offices_group = AppGroup("offices", help="Offices: the tree that blanks flow thr
 people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
 import_group = AppGroup("import", help="Import: past records from CSV and XLSX files, all or nothing.")
+bench_group = AppGroup("bench", help="Bench: measure this installation's speed, on databases that are thrown away.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
 def init_app(app: Flask) -> None:
     for command in (offices_group, people_group, items_group, seal_group, review, verify, jobs, serve, demo):
         app.cli.add_command(command)
-    for command in (import_group, export):
+    for command in (import_group, export, bench_group):
         app.cli.add_command(command)
 
 
@@ -226,6 +227,29 @@ def export(
     else:
         for chunk in exports.csv_lines(found):
             output.write(chunk)
+
+
+@bench_group.command("import", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="5,000 rows instead of 50,000.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill as well; SQLite alone without it.")
+def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure the import of a consumption file, and how fast a bomb and a file of 20 MB are refused.
+
+    Exits with 1 when a figure misses what it must be.
+    """
+    import json
+
+    from inventory.bench import imports
+
+    figures = imports.measure(5_000 if quick else 50_000, [None, url] if url else [None])
+    if as_json:
+        click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
+    else:
+        rows = [(f.figure, f"{f.value:,.3g}", f.limits, "yes" if f.met else "NO") for f in figures]
+        click.echo(table(["Figure", "Value", "Must / aim", "Met"], rows))
+    if not all(figure.met for figure in figures):
+        sys.exit(1)
 
 
 @click.command()
