@@ -82,7 +82,10 @@ def _separator(text: str, recognise: Callable[[Sequence[Cell]], int]) -> str:
     lines = io.StringIO(text[:MAX_LINE]).readlines()[:20]
 
     def headings(separator: str) -> int:
-        return max((recognise(next(csv.reader([line], delimiter=separator), [])) for line in lines), default=0)
+        try:
+            return max((recognise(next(csv.reader([line], delimiter=separator), [])) for line in lines), default=0)
+        except csv.Error:
+            return 0
 
     return max((";", ",", "\t"), key=headings)
 

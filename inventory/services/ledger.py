@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, insert, select, update
+from sqlalchemy import ARRAY, and_, case, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -152,8 +152,7 @@ def post_in_bulk(
                 check_line(line)
             numbered = list(enumerate((line for line, _ in lines), start=written + 1))
             rows = _post_key(session, key, numbered, {**stamp, **references})
-            # By the connection: the session would look at each row once more, for a third of the time.
-            session.connection().execute(_INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
+            _insert_many(session, _INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
             written += len(lines)
             progress(written)
         if not written:
@@ -369,19 +368,32 @@ def _add_to_daily_totals(session: Session, key: Key, lines: Iterable[Line]) -> N
         _grow_totals(session, grown)
 
 
+MANY = 50
+
+
+def _insert_many(session: Session, statement: Any, rows: list[dict[str, Any]]) -> None:
+    """An INSERT of rows that nobody reads back. By the connection: the session would look at each row once more, for a
+    third of the time. PostgreSQL is given many rows as one array for each column, which is several times faster."""
+    connection = session.connection()
+    if connection.dialect.name != "postgresql" or len(rows) <= MANY:
+        connection.execute(statement, rows)
+        return
+    types = {name: statement.table.c[name].type for name in rows[0]}
+    arrays = [cast([row[name] for row in rows], ARRAY(kind)) for name, kind in types.items()]
+    connection.execute(statement.from_select(list(types), select(*(func.unnest(array) for array in arrays))))
+
+
 def _grow_totals(session: Session, totals: list[dict[str, Any]]) -> None:
     table = DailyTotal.__table__
     statement = insert_or(session, table)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(table.primary_key),
-            set_={
-                "quantity": table.c.quantity + statement.excluded.quantity,
-                "served_waiting": table.c.served_waiting + statement.excluded.served_waiting,
-            },
-        ),
-        totals,
+    grow = statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={
+            "quantity": table.c.quantity + statement.excluded.quantity,
+            "served_waiting": table.c.served_waiting + statement.excluded.served_waiting,
+        },
     )
+    _insert_many(session, grow, totals)
 
 
 def _change_total(session: Session, total: dict[str, Any]) -> None:

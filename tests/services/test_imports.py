@@ -378,3 +378,23 @@ def test_a_file_that_nobody_came_back_for_is_dropped(world: World) -> None:
     with pytest.raises(Refusal, match="import_not_ready"):
         imports.run(SYSTEM, NOW, left.id)
     assert [view.status for view in imports.latest(SYSTEM, DENPASAR)] == ["checked", "expired"]
+
+
+def test_many_rows_of_many_stocks_keep_the_law(world: World) -> None:
+    days = [DAY - timedelta(days=n) for n in range(150)]
+    stock = [
+        (DENPASAR, BLANK, days[-1], "9.000"),
+        (DENPASAR, "kia", days[-1], "9.000"),
+        (BADUNG, BLANK, days[-1], 9000),
+    ]
+    imports.run(SYSTEM, NOW, look("opening", *stock).id)
+    rows = [(office, item, day, 3, 2, 4, 1, "x") for office, item, *_ in stock for day in days]
+    view = look("consumption", *rows)
+    told: list[int] = []
+    assert imports.run(SYSTEM, NOW, view.id, told.append).status == "imported"
+    assert (view.movement_count, told) == (1350, [450, 900, 1350])
+    assert world.figures() == Effect(received=9000, store=8100, printed=750, spoiled=150)
+    waited = select(func.sum(Movement.served_waiting)).where(Movement.import_id == view.id)
+    assert db.session.scalar(waited) == 4 * len(rows)
+    audit()
+    assert verification.verify(SYSTEM).faults == ()
