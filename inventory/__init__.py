@@ -32,7 +32,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SECRET_KEY=settings.SECRET_KEY or secret_from_instance(instance),
         SQLALCHEMY_DATABASE_URI=url,
         MAX_CONTENT_LENGTH=settings.MAX_UPLOAD_BYTES,
-        MAX_FORM_MEMORY_SIZE=settings.MAX_UPLOAD_BYTES,
+        MAX_FORM_MEMORY_SIZE=min(settings.MAX_UPLOAD_BYTES, 1_000_000),
     )
     app.config.update(given)
     _wire(app)

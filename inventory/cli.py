@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import click
 from flask import Flask, current_app
@@ -20,6 +22,8 @@ offices_group = AppGroup("offices", help="Offices: the tree that blanks flow thr
 people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
 ranges_group = AppGroup("ranges", help="Number ranges: the serial numbers of blanks.")
+import_group = AppGroup("import", help="Import: past records from CSV and XLSX files, all or nothing.")
+bench_group = AppGroup("bench", help="Bench: measure this installation's speed, on databases that are thrown away.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
@@ -29,9 +33,12 @@ def init_app(app: Flask) -> None:
         people_group,
         items_group,
         ranges_group,
+        import_group,
+        export,
         seal_group,
         review,
         verify,
+        bench_group,
         jobs,
         serve,
         demo,
@@ -180,6 +187,135 @@ def seal_head() -> None:
     if head is None:
         raise click.ClickException("Nothing is sealed yet.")
     click.echo(f"{head.digest}  sealed {head.sealed_at.isoformat()}, up to movement {head.last_id}")
+
+
+def _import_command(kind: str, help: str) -> None:
+    @import_group.command(kind, help=help)
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False))
+    @click.option("--dry-run", is_flag=True, help="Look through the file and stop there.")
+    @click.option("--office", default="00", show_default=True, help="Whose pages will list the file (code).")
+    @click.option("--language", type=click.Choice(list(text.LANGUAGES)), help="How numbers in text are grouped.")
+    def command(file: str, dry_run: bool, office: str, language: str | None) -> None:
+        _import(kind, file, dry_run, office, language or current_app.config["SETTINGS"].LANGUAGE)
+
+
+_import_command("opening", "Import what offices held when they began: office, item, day, quantity, note.")
+_import_command("deliveries", "Import deliveries with their records of hand-over (BAST).")
+_import_command("consumption", "Import daily consumption: a row per office, item and day.")
+
+
+def _import(kind: str, file: str, dry_run: bool, office: str, language: str) -> None:
+    from inventory import security
+    from inventory.services import imports
+
+    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
+    with open(file, "rb") as stream:
+        data = stream.read(limit + 1)
+    try:
+        with force_locale(language):
+            separator = text.group_separator()
+        found = imports.check(
+            SYSTEM,
+            security.now(),
+            uuid4(),
+            office,
+            kind,
+            file,
+            data,
+            group_separator=separator,
+            max_bytes=limit,
+        )
+        view = imports.get(SYSTEM, found)
+        if view.status == "checked" and not dry_run:
+            with click.progressbar(length=view.movement_count, label="Importing", file=sys.stderr) as bar:
+                view = imports.run(SYSTEM, security.now(), found, lambda written: bar.update(written - bar.pos))
+    except Refusal as refusal:
+        _refuse(refusal)
+    _report(view)
+
+
+def _report(view: Any) -> None:
+    for fault in view.faults:
+        where = f"row {fault.row}" + (f", {fault.field}" if fault.field else "")
+        click.echo(f"{where}: {in_english(fault.code, fault.facts)}", err=True)
+    if view.fault_count:
+        more = f", the first {len(view.faults)} are listed" if view.fault_count > len(view.faults) else ""
+        raise click.ClickException(f"Nothing was imported: {view.fault_count} faults{more}.")
+    for item, kind, reason, quantity in view.totals:
+        click.echo(f"{item} {kind} {reason}: {quantity:,}")
+    if view.status == "imported":
+        click.echo(f"{view.row_count} rows imported on {view.imported_at:%Y-%m-%d %H:%M} UTC as import {view.id}.")
+    else:
+        click.echo(f"{view.row_count} rows are good. Nothing was imported yet.")
+
+
+@click.command()
+@click.argument("table_name", metavar="[TABLE]", required=False)
+@click.option("--format", "format_", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--office", help="Only this office and those below it (its code).")
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="First day.")
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--output", type=click.File("wb"), default="-", help="A file; standard output by default.")
+@with_appcontext
+def export(
+    table_name: str | None,
+    format_: str,
+    office: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    output: Any,
+) -> None:
+    """Write a TABLE as CSV or XLSX; without one, list the tables."""
+    from inventory.services import exports
+
+    if table_name is None:
+        for name in exports.names(SYSTEM):
+            click.echo(name)
+        return
+    try:
+        found = exports.read(SYSTEM, table_name, office, since and since.date(), until and until.date())
+    except Refusal as refusal:
+        _refuse(refusal)
+    if format_ == "xlsx":
+        exports.write_xlsx(found, output)
+    else:
+        for chunk in exports.csv_lines(found):
+            output.write(chunk)
+
+
+@bench_group.command("import", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="5,000 rows instead of 50,000.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill as well; SQLite alone without it.")
+def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure the import of a consumption file, and how fast a bomb and a file of 20 MB are refused.
+
+    Exits with 1 when a figure misses what it must be.
+    """
+    import json
+
+    from inventory.bench import imports
+
+    figures = imports.measure(5_000 if quick else 50_000, [None, url] if url else [None])
+    if as_json:
+        click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
+    else:
+        rows = [(f.figure, f"{f.value:,.3g}", f.limits, "yes" if f.met else "NO") for f in figures]
+        click.echo(table(["Figure", "Value", "Must / aim", "Met"], rows))
+    if not all(figure.met for figure in figures):
+        sys.exit(1)
+
+
+@bench_group.command("measure-import", hidden=True)
+@click.argument("rows", type=int)
+def bench_measure_import(rows: int) -> None:
+    """What `bench import` runs in a process of its own, on an empty database that it fills."""
+    import json
+
+    from inventory.bench import imports
+
+    found = imports.measure_here(_application(), rows)
+    click.echo(json.dumps([vars(figure) for figure in found]))
 
 
 @click.command()

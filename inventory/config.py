@@ -61,7 +61,11 @@ class Config:
         "Whether `flask serve` runs the scheduled jobs itself; `0` where `flask jobs` runs beside it.",
     )
     SESSION_HOURS: int = _setting(12, "BLANGKO_SESSION_HOURS", "Hours after which people log in again.")
-    MAX_UPLOAD_BYTES: int = _setting(1_000_000, "BLANGKO_MAX_UPLOAD_BYTES", "Largest request body that is accepted.")
+    MAX_UPLOAD_BYTES: int = _setting(
+        10_000_000,
+        "BLANGKO_MAX_UPLOAD_BYTES",
+        "Largest request that is accepted, and largest file that is imported.",
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",

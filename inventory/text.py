@@ -140,6 +140,17 @@ ANOMALIES = {
     "early": _("Used on a day before they came"),
     "skipped": _("Still in the store while later ones were printed"),
 }
+IMPORT_KINDS = {
+    "opening": _("Opening stock"),
+    "deliveries": _("Deliveries"),
+    "consumption": _("Daily consumption"),
+}
+IMPORT_STATUSES = {
+    "checked": _("Ready to be imported"),
+    "refused": _("Has faults"),
+    "imported": _("Imported"),
+    "expired": _("Not imported"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 STOCKTAKE_STATUSES = {
     "counting": _("Being counted"),
@@ -318,6 +329,26 @@ REFUSALS: Mapping[str, Any] = {
     "range_known": _("Already in the books: %(ranges)s. A number cannot be received twice. Nothing was recorded."),
     "range_moved_on": _("These numbers have moved on since: %(ranges)s. Nothing was recorded."),
     "item_in_use": _("“%(item)s” has movements already: whether its numbers are kept is chosen before the first one."),
+    # Import and export
+    "file_too_large": _("The file is too large: at most %(limit)s MB."),
+    "file_inflates": _(
+        "The file is packed so tightly that it would grow beyond %(limit)s MB, or holds too many parts. Save it anew"
+        " as a plain table, or send it as CSV."
+    ),
+    "rows_too_many": _("The file has more than %(limit)s rows. Split it."),
+    "column_unknown": _("The column “%(column)s” is not one of this kind of file."),
+    "column_twice": _("The column “%(column)s” appears twice."),
+    "cell_empty": _("This cell must not be empty."),
+    "cell_without_heading": _("“%(text)s” stands in a column without a heading."),
+    "day_not_a_day": _("“%(text)s” is not a day. Write it as 2024-12-31 or 31/12/2024."),
+    "row_twice": _("The same appears already in row %(row)s."),
+    "import_kind_unknown": _("Choose what the file holds."),
+    "import_not_found": _("There is no such import among those you may see."),
+    "import_not_ready": _("This file is not waiting to be imported. Send it once more."),
+    "file_already_imported": _("This file has already been imported: nothing was recorded a second time."),
+    "day_already_imported": _("Another file has just filled in one of these days. Send the file once more."),
+    "file_filled_in": _("The file “%(file)s” has filled in this day already, on %(day)s."),
+    "export_unknown": _("There is no such table to export."),
 }
 
 
@@ -354,6 +385,8 @@ def init_app(app: Flask) -> None:
         COUNT_REASONS=COUNT_REASONS,
         CLOSING_KINDS=CLOSING_KINDS,
         WEEKDAYS=WEEKDAYS,
+        IMPORT_KINDS=IMPORT_KINDS,
+        IMPORT_STATUSES=IMPORT_STATUSES,
         in_language=in_language,
     )
 

@@ -32,7 +32,7 @@ SEALED = (
 )
 """The figures of a movement that are sealed, in this order. After them its number ranges, of an item whose numbers
 are kept; a movement without is sealed as it was before there were any."""
-SEALED_WHERE_SET = ("proposal_id", "shift", "happened_at", "stocktake_id")
+SEALED_WHERE_SET = ("proposal_id", "shift", "happened_at", "stocktake_id", "import_id")
 """Figures that came later: sealed where they are set, so that seals made before them still fit their movements."""
 
 

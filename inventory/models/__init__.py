@@ -2,6 +2,7 @@
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
 from inventory.models.closings import ClosingException, DayClosing
+from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.people import Membership, Person
@@ -26,6 +27,8 @@ __all__ = [
     "DeliveryRequestStep",
     "Destruction",
     "DestructionLine",
+    "Import",
+    "ImportedDay",
     "Item",
     "JobRun",
     "Membership",

@@ -158,6 +158,7 @@ class Movement(Base):
     happened_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When on its day it happened, where that is known."""
     stocktake_id: Mapped[int | None] = mapped_column(ForeignKey("stocktakes.id"), index=True)
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("imports.id"), index=True)
     origin: Mapped[str] = mapped_column(String(16), server_default="entered")
     note: Mapped[str] = mapped_column(String(500), server_default="")
 

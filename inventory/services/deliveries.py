@@ -140,10 +140,9 @@ def record(
     defective_ranges: Ranges = (),
 ) -> Posting:
     """Record a delivery of one item, see `record_many`."""
-    said = asdict(handover)
-    figures = {name: said.pop(name) for name in ("asked", "received", "defective", "note")}
-    counted = Counted(**figures, ranges=ranges, defective_ranges=defective_ranges)
-    return record_many(actor, now, request_id, office_code, Paper(**said), {item_code: counted})
+    paper, one = _parts(handover)
+    one = replace(one, ranges=ranges, defective_ranges=defective_ranges)
+    return record_many(actor, now, request_id, office_code, paper, {item_code: one})
 
 
 def record_many(
@@ -154,9 +153,8 @@ def record_many(
 
     Raises Invalid `nothing_entered`, `bast_number_missing`, `supplier_missing`, `defective_exceeds_received`,
     `bast_after_arrival`, `funding_source_unknown`, `day_in_future`, `day_too_early`, `arrived_before_asked`,
-    `range_not_part`; NotFound
-    `delivery_request_not_found`; Refusal `delivery_request_closed`, `bast_already_recorded`; and what `ledger.post`
-    raises.
+    `range_not_part`; NotFound `delivery_request_not_found`; Refusal `delivery_request_closed`,
+    `bast_already_recorded`; and what `ledger.post` raises.
     """
     office = offices.get(actor, Action.RECORD_DELIVERY, office_code)
     check_day(paper.received_on, office.today(now), FIRST_DAY)
@@ -331,6 +329,19 @@ def _lines(office_id: int, item_id: int, paper: Paper, one: Counted) -> list[Lin
         )
         if quantity
     ]
+
+
+def checked(handover: Handover) -> Handover:
+    """The handover with its texts trimmed. Raises Invalid for what no record of hand-over can say, see `record`."""
+    paper, one = _parts(handover)
+    said = asdict(_checked_paper(paper)) | asdict(_checked(one, ""))
+    return Handover(**{name: said[name] for name in Handover.__dataclass_fields__})
+
+
+def _parts(handover: Handover) -> tuple[Paper, Counted]:
+    said = asdict(handover)
+    figures = {name: said.pop(name) for name in ("asked", "received", "defective", "note")}
+    return Paper(**said), Counted(**figures)
 
 
 def _checked_paper(paper: Paper) -> Paper:

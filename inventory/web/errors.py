@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, current_app, render_template, session
+from flask import Flask, current_app, render_template, request, session
 from flask_babel import force_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
@@ -28,7 +28,7 @@ SENTENCES = {
     403: _("Your role does not allow this here."),
     404: _("There is no such page, or none that you may see."),
     405: _("This address does not take that kind of request. Nothing was recorded."),
-    413: _("What was sent is too large. Nothing was recorded."),
+    413: _("What was sent is too large. Nothing was recorded. Split the file, or save it as XLSX."),
     429: _("Wait a moment and try again. Nothing was recorded."),
 }
 
@@ -56,10 +56,23 @@ def _stale_form(error: CSRFError) -> Any:
 
 def _http_error(error: HTTPException) -> Any:
     status = error.code or 500
+    if status == 413:
+        _let_the_rest_pass()
     page = _page(status, str(SENTENCES.get(status, SENTENCES[400])))
     # A 405 must say which methods there are, a 429 when to try again.
     kept = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return page, status, kept
+
+
+def _let_the_rest_pass() -> None:
+    """Read on for a while without keeping anything: a browser that is cut off while it sends shows no page."""
+    stream, left = request.environ.get("wsgi.input"), 4 * (request.max_content_length or 0)
+    left = min(left, (request.content_length or 0))
+    while stream is not None and left > 0:
+        chunk = stream.read(min(left, 65_536))
+        if not chunk:
+            return
+        left -= len(chunk)
 
 
 def _broken(_error: InternalServerError) -> Any:

@@ -14,6 +14,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
 from inventory.services import alerts, closings, offices, people, reviews
 from tests.conftest import NOW, TODAY
+from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
 
@@ -39,6 +40,7 @@ class Target(NamedTuple):
     stocktake_id: int
     exception_id: int
     """Of the closing of TODAY, which counted one card too many."""
+    import_id: int
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -64,6 +66,7 @@ def target(app: Flask) -> Target:
         exception_id = closings.open_exceptions(SYSTEM)[0].id
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
+        import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         db.session.remove()
     return Target(
@@ -77,6 +80,7 @@ def target(app: Flask) -> Target:
         delivery_request_id=delivery_request_id,
         stocktake_id=stocktake_id,
         exception_id=exception_id,
+        import_id=import_id,
     )
 
 

@@ -19,11 +19,13 @@ from werkzeug.serving import make_server
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
 from inventory.domain.ranges import parse_ranges
-from inventory.services import closings, consumption, deliveries, items, requests, reviews, stocktakes
+from inventory.services import closings, consumption, deliveries, imports, items, requests, reviews, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY
+from tests.files import csv_file
+from tests.services.test_imports import HAD, look, use
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 pytestmark = pytest.mark.browser
@@ -89,6 +91,11 @@ HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?requ
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
+        f"{HOME}/imports",
+        "/imports/1",
+        "/imports/2",
+        "/imports/3",
+        "/exports",
         *(f"{HOME}/{form}" for form in FORMS),
         *HAND_OVERS,
         "/movements/{movement}/reverse",
@@ -157,6 +164,7 @@ def _fill(world: World) -> int:
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
     world.propose_destruction(NOW, TODAY, 2)
+    _send_in_files(world)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     _count(world)
     _fill_numbers(world)
@@ -213,6 +221,15 @@ def _fill_numbers(world: World) -> None:
     used = {"new": parse_ranges("A100011-A100020")}
     consumption.post_printed(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, {}, ranges=used)
     world.send(NOW, TODAY, 0, sent={}, ranges={"kia": parse_ranges("A100101-A100200")})
+
+
+def _send_in_files(world: World) -> None:
+    """A file that was imported, one that waits for it, and one with faults."""
+    first = look("consumption", use(TODAY, 3), actor=world.storekeeper, name="pemakaian-mei-2024.csv")
+    imports.run(world.storekeeper, NOW, first.id)
+    look("opening", (DENPASAR, "kia", TODAY, 500), actor=world.storekeeper, name="stok awal.csv")
+    wrong = (use(TODAY, "1e9"), use(office="99.99"), use(TODAY, 4))
+    look("consumption", *wrong, actor=world.storekeeper, name="salah.csv")
 
 
 class Reader:
@@ -314,6 +331,40 @@ def test_a_storekeepers_day(chromium: Any, site: tuple[str, int]) -> None:
         assert "1.943" in page.inner_text("[role=status]")
         assert "line-through" in page.eval_on_selector("tr.undone .struck", "e => getComputedStyle(e).textDecoration")
         assert "salah ketik" in page.inner_text("tbody tr:last-child")
+        assert reader.wrong == []
+
+
+def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tuple[str, int]) -> None:
+    def file(name: str, data: bytes) -> Any:
+        return {"name": name, "mimeType": "text/csv", "buffer": data}
+
+    with Reader(chromium, site[0], NARROW) as reader:
+        page = reader.page
+        reader.log_in("storekeeper")
+        reader.choose("id")
+        page.click(f"a[href='{HOME}/imports']")
+        page.set_input_files("input[type=file]", file("besar.csv", b"a" * 10_000_001))
+        assert page.is_visible("[data-too-large]")
+        page.click("main form button")
+        assert page.url.endswith("/imports"), "a file that is too large does not travel"
+
+        page.check("input[value=opening]")
+        page.set_input_files("input[type=file]", file("stok.csv", csv_file(HAD, (DENPASAR, "ribbon", TODAY, "1,639"))))
+        assert page.is_hidden("[data-too-large]")
+        page.click("main form button")
+        page.wait_for_selector("h1:has-text('stok.csv')")
+        assert page.inner_text("tbody tr:first-child th") == "2"
+        assert "1.639" in page.inner_text("tbody tr:first-child")
+
+        page.click("main > p a")
+        page.check("input[value=opening]")
+        page.set_input_files("input[type=file]", file("stok.csv", csv_file(HAD, (DENPASAR, "ribbon", TODAY, "1.639"))))
+        page.click("main form button")
+        page.wait_for_selector("h1:has-text('stok.csv')")
+        page.click("main form button")
+        page.wait_for_selector("[role=status]:has-text('1')")
+        page.goto(HOME)
+        assert "1.639" in page.inner_text("main")
         assert reader.wrong == []
 
 

@@ -1,0 +1,349 @@
+"""Exports: every table that people know, as rows of text and numbers, within the actor's reach.
+
+A new table is one more entry of TABLES: its name, what one must be allowed, its query, its day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import IO, Any
+
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import aliased
+
+from inventory.adapters import spreadsheets
+from inventory.db import UtcDateTime, db
+from inventory.domain.access import Action, Actor, Reach, may_somewhere, reach
+from inventory.domain.errors import Invalid, NotAllowed, NotFound
+from inventory.models import (
+    Alert,
+    AlertEvent,
+    Balance,
+    CalendarDay,
+    DailyTotal,
+    Delivery,
+    Import,
+    Item,
+    JobRun,
+    Membership,
+    Movement,
+    Office,
+    Person,
+    Seal,
+    StatedRate,
+    StoredProjection,
+    Transfer,
+    TransferLine,
+)
+from inventory.models.offices import within
+from inventory.services import offices
+from inventory.services.offices import in_reach
+
+ROWS_AT_ONCE = 1000
+"""Rows that the database sends at a time: an export holds no more of a table than that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table that can be exported. `query` selects its columns; `offices` are the offices of which one must lie
+    within reach, none when the table belongs to no office; `day` is a day or an instant by which it is narrowed."""
+
+    name: str
+    action: Action
+    query: Any
+    """A Select; how many columns it has is no part of its type here."""
+    offices: tuple[Any, ...] = ()
+    day: Any = None
+
+
+@dataclass(frozen=True)
+class Export:
+    """A table being read: headings, then rows of plain values as the database sends them."""
+
+    name: str
+    headings: tuple[str, ...]
+    rows: Iterator[tuple[object, ...]]
+
+    def all_rows(self) -> Iterator[tuple[object, ...]]:
+        yield self.headings
+        yield from self.rows
+
+
+def names(actor: Actor) -> list[str]:
+    """The tables that the actor may export."""
+    return [table.name for table in TABLES if may_somewhere(actor, table.action)]
+
+
+def has_days(name: str) -> bool:
+    """Whether a table can be narrowed to a period."""
+    return _table(name).day is not None
+
+
+def read(
+    actor: Actor,
+    name: str,
+    office_code: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
+) -> Export:
+    """A table within the actor's reach; of one office and those below it, and of the days from `since` to `until`,
+    where these are given and the table has offices and days. Days of instants are days of UTC.
+
+    Raises NotFound `export_unknown`, `office_not_found`; NotAllowed; Invalid `period_backwards`.
+    """
+    table = _table(name)
+    if not may_somewhere(actor, table.action):
+        raise NotAllowed("not_allowed", action=table.action.value)
+    if since and until and until < since:
+        raise Invalid("period_backwards")
+    conditions = [_within(table, reach(actor, table.action))]
+    if office_code:
+        path = offices.get(actor, table.action, office_code).path
+        conditions += [or_(*(within(path, each) for each in table.offices))] if table.offices else []
+    conditions += _period(table.day, since, until)
+    query = table.query.where(*conditions)
+    headings = tuple(str(column.name) for column in query.selected_columns)
+    return Export(name, headings, _rows(query))
+
+
+def csv_lines(found: Export) -> Iterator[bytes]:
+    """The table as CSV, piece by piece."""
+    return spreadsheets.csv_lines(found.all_rows())
+
+
+def write_xlsx(found: Export, stream: IO[bytes]) -> None:
+    """The table as a workbook."""
+    spreadsheets.write_xlsx(stream, [(found.name, found.all_rows())])
+
+
+def _rows(query: Any) -> Iterator[tuple[object, ...]]:
+    result = db.session.execute(query.execution_options(yield_per=ROWS_AT_ONCE))
+    for partition in result.partitions():
+        for row in partition:
+            yield tuple(_plain(value) for value in row)
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds")
+    if isinstance(value, dict | list):
+        return json.dumps(value, sort_keys=True, default=str)
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, int | float | date) or value is None else str(value)
+
+
+def _within(table: Table, allowed: Reach) -> ColumnElement[bool]:
+    if not table.offices or allowed.everywhere:
+        return true()
+    return or_(*(in_reach(allowed, each) for each in table.offices))
+
+
+def _period(column: Any, since: date | None, until: date | None) -> list[ColumnElement[bool]]:
+    if column is None:
+        return []
+    is_instant = isinstance(column.type, UtcDateTime)
+    found = []
+    if since:
+        found.append(column >= (datetime.combine(since, time.min, UTC) if is_instant else since))
+    if until:
+        found.append(column <= (datetime.combine(until, time.max, UTC) if is_instant else until))
+    return found
+
+
+def _table(name: str) -> Table:
+    for table in TABLES:
+        if table.name == name:
+            return table
+    raise NotFound("export_unknown")
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+_person = aliased(Person)
+_sender, _receiver = aliased(Office), aliased(Office)
+_STOCK = (Office.code.label("office"), Item.code.label("item"))
+
+
+def _of_stock(model: Any, *columns: Any) -> Any:
+    """Columns of a table that belongs to an office and an item, after their codes."""
+    return (
+        select(*_STOCK, *columns)
+        .select_from(model)
+        .join(Office, Office.id == model.office_id)
+        .join(Item, Item.id == model.item_id)
+    )
+
+
+def _own(model: Any, *left_out: str) -> list[Any]:
+    """A table's own columns, but for these."""
+    return [column for column in model.__table__.columns if column.name not in left_out]
+
+
+def _with_ends(query: Any) -> Any:
+    """A query over transfers, joined with the offices of both ends."""
+    sent = query.join(_sender, _sender.id == Transfer.sender_id)
+    return sent.join(_receiver, _receiver.id == Transfer.receiver_id)
+
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        name="movements",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(
+            Movement, *_own(Movement, "office_id", "item_id", "actor_id"), _person.full_name.label("recorded_by")
+        )
+        .outerjoin(_person, _person.id == Movement.actor_id)
+        .order_by(Movement.id),
+        offices=(Office,),
+        day=Movement.effective_on,
+    ),
+    Table(
+        name="balances",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(Balance, *_own(Balance, "office_id", "item_id")).order_by(Office.code, Item.position),
+        offices=(Office,),
+    ),
+    Table(
+        name="daily_totals",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(DailyTotal, *_own(DailyTotal, "office_id", "item_id")).order_by(
+            Office.code, Item.position, DailyTotal.day, DailyTotal.kind, DailyTotal.reason
+        ),
+        offices=(Office,),
+        day=DailyTotal.day,
+    ),
+    Table(
+        name="deliveries",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(Delivery, *_own(Delivery, "office_id", "item_id")).order_by(Delivery.id),
+        offices=(Office,),
+        day=Delivery.bast_on,
+    ),
+    Table(
+        name="transfers",
+        action=Action.VIEW_STOCK,
+        query=_with_ends(
+            select(
+                _sender.code.label("sender"),
+                _receiver.code.label("receiver"),
+                *_own(Transfer, "sender_id", "receiver_id", "request_id"),
+            ).select_from(Transfer)
+        ).order_by(Transfer.id),
+        offices=(_sender, _receiver),
+        day=Transfer.dispatched_on,
+    ),
+    Table(
+        name="transfer_lines",
+        action=Action.VIEW_STOCK,
+        query=_with_ends(
+            select(
+                _sender.code.label("sender"),
+                _receiver.code.label("receiver"),
+                Item.code.label("item"),
+                *_own(TransferLine, "item_id"),
+            )
+            .select_from(TransferLine)
+            .join(Transfer, Transfer.id == TransferLine.transfer_id)
+        )
+        .join(Item, Item.id == TransferLine.item_id)
+        .order_by(TransferLine.transfer_id, Item.position),
+        offices=(_sender, _receiver),
+        day=Transfer.dispatched_on,
+    ),
+    Table(
+        name="alerts",
+        action=Action.VIEW_ALERT,
+        query=_of_stock(Alert, *_own(Alert, "office_id", "item_id")).order_by(Alert.id),
+        offices=(Office,),
+        day=Alert.opened_at,
+    ),
+    Table(
+        name="alert_events",
+        action=Action.VIEW_ALERT,
+        query=select(*_STOCK, *_own(AlertEvent))
+        .select_from(AlertEvent)
+        .join(Alert, Alert.id == AlertEvent.alert_id)
+        .join(Office, Office.id == Alert.office_id)
+        .join(Item, Item.id == Alert.item_id)
+        .order_by(AlertEvent.id),
+        offices=(Office,),
+        day=AlertEvent.at,
+    ),
+    Table(
+        name="projections",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(StoredProjection, *_own(StoredProjection, "office_id", "item_id")).order_by(
+            Office.code, Item.position
+        ),
+        offices=(Office,),
+    ),
+    Table(
+        name="stated_rates",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(StatedRate, *_own(StatedRate, "office_id", "item_id")).order_by(Office.code, Item.position),
+        offices=(Office,),
+        day=StatedRate.stated_on,
+    ),
+    Table(
+        name="offices",
+        action=Action.VIEW_OFFICE,
+        query=select(*_own(Office, "id", "parent_id")).order_by(Office.path),
+        offices=(Office,),
+    ),
+    Table(
+        name="items",
+        action=Action.SIGN_OUT,
+        query=select(*_own(Item, "id")).order_by(Item.position),
+    ),
+    Table(
+        name="calendar_days",
+        action=Action.VIEW_OFFICE,
+        query=select(Office.code.label("office"), *_own(CalendarDay, "id", "office_id"))
+        .select_from(CalendarDay)
+        .join(Office, Office.id == CalendarDay.office_id)
+        .order_by(Office.code, CalendarDay.day),
+        offices=(Office,),
+        day=CalendarDay.day,
+    ),
+    Table(
+        name="imports",
+        action=Action.IMPORT_RECORDS,
+        query=select(
+            Office.code.label("office"), *_own(Import, "office_id", "request_id", "content", "faults", "totals")
+        )
+        .select_from(Import)
+        .join(Office, Office.id == Import.office_id)
+        .order_by(Import.id),
+        offices=(Office,),
+        day=Import.checked_at,
+    ),
+    Table(
+        name="people",
+        action=Action.MANAGE_PEOPLE,
+        query=select(
+            Person.email,
+            Person.full_name,
+            Membership.name.label("role"),
+            Office.code.label("office"),
+            Person.active,
+            Person.language,
+            Person.created_at,
+        )
+        .select_from(Membership)
+        .join(Person, Person.id == Membership.person_id)
+        .join(Office, Office.id == Membership.office_id)
+        .order_by(Person.id, Membership.id),
+        offices=(Office,),
+    ),
+    Table(
+        name="job_runs",
+        action=Action.VIEW_JOBS,
+        query=select(*_own(JobRun)).order_by(JobRun.id),
+        day=JobRun.started_at,
+    ),
+    Table(name="seals", action=Action.VIEW_JOBS, query=select(*_own(Seal)).order_by(Seal.id), day=Seal.sealed_at),
+)
