@@ -102,6 +102,33 @@ PURPOSES = {
     "return": _("Returned loan"),
     "outreach": _("Outreach"),
 }
+DOCUMENT_KINDS = {
+    "delivery": _("Record of hand-over"),
+    "transfer": _("Record of hand-over"),
+    "count_sheet": _("Count sheet"),
+    "stocktake": _("Record of stocktake"),
+    "destruction": _("Record of destruction"),
+    "stock_card": _("Stock card"),
+    "monthly_report": _("Monthly report"),
+    "late_entries": _("Late entries"),
+}
+DOCUMENT_FIGURES = {
+    "received": _("Received"),
+    "defective": _("Defective"),
+    "sent": _("Sent"),
+    "short": _("Short"),
+    "difference": _("Difference"),
+    "destroyed": _("Destroyed"),
+    "opening": _("Store, opening"),
+    "closing": _("Store, closing"),
+    "late": _("Number of entries"),
+}
+ACCOUNTS = {
+    "store": _("Store"),
+    "spoiled": _("Spoiled, awaiting destruction"),
+    "transit": _("On the way to other offices"),
+    "missing": _("Missing"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -196,6 +223,13 @@ REFUSALS: Mapping[str, Any] = {
     "demo_unfinished": _(
         "An earlier demonstration with other settings was interrupted in this database. Start with an empty one."
     ),
+    # Documents and reports.
+    "document_not_found": _("There is no such document among those you may see."),
+    "delivery_not_found": _("There is no such delivery among those you may see."),
+    "delivery_reversed": _("This delivery was reversed: there is no record of hand-over of it."),
+    "month_format": _("Choose a month."),
+    "month_not_over": _("The month is reported after %(last)s: at this office it is %(today)s."),
+    "no_late_entries": _("Nothing has been recorded late for this month since its last document."),
 }
 
 
@@ -207,7 +241,7 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
         timezone_selector=lambda: None,
     )
-    app.jinja_env.filters.update(number=number, day=day, decimals=decimals, percent=percent)
+    app.jinja_env.filters.update(number=number, day=day, month=month, decimals=decimals, percent=percent)
     app.jinja_env.globals.update(
         language=language,
         LANGUAGES=LANGUAGES,
@@ -217,6 +251,9 @@ def init_app(app: Flask) -> None:
         LEVELS=LEVELS,
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
+        DOCUMENT_KINDS=DOCUMENT_KINDS,
+        DOCUMENT_FIGURES=DOCUMENT_FIGURES,
+        ACCOUNTS=ACCOUNTS,
         FUNDING_SOURCES=FUNDING_SOURCES,
         PURPOSES=PURPOSES,
         TRANSFER_STATUSES=TRANSFER_STATUSES,
@@ -258,6 +295,11 @@ def day(value: date, format: str = "long") -> str:
     if isinstance(value, datetime):
         raise TypeError("a day, not an instant")
     return format_date(value, format=format)
+
+
+def month(first: date) -> str:
+    """A calendar month in words: May 2024."""
+    return format_date(first, format="MMMM y")
 
 
 def group_separator() -> str:

@@ -29,6 +29,9 @@ TRIGGERS = {
         "movements_reversal",
         "seals_no_update",
         "seals_no_delete",
+        "documents_no_update",
+        "documents_no_delete",
+        "documents_no_gap",
     },
     "postgresql": {
         "movements_no_change",
@@ -36,9 +39,13 @@ TRIGGERS = {
         "movements_reversal",
         "seals_no_change",
         "seals_no_truncate",
+        "documents_no_change",
+        "documents_no_truncate",
+        "documents_no_gap",
     },
 }
 FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
+FUNCTIONS |= {"documents_are_append_only", "documents_check_number"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

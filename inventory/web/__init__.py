@@ -42,18 +42,21 @@ def init_app(app: Flask) -> None:
         alerts,
         consumption,
         deliveries,
+        documents,
         errors,
         health,
         jobs,
         language,
         offices,
         people,
+        reports,
         stock_cards,
         transfers,
     )
 
     app.url_map.converters["code"] = CodeConverter
     modules = (alerts, consumption, deliveries, health, jobs, language, offices, people, stock_cards, transfers)
+    modules += (documents, reports)
     for module in modules:
         app.register_blueprint(module.blueprint)
     language.init_app(app)

@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
-from inventory.services import alerts, offices, people, reviews
+from inventory.services import alerts, deliveries, documents, offices, people, records, reviews
 from tests.conftest import NOW, TODAY
 from tests.web.client import csrf_token, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
@@ -31,6 +31,10 @@ class Target(NamedTuple):
     person_id: int
     transfer_id: int
     """On its way to Badung."""
+    delivery_id: int
+    document_id: int
+    token: str
+    """Of the document's public link."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -48,8 +52,11 @@ def target(app: Flask) -> Target:
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
+        delivery = deliveries.latest(SYSTEM, DENPASAR)[0]
+        document = records.issue_delivery(SYSTEM, NOW, delivery.id, "https://blangko.test")
+        token = documents.get(SYSTEM, document.id)[1].link.rpartition("/")[2]
         db.session.remove()
-    return Target(movement.id, alert.id, person.id, transfer_id)
+    return Target(movement.id, alert.id, person.id, transfer_id, delivery.id, document.id, token)
 
 
 def methods(rule: Rule) -> Iterator[str]:

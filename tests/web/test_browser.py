@@ -35,6 +35,10 @@ STOCK_PAGES = (
     f"{HOME}/stock-card/{BLANK}",
     "/alerts",
     "/alerts/1",
+    f"{HOME}/reports",
+    f"{HOME}/reports?month=2024-05",
+    f"{HOME}/documents",
+    "{link}",
 )
 FORMS = ("consumption", "spoilage", "returns", "opening", "deliveries/new", "transfers/new")
 PAGES = {
