@@ -22,10 +22,11 @@ from inventory.domain.documents import (
     to_facts,
 )
 from inventory.domain.errors import NotFound, Refusal
-from inventory.domain.ledger import FIGURES, Effect
+from inventory.domain.ledger import FIGURES, Effect, check_day
 from inventory.domain.reports import Difference, Month, Sums, accounts_of, added, check_over, differences, total_of
 from inventory.models import Balance, DailyTotal, Item, Movement, Person
 from inventory.services import documents, offices
+from inventory.services.consumption import FIRST_DAY
 from inventory.services.documents import DocumentView
 from inventory.services.offices import OfficeView
 
@@ -100,11 +101,12 @@ def as_known(actor: Actor, office_code: str, month: Month, known: Known) -> Mont
 def issue(actor: Actor, now: datetime, office_code: str, month: Month, link_base: str) -> DocumentView:
     """The month's report as a document: as known now when it is the first time, else as it was issued.
 
-    Raises Refusal `month_not_over`; NotFound, NotAllowed.
+    Raises Refusal `month_not_over`; Invalid `day_too_early`; NotFound, NotAllowed.
     """
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     today = office.today(now)
     check_over(month, today)
+    check_day(month.first, today, FIRST_DAY)
     report, synthetic = _report(office, month)
     facts = to_facts(report)
     return documents.issue(actor, now, office, REPORT, str(month), today, facts, link_base, synthetic=synthetic)
