@@ -93,21 +93,9 @@ def issue(
     issued = find(actor, office, kind, subject)
     if issued is not None:
         return issued
-    token, head = secrets.token_urlsafe(24), seals.head()
-    draft = Paper(
-        kind=kind,
-        number="",
-        day=day,
-        office_code=office.code,
-        office_name=office.name,
-        time_zone=office.time_zone,
-        issued_at=now,
-        issued_by=actor.name,
-        link=f"{link_base.rstrip('/')}/d/{token}",
-        seal_head=head.digest if head else "",
-        synthetic=synthetic,
-        facts=dict(facts),
-    )
+    token = secrets.token_urlsafe(24)
+    link = f"{link_base.rstrip('/')}/d/{token}"
+    draft = replace(_blank(actor, now, office, kind, day), link=link, synthetic=synthetic, facts=dict(facts))
     stamp = {"office_id": office.id, "subject": subject, "token": token, "issued_by_id": actor.person_id}
     try:
         write(lambda session: _number_and_keep(session, draft, stamp))
@@ -188,6 +176,25 @@ def item_name(item: ItemView | Item) -> ItemName:
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
+
+
+def _blank(actor: Actor, now: datetime, office: OfficeView, kind: str, day: date) -> Paper:
+    """A paper of this office and moment, on which nothing is written yet."""
+    head = seals.head()
+    return Paper(
+        kind=kind,
+        number="",
+        day=day,
+        office_code=office.code,
+        office_name=office.name,
+        time_zone=office.time_zone,
+        issued_at=now,
+        issued_by=actor.name,
+        link="",
+        seal_head=head.digest if head else "",
+        synthetic=False,
+        facts={},
+    )
 
 
 def _number_and_keep(session: Session, draft: Paper, stamp: dict[str, Any]) -> None:
