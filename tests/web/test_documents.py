@@ -58,7 +58,7 @@ def words_of(data: bytes) -> str:
 
 def link_on(data: bytes) -> str:
     """What a scanner reads off the printed page."""
-    image = pdfium.PdfDocument(data)[0].render(scale=150 / 72).to_pil()
+    image = pdfium.PdfDocument(data)[0].render(scale=2).to_pil()
     [code] = zxingcpp.read_barcodes(image)
     return code.text
 
