@@ -66,6 +66,12 @@ class Config:
         "BLANGKO_MAX_UPLOAD_BYTES",
         "Largest request that is accepted, and largest file that is imported.",
     )
+    PUBLIC_URL: str = _setting(
+        "",
+        "BLANGKO_PUBLIC_URL",
+        "Address of this installation as people outside reach it, such as `https://blangko.example.go.id`: it stands on"
+        " every document, as a code that anybody can hold the paper against. Without it, the address that was asked.",
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",
@@ -148,6 +154,10 @@ def _checked(values: dict[str, Any]) -> Config:
         (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
         (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
         (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
+        (
+            not _is_address(config.PUBLIC_URL),
+            "BLANGKO_PUBLIC_URL must be an address such as https://blangko.example.go.id, without a path behind it.",
+        ),
         (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
         (
             environment == "production" and not config.SECRET_KEY,
@@ -173,6 +183,10 @@ def _is_time_zone(name: str) -> bool:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _is_address(url: str) -> bool:
+    return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?/?", url, re.ASCII) is not None
 
 
 def _is_database(url: str) -> bool:

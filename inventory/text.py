@@ -151,6 +151,33 @@ IMPORT_STATUSES = {
     "imported": _("Imported"),
     "expired": _("Not imported"),
 }
+DOCUMENT_KINDS = {
+    "delivery": _("Record of hand-over"),
+    "transfer": _("Record of hand-over"),
+    "count_sheet": _("Count sheet"),
+    "stocktake": _("Record of stocktake"),
+    "destruction": _("Record of destruction"),
+    "stock_card": _("Stock card"),
+    "monthly_report": _("Monthly report"),
+    "late_entries": _("Late entries"),
+}
+DOCUMENT_FIGURES = {
+    "received": _("Received"),
+    "defective": _("Defective"),
+    "sent": _("Sent"),
+    "short": _("Short"),
+    "difference": _("Difference"),
+    "destroyed": _("Destroyed"),
+    "opening": _("Store, opening"),
+    "closing": _("Store, closing"),
+    "late": _("Number of entries"),
+}
+ACCOUNTS = {
+    "store": _("Store"),
+    "spoiled": _("Spoiled, awaiting destruction"),
+    "transit": _("On the way to other offices"),
+    "missing": _("Missing"),
+}
 FUNDING_SOURCES = {"apbn": _("State budget (APBN)"), "apbd": _("Regional grant (APBD)")}
 STOCKTAKE_STATUSES = {
     "counting": _("Being counted"),
@@ -349,6 +376,13 @@ REFUSALS: Mapping[str, Any] = {
     "day_already_imported": _("Another file has just filled in one of these days. Send the file once more."),
     "file_filled_in": _("The file “%(file)s” has filled in this day already, on %(day)s."),
     "export_unknown": _("There is no such table to export."),
+    # Documents and reports.
+    "document_not_found": _("There is no such document among those you may see."),
+    "delivery_reversed": _("This delivery was reversed: there is no record of hand-over of it."),
+    "destruction_not_approved": _("The record is made when a second person has approved it."),
+    "month_format": _("Choose a month."),
+    "month_not_over": _("The month is reported after %(last)s: at this office it is %(today)s."),
+    "no_late_entries": _("Nothing has been recorded late for this month since its last document."),
 }
 
 
@@ -360,7 +394,7 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
         timezone_selector=lambda: None,
     )
-    app.jinja_env.filters.update(number=number, day=day, decimals=decimals, percent=percent)
+    app.jinja_env.filters.update(number=number, day=day, month=month, decimals=decimals, percent=percent)
     app.jinja_env.globals.update(
         language=language,
         LANGUAGES=LANGUAGES,
@@ -371,6 +405,9 @@ def init_app(app: Flask) -> None:
         SUBJECTS=SUBJECTS,
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
+        DOCUMENT_KINDS=DOCUMENT_KINDS,
+        DOCUMENT_FIGURES=DOCUMENT_FIGURES,
+        ACCOUNTS=ACCOUNTS,
         FUNDING_SOURCES=FUNDING_SOURCES,
         ANOMALIES=ANOMALIES,
         PURPOSES=PURPOSES,
@@ -424,6 +461,11 @@ def day(value: date, format: str = "long") -> str:
     if isinstance(value, datetime):
         raise TypeError("a day, not an instant")
     return format_date(value, format=format)
+
+
+def month(first: date) -> str:
+    """A calendar month in words: May 2024."""
+    return format_date(first, format="MMMM y")
 
 
 def group_separator() -> str:

@@ -78,6 +78,10 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("DATABASE_URL", "mysql://blangko@db.example/blangko"),
         ("DATABASE_URL", "blangko.sqlite3"),
         ("BLANGKO_JOBS_IN_SERVER", "maybe"),
+        ("BLANGKO_PUBLIC_URL", "blangko.example.go.id"),
+        ("BLANGKO_PUBLIC_URL", "ftp://blangko.example.go.id"),
+        ("BLANGKO_PUBLIC_URL", "https://blangko.example.go.id/deeper"),
+        ("BLANGKO_PUBLIC_URL", "https://a@b.example"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:

@@ -41,6 +41,9 @@ TRIGGERS = {
         "movement_ranges_once",
         "movements_ranges",
         "items_numbered",
+        "documents_no_update",
+        "documents_no_delete",
+        "documents_no_gap",
     },
     "postgresql": {
         "movements_no_change",
@@ -58,6 +61,9 @@ TRIGGERS = {
         "movement_ranges_once",
         "movements_ranges",
         "items_numbered",
+        "documents_no_change",
+        "documents_no_truncate",
+        "documents_no_gap",
     },
 }
 FUNCTIONS = {
@@ -74,6 +80,8 @@ FUNCTIONS = {
     "movements_check_ranges",
     "items_check_numbered",
 }
+FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
+FUNCTIONS |= {"documents_are_append_only", "documents_check_number"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

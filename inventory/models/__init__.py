@@ -2,6 +2,7 @@
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
 from inventory.models.closings import ClosingException, DayClosing
+from inventory.models.documents import Document, DocumentCounter
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
@@ -27,6 +28,8 @@ __all__ = [
     "DeliveryRequestStep",
     "Destruction",
     "DestructionLine",
+    "Document",
+    "DocumentCounter",
     "Import",
     "ImportedDay",
     "Item",

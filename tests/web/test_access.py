@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
-from inventory.services import alerts, closings, offices, people, reviews
+from inventory.services import alerts, closings, documents, offices, people, records, reviews
 from tests.conftest import NOW, TODAY
 from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
@@ -41,6 +41,9 @@ class Target(NamedTuple):
     exception_id: int
     """Of the closing of TODAY, which counted one card too many."""
     import_id: int
+    document_id: int
+    token: str
+    """Of the document's public link."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -68,6 +71,8 @@ def target(app: Flask) -> Target:
         alert = alerts.open_alerts(SYSTEM)[0]
         import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
+        document = records.issue_delivery(SYSTEM, NOW, delivery, "https://blangko.test")
+        token = documents.get(SYSTEM, document.id)[1].link.rpartition("/")[2]
         db.session.remove()
     return Target(
         movement_id=movement.id,
@@ -81,6 +86,8 @@ def target(app: Flask) -> Target:
         stocktake_id=stocktake_id,
         exception_id=exception_id,
         import_id=import_id,
+        document_id=document.id,
+        token=token,
     )
 
 

@@ -7,7 +7,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,20 @@ from werkzeug.serving import make_server
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
 from inventory.domain.ranges import parse_ranges
-from inventory.services import closings, consumption, deliveries, imports, items, requests, reviews, stocktakes
+from inventory.domain.reports import Month
+from inventory.services import (
+    closings,
+    consumption,
+    deliveries,
+    documents,
+    imports,
+    items,
+    records,
+    reports,
+    requests,
+    reviews,
+    stocktakes,
+)
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
@@ -64,6 +77,10 @@ STOCK_PAGES = (
     "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
+    f"{HOME}/reports",
+    f"{HOME}/reports?month=2024-04",
+    f"{HOME}/documents",
+    "{link}",  # of a document, for anybody
 )
 DECISIONS = (
     "/stocktakes/1/correct",
@@ -142,23 +159,23 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) -> Iterator[tuple[str, int]]:
-    """The app on a free loopback port with a little stock in it: its address, and a movement's id."""
+def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) -> Iterator[tuple[str, Any]]:
+    """The app on a free loopback port with a little stock in it: its address, and what fills in its pages' own."""
     file = tmp_path / "blangko.sqlite3"
     shutil.copy(sqlite_template, file)
     app = make_app(f"sqlite:///{file}", CLOCK=lambda: NOW)
     with app.app_context():
-        movement = _fill(World(app))
+        found = _fill(World(app))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", movement
+    yield f"http://127.0.0.1:{server.server_port}", found
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def _fill(world: World) -> int:
+def _fill(world: World) -> dict[str, Any]:
     world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
@@ -168,9 +185,19 @@ def _fill(world: World) -> int:
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     _count(world)
     _fill_numbers(world)
+    document = _issue(world)
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
     _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
-    return movement.id
+    return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link}
+
+
+def _issue(world: World) -> int:
+    """Last month's report, an entry that came too late for it, and a record of hand-over; that record's id."""
+    april = date(2024, 4, 20)
+    deliveries.record_opening(world.storekeeper, NOW, uuid4(), DENPASAR, FOREIGN, april, 1_000, "")
+    reports.issue(SYSTEM, NOW, DENPASAR, Month(2024, 4), "")
+    consumption.post_spoiled(world.storekeeper, NOW, uuid4(), DENPASAR, FOREIGN, april, {"misprint": 7})
+    return records.issue_transfer(SYSTEM, NOW, 1, "").id
 
 
 def _answer(world: World, delivery_request_id: int) -> None:
@@ -288,19 +315,19 @@ UNLABELLED = """() => [...document.querySelectorAll("input:not([type=hidden]), s
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["360", "1280"])
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_is_whole(chromium: Any, site: tuple[str, int], name: str, size: dict[str, int]) -> None:
-    address, movement = site
+def test_every_page_is_whole(chromium: Any, site: tuple[str, Any], name: str, size: dict[str, int]) -> None:
+    address, found = site
     with Reader(chromium, address, size) as reader:
         reader.look_at("/login")
         reader.log_in(name)
         for language in ("id", "en"):
             reader.choose(language)
             for path in (*EVERYBODYS, *PAGES[name]):
-                reader.look_at(path.format(movement=movement))
+                reader.look_at(path.format(**found))
         assert reader.wrong == []
 
 
-def test_a_storekeepers_day(chromium: Any, site: tuple[str, int]) -> None:
+def test_a_storekeepers_day(chromium: Any, site: tuple[str, Any]) -> None:
     address, _ = site
     with Reader(chromium, address, NARROW) as reader:
         page = reader.page
@@ -334,7 +361,7 @@ def test_a_storekeepers_day(chromium: Any, site: tuple[str, int]) -> None:
         assert reader.wrong == []
 
 
-def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tuple[str, int]) -> None:
+def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tuple[str, Any]) -> None:
     def file(name: str, data: bytes) -> Any:
         return {"name": name, "mimeType": "text/csv", "buffer": data}
 
@@ -368,7 +395,7 @@ def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tu
         assert reader.wrong == []
 
 
-def test_the_forms_work_without_script(chromium: Any, site: tuple[str, int]) -> None:
+def test_the_forms_work_without_script(chromium: Any, site: tuple[str, Any]) -> None:
     address, _ = site
     context = chromium.new_context(base_url=address, java_script_enabled=False)
     page = context.new_page()
@@ -382,7 +409,7 @@ def test_the_forms_work_without_script(chromium: Any, site: tuple[str, int]) -> 
     context.close()
 
 
-def test_the_keyboard_reaches_the_content_first(chromium: Any, site: tuple[str, int]) -> None:
+def test_the_keyboard_reaches_the_content_first(chromium: Any, site: tuple[str, Any]) -> None:
     with Reader(chromium, site[0], WIDE) as reader:
         reader.log_in("storekeeper")
         reader.look_at(HOME)
