@@ -323,7 +323,7 @@ REFUSALS: Mapping[str, Any] = {
     "line_counted": _("This item is counted already, or is not asked for. Open the page again."),
     "stocktake_closed": _("This stocktake can no longer be changed."),
     "stocktake_not_counted": _("Not everything is counted yet."),
-    "stocktake_not_approved": _("Only an approved stocktake can be corrected."),
+    "stocktake_not_approved": _("This stocktake is not approved."),
     "own_count": _("You opened this stocktake or counted for it. Somebody else has to approve it."),
     "differences_changed": _(
         "Nothing was booked: the differences have changed since you opened the page. Look at the new ones and confirm"
