@@ -114,7 +114,7 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferredLine:
-    """What arrived is None while it is on its way. sent = received + damaged + short."""
+    """What arrived is None while it is on its way. sent + over = received + damaged + short."""
 
     item: ItemName
     sent: int
@@ -124,8 +124,14 @@ class TransferredLine:
 
     def __post_init__(self) -> None:
         arrived = (self.received, self.damaged, self.short)
-        if None not in arrived and sum(part or 0 for part in arrived) != self.sent:
+        came = sum(part or 0 for part in arrived)
+        if None not in arrived and (came < self.sent or (self.short and came > self.sent)):
             raise ValueError(f"{self.item.code}: {self.sent} sent is not {arrived}")
+
+    @property
+    def over(self) -> int | None:
+        """What came beyond what was sent; None while it is on its way."""
+        return None if self.received is None else self.received + (self.damaged or 0) + (self.short or 0) - self.sent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,12 +69,12 @@ def check_open(status: str) -> None:
         raise Refusal("transfer_closed", status=status)
 
 
-def short_of(sent: int, arrived: Arrived) -> int:
-    """What is missing of `sent`. Raises Invalid `more_arrived_than_sent`."""
-    short = sent - arrived.good - arrived.damaged
-    if min(arrived.good, arrived.damaged, short) < 0:
-        raise Invalid("more_arrived_than_sent", sent=sent, arrived=arrived.good + arrived.damaged)
-    return short
+def short_and_over(sent: int, arrived: Arrived) -> tuple[int, int]:
+    """What is missing of `sent`, and what came beyond it: one of them is 0. Raises Invalid `quantity_negative`."""
+    if min(arrived.good, arrived.damaged) < 0:
+        raise Invalid("quantity_negative")
+    came = arrived.good + arrived.damaged
+    return max(0, sent - came), max(0, came - sent)
 
 
 def arrival_lines(
@@ -85,25 +85,37 @@ def arrival_lines(
     arrived: dict[int, Arrived],
     ranges: Mapping[int, Ranges] | None = None,
 ) -> list[Line]:
-    """Both ends' movements for what arrived, by item id: sent = good + damaged + short, line by line.
+    """Both ends' movements for what arrived, by item id: sent + over = good + damaged + short, line by line.
 
-    A shortage stays the sender's `missing` until it is explained. `ranges` are the numbers that were sent: those that
-    the sender hands over are those that the receiver books, after it. Raises Invalid `arrived_items_differ`,
-    `more_arrived_than_sent`, `range_not_part`.
+    A shortage stays the sender's `missing` until it is explained, and so does, below zero, what came beyond `sent`:
+    the sender had more in the box than its book says. `ranges` are the numbers that were sent: those that the sender
+    hands over are those that the receiver books, after it; what came beyond them is sent by a transfer of its own.
+    Raises Invalid `arrived_items_differ`, `more_arrived_than_sent`, `range_not_part`.
     """
     if set(arrived) != set(sent):
         raise Invalid("arrived_items_differ")
     lines: list[Line] = []
     for item_id in sorted(sent):
         good, damaged = arrived[item_id].good, arrived[item_id].damaged
-        short = short_of(sent[item_id], arrived[item_id])
+        short, over = short_and_over(sent[item_id], arrived[item_id])
+        numbers = (ranges or {}).get(item_id, ())
+        if over and numbers:
+            raise Invalid("more_arrived_than_sent", sent=sent[item_id], arrived=good + damaged)
+        lines += _found_in_the_box(sender_id, item_id, day, over)
         lost, broken = arrived[item_id].short_ranges, arrived[item_id].damaged_ranges
-        came = less_part((ranges or {}).get(item_id, ()), lost)
+        came = less_part(numbers, lost)
         whole = less_part(came, broken)
         sender = (("handed_over", good + damaged, came), ("short", short, lost))
         receiver = (("arrived", good, whole), ("arrived_damaged", damaged, broken))
         lines += _lines(sender_id, item_id, day, sender) + _lines(receiver_id, item_id, day, receiver)
     return lines
+
+
+def _found_in_the_box(sender_id: int, item_id: int, day: date, over: int) -> list[Line]:
+    """What the sender put into the box beyond what its book says: found by the receiver's count, and sent off."""
+    booked = {"office_id": sender_id, "item_id": item_id, "quantity": over, "effective_on": day}
+    found = ((Kind.COUNT, "found"), (Kind.DISPATCH, "distribution"))
+    return [Line(kind=kind, reason=reason, **booked) for kind, reason in found] if over else []
 
 
 def with_damaged_counted(arrived: Arrived) -> Arrived:

@@ -58,7 +58,8 @@ class StoredProjection(Base):
 
 
 class Alert(Base):
-    """One open alert at most per office, item and subject; closed ones stay as history."""
+    """One open alert at most per office, item and subject; closed ones stay as history. Some subjects are about an
+    office as a whole, and have no item."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -74,11 +75,20 @@ class Alert(Base):
             sqlite_where=text("resolved_at IS NULL"),
             postgresql_where=text("resolved_at IS NULL"),
         ),
+        # NULLs never collide in the index above.
+        Index(
+            "uq_alerts_open_office",
+            "office_id",
+            "subject",
+            unique=True,
+            sqlite_where=text("resolved_at IS NULL AND item_id IS NULL"),
+            postgresql_where=text("resolved_at IS NULL AND item_id IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     office_id: Mapped[int] = mapped_column(ForeignKey("offices.id"))
-    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    item_id: Mapped[int | None] = mapped_column(ForeignKey("items.id"))
     subject: Mapped[str] = mapped_column(String(24))
     level: Mapped[str] = mapped_column(String(16))
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -54,7 +54,7 @@ class Transfer(Base):
 
 
 class TransferLine(Base):
-    """How many of one item; what arrived is filled in when the transfer is received."""
+    """How many of one item; what arrived is filled in when the transfer is received. More may arrive than was sent."""
 
     __tablename__ = "transfer_lines"
     __table_args__ = (
@@ -62,7 +62,8 @@ class TransferLine(Base):
         CheckConstraint(
             "(received IS NULL AND short IS NULL AND damaged IS NULL)"
             " OR (received IS NOT NULL AND short IS NOT NULL AND damaged IS NOT NULL"
-            " AND received >= 0 AND short >= 0 AND damaged >= 0 AND sent = received + short + damaged)",
+            " AND received >= 0 AND short >= 0 AND damaged >= 0"
+            " AND (sent = received + short + damaged OR (short = 0 AND sent < received + damaged)))",
             name="accounted",
         ),
     )

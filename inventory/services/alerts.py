@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -30,7 +30,8 @@ class AlertView:
     office_code: str
     office_name: str
     time_zone: str
-    item_code: str
+    item_code: str | None
+    """None for a subject that is about the office as a whole."""
     level: str
     opened_at: datetime
     changed_at: datetime
@@ -78,16 +79,16 @@ def get(actor: Actor, alert_id: int) -> AlertDetail:
     return AlertDetail(alert=_view(*row), events=changes)
 
 
-def _readable(actor: Actor) -> Select[Alert, str, str, str, str]:
+def _readable(actor: Actor) -> Any:
     return (
         select(Alert, Office.code, Office.name, Office.time_zone, Item.code)
         .join(Office, Office.id == Alert.office_id)
-        .join(Item, Item.id == Alert.item_id)
+        .outerjoin(Item, Item.id == Alert.item_id)
         .where(in_reach(reach(actor, Action.VIEW_ALERT)))
     )
 
 
-def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item_code: str) -> AlertView:
+def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item_code: str | None) -> AlertView:
     return AlertView(
         id=alert.id,
         subject=Subject(alert.subject),
@@ -108,5 +109,5 @@ def _urgency(alert: AlertView) -> tuple[int, str, str, str]:
         -SEVERITY[Level(alert.level)],
         alert.facts.get("stockout_on") or alert.facts.get("since") or "9999",
         alert.office_code,
-        alert.item_code,
+        alert.item_code or "",
     )

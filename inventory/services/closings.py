@@ -330,6 +330,19 @@ def unclosed_days(now: datetime) -> list[tuple[int, tuple[date, ...]]]:
     return [(each.office_id, each.days) for each in unclosed(SYSTEM, now) if not each.never]
 
 
+def open_by_office() -> list[tuple[int, int, date, str]]:
+    """For the nightly review: office id, how many differences nobody has cleared, the oldest one's day, time zone."""
+    rows = db.session.execute(
+        select(DayClosing.office_id, func.count(), func.min(DayClosing.day), Office.time_zone)
+        .join(ClosingException, ClosingException.closing_id == DayClosing.id)
+        .join(Office, Office.id == DayClosing.office_id)
+        .where(ClosingException.status == "open", Office.active)
+        .group_by(DayClosing.office_id, Office.time_zone)
+        .order_by(DayClosing.office_id)
+    )
+    return [(office_id, count, since, time_zone) for office_id, count, since, time_zone in rows]
+
+
 # --- parts -------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
-"""What nobody looks after: transfers that do not arrive, spoiled blanks that are not destroyed."""
+"""What nobody looks after: transfers that do not arrive, spoiled blanks that are not destroyed, days that are not
+closed, differences that nobody clears."""
 
 from __future__ import annotations
 
@@ -13,19 +14,22 @@ from inventory.db import db
 from inventory.domain.alerts import Level, Subject, lateness_level
 from inventory.domain.offices import local_day
 from inventory.models import Office, Transfer, TransferLine
-from inventory.services import destructions
+from inventory.services import closings, destructions
 
 TRANSFER_PATIENCE = 2
 """Calendar days that a transfer may be late before its alert is critical."""
+CLOSING_PATIENCE = 2
+"""Days left unclosed, or that a difference may wait, before the alert is critical."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something left undone at an office with an item; `facts` are plain JSON values, days in ISO format."""
+    """Something left undone at an office, with an item where it is about one; `facts` are plain JSON values, days in
+    ISO format."""
 
     subject: Subject
     office_id: int
-    item_id: int
+    item_id: int | None
     level: Level
     facts: dict[str, Any]
 
@@ -35,7 +39,12 @@ def findings(now: datetime) -> list[Finding]:
 
     For the review alone: it looks at all offices, whoever asks.
     """
-    return [*_overdue_transfers(now), *_spoiled_not_destroyed(now)]
+    return [
+        *_overdue_transfers(now),
+        *_spoiled_not_destroyed(now),
+        *_days_not_closed(now),
+        *_differences(now),
+    ]
 
 
 def _overdue_transfers(now: datetime) -> Iterator[Finding]:
@@ -80,6 +89,23 @@ def _spoiled_not_destroyed(now: datetime) -> Iterator[Finding]:
         yield _finding(Subject.SPOILED_NOT_DESTROYED, each.office_id, each.item_id, level, facts)
 
 
+def _days_not_closed(now: datetime) -> Iterator[Finding]:
+    """Of offices that close their days; one that never began to is listed on the page of closings instead."""
+    for office_id, days in closings.unclosed_days(now):
+        facts = {"days": len(days), "since": min(days).isoformat(), "days_late": len(days)}
+        level = lateness_level(len(days), CLOSING_PATIENCE)
+        yield _finding(Subject.DAY_NOT_CLOSED, office_id, None, level, facts)
+
+
+def _differences(now: datetime) -> Iterator[Finding]:
+    """Per office: the differences found at closing that no manager has cleared by the next day."""
+    for office_id, count, since, time_zone in closings.open_by_office():
+        late = (local_day(now, time_zone) - since).days
+        facts = {"quantity": count, "since": since.isoformat(), "days_late": late}
+        level = lateness_level(late, CLOSING_PATIENCE)
+        yield _finding(Subject.DAY_DIFFERENCE, office_id, None, level, facts)
+
+
 def _allowed(oldest_on: date, due_on: date) -> int:
     return (due_on - oldest_on).days
 
@@ -89,5 +115,5 @@ def _zones(office_ids: set[int]) -> dict[int, str]:
     return {row.id: row.time_zone for row in rows}
 
 
-def _finding(subject: Subject, office_id: int, item_id: int, level: Level, facts: dict[str, Any]) -> Finding:
+def _finding(subject: Subject, office_id: int, item_id: int | None, level: Level, facts: dict[str, Any]) -> Finding:
     return Finding(subject=subject, office_id=office_id, item_id=item_id, level=level, facts=facts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import aliased
 
 from inventory.adapters import spreadsheets
@@ -23,17 +23,29 @@ from inventory.models import (
     AlertEvent,
     Balance,
     CalendarDay,
+    ClosingException,
     DailyTotal,
+    DayClosing,
     Delivery,
+    DeliveryRequest,
+    DeliveryRequestLine,
+    Destruction,
+    DestructionLine,
+    Document,
     Import,
     Item,
     JobRun,
     Membership,
     Movement,
+    MovementRange,
+    NumberRange,
     Office,
     Person,
+    Proposal,
     Seal,
     StatedRate,
+    Stocktake,
+    StocktakeLine,
     StoredProjection,
     Transfer,
     TransferLine,
@@ -178,6 +190,22 @@ def _of_stock(model: Any, *columns: Any) -> Any:
     )
 
 
+def _of_office(model: Any, *columns: Any) -> Any:
+    """Columns of a table that belongs to an office, after its code."""
+    return select(Office.code.label("office"), *columns).select_from(model).join(Office, Office.id == model.office_id)
+
+
+def _lines_of(document: Any, lines: Any, joined: Any, *left_out: str) -> Any:
+    """A document's lines, after the codes of its office and their item."""
+    return (
+        select(*_STOCK, *_own(lines, "item_id", *left_out))
+        .select_from(lines)
+        .join(document, joined)
+        .join(Office, Office.id == document.office_id)
+        .join(Item, Item.id == lines.item_id)
+    )
+
+
 def _own(model: Any, *left_out: str) -> list[Any]:
     """A table's own columns, but for these."""
     return [column for column in model.__table__.columns if column.name not in left_out]
@@ -255,9 +283,130 @@ TABLES: tuple[Table, ...] = (
         day=Transfer.dispatched_on,
     ),
     Table(
+        name="delivery_requests",
+        action=Action.VIEW_STOCK,
+        query=_of_office(
+            DeliveryRequest, *_own(DeliveryRequest, "office_id", "request_id", "request_digest", "version")
+        ).order_by(DeliveryRequest.id),
+        offices=(Office,),
+        day=DeliveryRequest.asked_on,
+    ),
+    Table(
+        name="delivery_request_lines",
+        action=Action.VIEW_STOCK,
+        query=_lines_of(
+            DeliveryRequest, DeliveryRequestLine, DeliveryRequest.id == DeliveryRequestLine.delivery_request_id
+        ).order_by(DeliveryRequestLine.delivery_request_id, Item.position),
+        offices=(Office,),
+        day=DeliveryRequest.asked_on,
+    ),
+    Table(
+        name="stocktakes",
+        action=Action.VIEW_STOCK,
+        query=_of_office(Stocktake, *_own(Stocktake, "office_id", "request_id", "approval_request_id")).order_by(
+            Stocktake.id
+        ),
+        offices=(Office,),
+        day=Stocktake.opened_at,
+    ),
+    Table(
+        name="stocktake_lines",
+        action=Action.VIEW_STOCK,
+        # While a count goes on nobody is to lean on another's figures.
+        query=_lines_of(
+            Stocktake,
+            StocktakeLine,
+            and_(Stocktake.id == StocktakeLine.stocktake_id, Stocktake.status == "approved"),
+            "count_request_id",
+            "recount_request_id",
+        ).order_by(StocktakeLine.stocktake_id, Item.position),
+        offices=(Office,),
+        day=Stocktake.opened_at,
+    ),
+    Table(
+        name="day_closings",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(DayClosing, *_own(DayClosing, "office_id", "item_id", "request_id")).order_by(DayClosing.id),
+        offices=(Office,),
+        day=DayClosing.day,
+    ),
+    Table(
+        name="closing_exceptions",
+        action=Action.VIEW_STOCK,
+        query=select(*_STOCK, DayClosing.day, *_own(ClosingException, "clear_request_id"))
+        .select_from(ClosingException)
+        .join(DayClosing, DayClosing.id == ClosingException.closing_id)
+        .join(Office, Office.id == DayClosing.office_id)
+        .join(Item, Item.id == DayClosing.item_id)
+        .order_by(ClosingException.id),
+        offices=(Office,),
+        day=DayClosing.day,
+    ),
+    Table(
+        name="proposals",
+        action=Action.VIEW_STOCK,
+        query=_of_office(Proposal, *_own(Proposal, "office_id", "request_id", "request_digest")).order_by(Proposal.id),
+        offices=(Office,),
+        day=Proposal.proposed_at,
+    ),
+    Table(
+        name="destructions",
+        action=Action.VIEW_STOCK,
+        query=select(Office.code.label("office"), Proposal.kind, Proposal.status, *_own(Destruction))
+        .select_from(Destruction)
+        .join(Proposal, Proposal.id == Destruction.proposal_id)
+        .join(Office, Office.id == Proposal.office_id)
+        .order_by(Destruction.proposal_id),
+        offices=(Office,),
+        day=Destruction.happened_on,
+    ),
+    Table(
+        name="destruction_lines",
+        action=Action.VIEW_STOCK,
+        query=_lines_of(Proposal, DestructionLine, Proposal.id == DestructionLine.proposal_id).order_by(
+            DestructionLine.proposal_id, Item.position, DestructionLine.cause
+        ),
+        offices=(Office,),
+        day=Proposal.proposed_at,
+    ),
+    Table(
+        name="number_ranges",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(NumberRange, *_own(NumberRange, "office_id", "item_id")).order_by(
+            Office.code, Item.position, NumberRange.prefix, NumberRange.first
+        ),
+        offices=(Office,),
+    ),
+    Table(
+        name="movement_ranges",
+        action=Action.VIEW_STOCK,
+        query=select(*_STOCK, Movement.id.label("movement_id"), *_own(MovementRange, "item_id", "request_id"))
+        .select_from(MovementRange)
+        .join(
+            Movement,
+            and_(Movement.request_id == MovementRange.request_id, Movement.request_line == MovementRange.request_line),
+        )
+        .join(Office, Office.id == Movement.office_id)
+        .join(Item, Item.id == Movement.item_id)
+        .order_by(Movement.id, MovementRange.prefix, MovementRange.first),
+        offices=(Office,),
+        day=Movement.effective_on,
+    ),
+    Table(
+        name="documents",
+        action=Action.VIEW_STOCK,
+        query=_of_office(Document, *_own(Document, "office_id", "content", "token")).order_by(Document.id),
+        offices=(Office,),
+        day=Document.day,
+    ),
+    Table(
         name="alerts",
         action=Action.VIEW_ALERT,
-        query=_of_stock(Alert, *_own(Alert, "office_id", "item_id")).order_by(Alert.id),
+        query=select(*_STOCK, *_own(Alert, "office_id", "item_id"))
+        .select_from(Alert)
+        .join(Office, Office.id == Alert.office_id)
+        .outerjoin(Item, Item.id == Alert.item_id)
+        .order_by(Alert.id),
         offices=(Office,),
         day=Alert.opened_at,
     ),
@@ -268,7 +417,7 @@ TABLES: tuple[Table, ...] = (
         .select_from(AlertEvent)
         .join(Alert, Alert.id == AlertEvent.alert_id)
         .join(Office, Office.id == Alert.office_id)
-        .join(Item, Item.id == Alert.item_id)
+        .outerjoin(Item, Item.id == Alert.item_id)
         .order_by(AlertEvent.id),
         offices=(Office,),
         day=AlertEvent.at,

@@ -20,7 +20,7 @@ from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, project
 from inventory.domain.distributions import count_quantile
 from inventory.domain.ledger import EFFECTS, Kind
-from inventory.domain.offices import local_day
+from inventory.domain.offices import OfficeKind, local_day
 from inventory.domain.requests import OPEN, still_expected
 from inventory.models import (
     Balance,
@@ -105,7 +105,9 @@ def _stocks(actor: Actor, office_path: str | None) -> Sequence[Any]:
             StatedRate,
             (StatedRate.office_id == Balance.office_id) & (StatedRate.item_id == Balance.item_id),
         )
-        .where(Office.active, Item.active, Balance.last_seq > 0, in_reach(reach(actor, Action.VIEW_ALERT)))
+        # What an outreach team holds and prints counts for its office: see `_teams`.
+        .where(Office.active, Item.active, Balance.last_seq > 0, Office.kind != OfficeKind.OUTREACH.value)
+        .where(in_reach(reach(actor, Action.VIEW_ALERT)))
     )
     if office_path is not None:
         query = query.where(within(office_path))
@@ -147,10 +149,10 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
         review_days=np.array([stock.review_period_days for stock in stocks]),
     )
     nothing = np.zeros(len(stocks), dtype=np.int64)
-    inbound = _Inbound(_in_transit(stocks, through if past else None), _on_order(stocks, through if past else None))
+    inbound = _inbound(stocks, through if past else None)
     position = Position(
         store=now,
-        inbound=inbound.in_transit + inbound.on_order,
+        inbound=inbound.all,
         backlog=nothing,
         pack_size=np.array([stock.pack_size for stock in stocks]),
         service_level=np.array([stock.service_level for stock in stocks]),
@@ -187,17 +189,32 @@ def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:
     shape = (len(stocks), HISTORY_DAYS)
     printed, served, change = (np.zeros(shape, dtype=np.int64) for _ in range(3))
     last_of_office: dict[int, int] = defaultdict(lambda: -1)
-    for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through):
-        column = (day - first_day).days
-        last_of_office[office_id] = max(last_of_office[office_id], column)
-        row = row_of.get((office_id, item_id))
-        if row is not None:
-            printed[row, column], served[row, column], change[row, column] = prints, waiting, store
+    teams = _teams()
+    for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through, teams):
+        column, owner_id = (day - first_day).days, teams.get(office_id, office_id)
+        last_of_office[owner_id] = max(last_of_office[owner_id], column)
+        row = row_of.get((owner_id, item_id))
+        if row is None:
+            continue
+        printed[row, column] += prints
+        served[row, column] += waiting
+        if owner_id == office_id:
+            change[row, column] = store
     last = np.array([last_of_office[stock.office_id] for stock in stocks])
     return _Days(first_day, printed, served, change, last)
 
 
-def _day_rows(stocks: Sequence[Any], first_day: date, through: date) -> Iterator[Any]:
+def _teams() -> dict[int, int]:
+    """The office of each outreach team: what a team prints is its office's demand."""
+    rows = db.session.execute(
+        select(Office.id, Office.parent_id).where(
+            Office.kind == OfficeKind.OUTREACH.value, Office.parent_id.is_not(None)
+        )
+    )
+    return {row.id: row.parent_id for row in rows}
+
+
+def _day_rows(stocks: Sequence[Any], first_day: date, through: date, teams: Mapping[int, int]) -> Iterator[Any]:
     query = (
         select(
             DailyTotal.office_id,
@@ -211,6 +228,7 @@ def _day_rows(stocks: Sequence[Any], first_day: date, through: date) -> Iterator
         .group_by(DailyTotal.office_id, DailyTotal.item_id, DailyTotal.day)
     )
     office_ids = {stock.office_id for stock in stocks}
+    office_ids |= {team_id for team_id, office_id in teams.items() if office_id in office_ids}
     if len(office_ids) <= 500:  # else the whole table is wanted anyway, and a list would only slow the query
         query = query.where(DailyTotal.office_id.in_(office_ids))
     yield from db.session.execute(query.execution_options(yield_per=10_000))
@@ -240,14 +258,54 @@ def _change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Inbound:
-    """(S,) each: what is on its way to an office, and what its open requests still promise."""
+    """(S,) each: what is on its way to an office, what its open requests still promise, and what its outreach teams
+    have with them."""
 
     in_transit: np.ndarray
     on_order: np.ndarray
+    with_teams: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        return self.in_transit + self.on_order + self.with_teams
 
 
-def _in_transit(stocks: Sequence[Any], through: date | None) -> np.ndarray:
-    """(S,) what was on its way to each office at the close of `through`, or is now."""
+def _inbound(stocks: Sequence[Any], through: date | None) -> _Inbound:
+    """What was yet to come to each office at the close of `through`, or is now."""
+    under_way = _under_way(through)
+    with_teams: dict[tuple[int, int], int] = defaultdict(int)
+    for team_id, office_id in _teams().items():
+        for (receiver_id, item_id), quantity in under_way.items():
+            if receiver_id == team_id:
+                with_teams[office_id, item_id] += quantity
+    for (office_id, item_id), quantity in _teams_stores(through).items():
+        with_teams[office_id, item_id] += quantity
+    return _Inbound(_per_stock(stocks, under_way), _on_order(stocks, through), _per_stock(stocks, with_teams))
+
+
+def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
+    """What outreach teams had in their stores, by their office and item."""
+    rows = db.session.execute(
+        select(Office.parent_id, Balance.item_id, func.sum(Balance.store))
+        .join(Office, Office.id == Balance.office_id)
+        .where(Office.kind == OfficeKind.OUTREACH.value)
+        .group_by(Office.parent_id, Balance.item_id)
+    )
+    stores = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+    if through is not None and stores:
+        later = db.session.execute(
+            select(Office.parent_id, DailyTotal.item_id, func.sum(_store_effect()))
+            .join(Office, Office.id == DailyTotal.office_id)
+            .where(Office.kind == OfficeKind.OUTREACH.value, DailyTotal.day > through)
+            .group_by(Office.parent_id, DailyTotal.item_id)
+        )
+        for office_id, item_id, total in later:
+            stores[office_id, item_id] -= int(total)
+    return stores
+
+
+def _under_way(through: date | None) -> dict[tuple[int, int], int]:
+    """What was on its way at the close of `through`, or is now, by receiver and item."""
     under_way = Transfer.status == "dispatched"
     if through is not None:
         still_open = or_(Transfer.closed_on.is_(None), Transfer.closed_on > through)
@@ -258,7 +316,7 @@ def _in_transit(stocks: Sequence[Any], through: date | None) -> np.ndarray:
         .where(under_way)
         .group_by(Transfer.receiver_id, TransferLine.item_id)
     )
-    return _per_stock(stocks, {(office_id, item_id): int(total) for office_id, item_id, total in rows})
+    return {(office_id, item_id): int(total) for office_id, item_id, total in rows}
 
 
 def _on_order(stocks: Sequence[Any], through: date | None) -> np.ndarray:
@@ -350,7 +408,11 @@ def _results(
     results = []
     for i, stock in enumerate(stocks):
         facts = _facts(stock, through, i, position, projection, float(order_up_to[i]), float(in_lead[i]))
-        facts |= {"in_transit": int(inbound.in_transit[i]), "on_order": int(inbound.on_order[i])}
+        facts |= {
+            "in_transit": int(inbound.in_transit[i]),
+            "on_order": int(inbound.on_order[i]),
+            "with_teams": int(inbound.with_teams[i]),
+        }
         results.append(
             StockProjection(
                 office_id=stock.office_id,

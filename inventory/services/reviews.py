@@ -110,7 +110,7 @@ def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Fin
         for alert in session.scalars(_open_about(CUSTODY))
     }
     by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
-    for key in sorted({*is_open, *by_key}):
+    for key in sorted({*is_open, *by_key}, key=lambda key: (key[0], key[1], key[2] or 0)):
         alert, finding = is_open.get(key), by_key.get(key)
         previous = Level(alert.level) if alert else Level.OK
         level, facts = (finding.level, finding.facts) if finding else (Level.OK, alert.facts if alert else {})
@@ -137,7 +137,7 @@ class _Change:
     """An alert's step from one level to another; `alert` is None when it opens, `key` its subject, office and item."""
 
     alert: Alert | None
-    key: tuple[Subject, int, int]
+    key: tuple[Subject, int, int | None]
     previous: Level
     level: Level
     facts: dict[str, Any]

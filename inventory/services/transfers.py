@@ -26,7 +26,7 @@ from inventory.domain.transfers import (
     check_dispatch,
     check_open,
     dispatch_lines,
-    short_of,
+    short_and_over,
     with_damaged_counted,
 )
 from inventory.models import Item, Office, Transfer, TransferLine
@@ -68,6 +68,12 @@ class TransferLineView:
     received: int | None
     short: int | None
     damaged: int | None
+
+    @property
+    def over(self) -> int:
+        """What came beyond what was sent."""
+        return max(0, (self.received or 0) + (self.damaged or 0) - self.sent)
+
     ranges: Ranges = ()
     """The numbers that were sent, of an item whose numbers are kept."""
 
@@ -149,7 +155,8 @@ def receive(
     actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day: date, arrived: Mapping[str, Arrived]
 ) -> int:
     """Count what came, by item code: good cards go to the receiver's store, damaged ones to its spoiled, and what is
-    short stays the sender's missing. `day` is the receiver's own. The transfer's id.
+    short stays the sender's missing, as does, below zero, what came beyond what was sent.
+    `day` is the receiver's own. The transfer's id.
 
     Raises NotFound, NotAllowed; Refusal `transfer_closed`; Invalid `arrived_items_differ`,
     `more_arrived_than_sent`, `range_not_part`, `arrived_before_dispatch`, `day_in_future`, and what `ledger.post`
@@ -167,7 +174,7 @@ def receive(
         _close(session, transfer_id, "received", actor, now, day)
         for item_id, came in by_id.items():
             counted = {"received": came.good, "damaged": came.damaged}
-            counted["short"] = short_of(sent[item_id], came)
+            counted["short"], _over = short_and_over(sent[item_id], came)
             line = (TransferLine.transfer_id == transfer_id, TransferLine.item_id == item_id)
             session.execute(update(TransferLine).where(*line).values(counted))
         return {"transfer_id": transfer_id}

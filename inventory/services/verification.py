@@ -308,7 +308,14 @@ def _transfers(session: Session) -> Iterator[Fault]:
 
 def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, str, int]]:
     """Office, kind, reason and quantity of the movements that a transfer's line stands for."""
-    expected = [(transfer.sender_id, "dispatch", transfer.purpose, line.sent)]
+    came = (line.received or 0) + (line.damaged or 0)
+    over = max(0, came - line.sent) if transfer.status == "received" else 0
+    sent = line.sent + (over if transfer.purpose == "distribution" else 0)
+    expected = [(transfer.sender_id, "dispatch", transfer.purpose, sent)]
+    if over:
+        expected.append((transfer.sender_id, "count", "found", over))
+        if transfer.purpose != "distribution":
+            expected.append((transfer.sender_id, "dispatch", "distribution", over))
     if transfer.status == "cancelled":
         expected.append((transfer.sender_id, "arrival", "cancelled", line.sent))
     if transfer.status == "received":
@@ -450,7 +457,10 @@ def _stocktakes(session: Session) -> Iterator[Fault]:
         (row.stocktake_id, row.office_id, row.item_id): int(row.difference)
         for row in session.execute(
             select(Movement.stocktake_id, Movement.office_id, Movement.item_id, func.sum(signed).label("difference"))
-            .where(or_(Movement.kind == "count", Movement.stocktake_id.is_not(None)))
+            # What a transfer's receiver found in the box is the transfer's own count.
+            .where(
+                or_(and_(Movement.kind == "count", Movement.transfer_id.is_(None)), Movement.stocktake_id.is_not(None))
+            )
             .group_by(Movement.stocktake_id, Movement.office_id, Movement.item_id)
         )
     }

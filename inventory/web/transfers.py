@@ -16,7 +16,7 @@ from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ranges import Ranges
-from inventory.domain.transfers import PURPOSES, WORDS_LENGTH, Arrived, short_of
+from inventory.domain.transfers import PURPOSES, WORDS_LENGTH, Arrived, short_and_over
 from inventory.services import items, offices, transfers
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
@@ -124,6 +124,7 @@ class ReceiptForm(PostingForm):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.short: dict[str, int] = {}
+        self.over: dict[str, int] = {}
 
     def arrived(self) -> dict[str, Arrived]:
         return {
@@ -147,23 +148,25 @@ class ReceiptForm(PostingForm):
             return False
         for code, count in self.arrived().items():
             try:
-                self.short[code] = short_of(self.sent[code], count)
+                self.short[code], self.over[code] = short_and_over(self.sent[code], count)
             except Invalid as refusal:
                 self[good_name(code)].errors = [text.sentence(refusal)]
-        return not self.errors and self._shortage_was_shown()
+        return not self.errors and self._difference_was_shown()
 
-    def _shortage_was_shown(self) -> bool:
-        short = " ".join(f"{code}:{quantity}" for code, quantity in self.short.items() if quantity)
-        if short and self.shown_short.data != short:
-            total = text.number(sum(self.short.values()))
+    def _difference_was_shown(self) -> bool:
+        differences = {code: short - self.over[code] for code, short in self.short.items()}
+        shown = " ".join(f"{code}:{short}" for code, short in differences.items() if short)
+        if shown and self.shown_short.data != shown:
+            short, over = sum(self.short.values()), sum(self.over.values())
             self.shown_short.errors = [
                 gettext(
-                    "Nothing was recorded yet: %(total)s are short. Count again, and if that is right, record it once"
-                    " more.",
-                    total=total,
+                    "Nothing was recorded yet: %(short)s are short, %(over)s more came than were sent. Count again,"
+                    " and if that is right, record it once more.",
+                    short=text.number(short),
+                    over=text.number(over),
                 )
             ]
-        self.shown_short.data = short
+        self.shown_short.data = shown
         return not self.shown_short.errors
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from inventory.domain.access import SYSTEM
 from inventory.domain.alerts import Level, Subject, lateness_level
 from inventory.domain.transfers import Arrived
-from inventory.services import alerts, consumption, destructions, reviews, transfers
+from inventory.services import alerts, closings, consumption, destructions, reviews, transfers
 from inventory.services.alerts import AlertView
 from tests.conftest import NOW, TODAY
 from tests.world import BLANK, DENPASAR, World
@@ -71,6 +71,36 @@ def test_spoiled_blanks_past_their_deadline_raise_an_alert(world: World) -> None
     destructions.approve(world.actor("manager"), NOW, uuid4(), world.propose_destruction(NOW, TODAY, 7))
     review(NOW + timedelta(days=30, minutes=1))
     assert about(world, Subject.SPOILED_NOT_DESTROYED) is None
+
+
+def test_days_that_are_not_closed_raise_an_alert_of_the_office(world: World) -> None:
+    monday = TODAY - timedelta(days=2)
+    world.deliver(NOW, monday, 100)
+    close(world, monday, 100)
+    review(NOW)
+    alert = about(world, Subject.DAY_NOT_CLOSED)
+    assert alert is not None, "Tuesday was not closed"
+    assert (alert.level, alert.item_code, alert.facts["days"]) == ("watch", None, 1)
+    close(world, monday + timedelta(days=1), 100)
+    review(NOW + timedelta(minutes=1))
+    assert about(world, Subject.DAY_NOT_CLOSED) is None
+
+
+def test_a_difference_at_closing_raises_an_alert_until_a_manager_clears_it(world: World) -> None:
+    world.deliver(NOW, TODAY - timedelta(days=1), 100)
+    close(world, TODAY - timedelta(days=1), 97)
+    review(NOW)
+    alert = about(world, Subject.DAY_DIFFERENCE)
+    assert alert is not None
+    assert (alert.level, alert.facts["quantity"], alert.facts["days_late"]) == ("watch", 1, 1)
+    (found,) = closings.open_exceptions(SYSTEM)
+    closings.clear(world.actor("manager"), NOW, uuid4(), found.id, "counted twice")
+    review(NOW + timedelta(minutes=1))
+    assert about(world, Subject.DAY_DIFFERENCE) is None
+
+
+def close(world: World, day: date, left: int) -> None:
+    closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, day, {BLANK: left}, {BLANK: 0})
 
 
 def test_a_review_of_one_office_or_of_the_past_leaves_what_is_left_undone_alone(world: World) -> None:

@@ -17,7 +17,7 @@ from inventory.domain.access import SYSTEM, Actor
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.ledger import Effect
 from inventory.domain.transfers import Arrived
-from inventory.services import balances, ledger, transfers
+from inventory.services import balances, ledger, transfers, verification
 from inventory.services.transfers import Dispatch, TransferView
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
@@ -68,12 +68,24 @@ def test_every_card_sent_is_accounted_for_line_by_line(world: World) -> None:
     assert (line.sent, line.received, line.short, line.damaged) == (40, 35, 3, 2)
 
 
-def test_more_than_was_sent_cannot_arrive(world: World) -> None:
+def test_more_than_was_sent_is_recorded_as_over_until_the_sender_explains_it(world: World) -> None:
     world.deliver(NOW, TODAY, 100)
     transfer_id = send(world)
-    with pytest.raises(Invalid, match="more_arrived_than_sent"):
-        receive(world, transfer_id, 40, 1)
-    assert shown(world, transfer_id).status == "dispatched"
+    receive(world, transfer_id, 42, 1)
+    assert figures(DENPASAR) == Effect(received=100, sent=43, store=60, missing=-3)
+    assert figures(BADUNG) == Effect(received=43, store=42, spoiled=1)
+    line = shown(world, transfer_id).lines[0]
+    assert (line.sent, line.received, line.short, line.damaged, line.over) == (40, 42, 0, 1, 3)
+    assert verification.verify(SYSTEM).faults == ()
+
+
+def test_the_database_accounts_for_every_card_of_a_transfer(world: World) -> None:
+    world.deliver(NOW, TODAY, 100)
+    receive(world, send(world), 35, 2)
+    for wrong in ("short = 4", "received = 40", "short = 0, received = 36", "damaged = -1, received = 38"):
+        with pytest.raises(IntegrityError, match="accounted"):
+            db.session.execute(text(f"UPDATE transfer_lines SET {wrong}"))
+        db.session.rollback()
 
 
 def test_a_transfer_is_closed_once(world: World) -> None:

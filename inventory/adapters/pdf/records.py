@@ -83,11 +83,12 @@ def _transfer(sheet: Sheet, say: Words, record: TransferRecord) -> None:
         ]
     )
     columns = [Column(say("item"), 40), Column(say("unit"), 16)]
-    columns += [Column(say(word), 18, "R") for word in ("sent", "good", "damaged", "short")]
-    rows = [
-        Row([*_item(say, each.item), *(say.number(n) for n in (each.sent, each.received, each.damaged, each.short))])
-        for each in record.lines
-    ]
+    said = ("sent", "good", "damaged", "short", *(["over"] if any(each.over for each in record.lines) else []))
+    columns += [Column(say(word), 18, "R") for word in said]
+    rows = []
+    for each in record.lines:
+        figures = (each.sent, each.received, each.damaged, each.short, each.over)[: len(said)]
+        rows.append(Row([*_item(say, each.item), *(say.number(figure) for figure in figures)]))
     sheet.rows(columns, rows)
     carrier = Party(office=record.sender.office, name=record.custodian)
     signers = [("handing_over", record.sender), ("carrier", carrier), ("taking_over", record.receiver)]
