@@ -79,9 +79,9 @@ FUNCTIONS = {
     "movement_ranges_check",
     "movements_check_ranges",
     "items_check_numbered",
+    "documents_are_append_only",
+    "documents_check_number",
 }
-FUNCTIONS = {"movements_are_append_only", "movements_check_reversal", "seals_are_append_only"}
-FUNCTIONS |= {"documents_are_append_only", "documents_check_number"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

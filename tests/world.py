@@ -199,7 +199,7 @@ class World:
         """Denpasar's storekeeper opens a stocktake; its id."""
         return stocktakes.begin(self.storekeeper, now, uuid4(), DENPASAR)
 
-    def figures(self) -> Effect:
-        """Denpasar's balance of citizen blanks."""
-        found = [b for b in balances.of_office(self.storekeeper, DENPASAR) if b.item_code == BLANK]
+    def figures(self, item: str = BLANK) -> Effect:
+        """Denpasar's balance of an item, of citizen blanks where nothing else is said."""
+        found = [b for b in balances.of_office(self.storekeeper, DENPASAR) if b.item_code == item]
         return found[0].figures if found else Effect(*(0 for _ in FIGURES))

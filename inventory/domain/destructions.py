@@ -9,6 +9,7 @@ from datetime import date
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import SPOIL_CAUSES, Kind, Line
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import Range, Ranges, check_ranges
 
 METHODS = ("burned", "shredded", "cut", "other")
 CAUSES = (*SPOIL_CAUSES, "arrived_damaged")
@@ -30,6 +31,8 @@ class Part:
     item_code: str
     cause: str
     quantity: int
+    ranges: Ranges = ()
+    """The numbers, of an item whose numbers are kept; a quantity of 0 is then theirs."""
 
 
 def check_witnesses(witnesses: Sequence[Witness]) -> None:
@@ -68,14 +71,27 @@ def check_spoiled(lying: Mapping[tuple[int, str], int], parts: Iterable[tuple[in
             raise Refusal("not_enough_spoiled", reason=cause, available=max(available, 0), asked=quantity)
 
 
-def movement_lines(kind: str, office_id: int, day: date, parts: Iterable[tuple[int, str, int]]) -> list[Line]:
-    """The movements of an approved record, one per item: out of the spoiled for good, or from the store to them."""
+def movement_lines(kind: str, office_id: int, day: date, parts: Iterable[tuple[int, Part]]) -> list[Line]:
+    """The movements of an approved record, one per item: out of the spoiled for good, or from the store to them.
+
+    `parts` come with their items' ids. Raises Invalid for numbers that are named twice.
+    """
     totals: dict[int, int] = {}
-    for item_id, _, quantity in parts:
-        totals[item_id] = totals.get(item_id, 0) + quantity
+    numbers: dict[int, list[Range]] = {}
+    for item_id, part in parts:
+        totals[item_id] = totals.get(item_id, 0) + part.quantity
+        numbers.setdefault(item_id, []).extend(part.ranges)
     moved, reason = (Kind.DESTROY, "destroyed") if kind == "destruction" else (Kind.SPOIL, "obsolete")
     return [
-        Line(office_id=office_id, item_id=item_id, kind=moved, reason=reason, quantity=total, effective_on=day)
+        Line(
+            office_id=office_id,
+            item_id=item_id,
+            kind=moved,
+            reason=reason,
+            quantity=total,
+            effective_on=day,
+            ranges=check_ranges(numbers[item_id]),
+        )
         for item_id, total in sorted(totals.items())
     ]
 

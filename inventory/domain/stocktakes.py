@@ -13,6 +13,7 @@ from datetime import date, datetime
 from inventory.domain.errors import Invalid, NotAllowed, Refusal
 from inventory.domain.ledger import Kind, Line
 from inventory.domain.quantities import MAX_QUANTITY
+from inventory.domain.ranges import Ranges
 
 STATUSES = ("counting", "counted", "approved", "cancelled")
 OPEN_STATUSES = ("counting", "counted")
@@ -31,12 +32,13 @@ class Counted:
 @dataclass(frozen=True, kw_only=True)
 class ToBook:
     """A difference to be booked: positive was found, negative is missing. `at` is the instant of the count, `day`
-    the office's own day of it."""
+    the office's own day of it; `ranges` are the numbers that differ, of an item whose numbers are kept."""
 
     item_id: int
     difference: int
     at: datetime
     day: date
+    ranges: Ranges = ()
 
 
 def check_person(person_id: int | None) -> int:
@@ -115,6 +117,7 @@ def count_lines(office_id: int, found: Iterable[ToBook], note: str = "") -> list
             effective_on=each.day,
             happened_at=each.at,
             note=note,
+            ranges=each.ranges,
         )
         for each in found
         if each.difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, Uuid, text
+from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.db import Base, UtcDateTime
@@ -94,3 +94,5 @@ class DestructionLine(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
     cause: Mapped[str] = mapped_column(String(24), primary_key=True)
     quantity: Mapped[int]
+    numbers: Mapped[str] = mapped_column(Text, server_default="")
+    """Its number ranges as people write them, of an item whose numbers are kept."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ from inventory.domain.ledger import EFFECTS, Kind, body_digest, check_day
 from inventory.domain.offices import local_day
 from inventory.domain.proposals import ProposalKind, ProposalStatus
 from inventory.domain.quantities import check_quantity
+from inventory.domain.ranges import check_agreement, count, parse_ranges, write_ranges
 from inventory.domain.texts import check_text
 from inventory.models import Balance, DailyTotal, Destruction, DestructionLine, Item, Movement, Office, Proposal
 from inventory.services import items, offices, proposals
@@ -83,20 +84,32 @@ def propose(actor: Actor, now: datetime, request_id: UUID, office_code: str, kin
 
     Nothing moves before the approval. Raises NotFound, NotAllowed; Invalid `day_in_future`, `day_too_early`,
     `place_missing`, `method_unknown`, `witness_missing`, `witnesses_same`, `breakdown_differs`, `nothing_entered`,
-    `cause_unknown`, `text_too_long`; Refusal `not_enough_spoiled`, `request_id_reused`.
+    `cause_unknown`, `text_too_long`, `ranges_missing`, `ranges_differ`; Refusal `not_enough_spoiled`,
+    `request_id_reused`.
     """
     office = offices.get(actor, Action.PROPOSE_DESTRUCTION, office_code)
     check_day(record.happened_on, office.today(now), FIRST_DAY)
+    record = replace(record, parts=[_counted(part) for part in record.parts])
     values = _checked(kind, record)
-    parts = [(items.get(part.item_code).id, part.cause, part.quantity) for part in record.parts]
+    whole = [(items.get(part.item_code), part) for part in record.parts]
+    for item, part in whole:
+        check_agreement(item.code, item.numbered, part.quantity, part.ranges)
+    movement_lines(kind, office.id, record.happened_on, [(item.id, part) for item, part in whole])
+    parts = [(item.id, part.cause, part.quantity) for item, part in whole]
     if kind is ProposalKind.DESTRUCTION:
         check_spoiled(_lying(db.session(), office.id), parts)
 
     def write(session: Session, proposal_id: int) -> None:
         session.execute(insert(Destruction).values(proposal_id=proposal_id, **values))
         lines = [
-            {"proposal_id": proposal_id, "item_id": item_id, "cause": cause, "quantity": quantity}
-            for item_id, cause, quantity in parts
+            {
+                "proposal_id": proposal_id,
+                "item_id": item.id,
+                "cause": part.cause,
+                "quantity": part.quantity,
+                "numbers": write_ranges(part.ranges),
+            }
+            for item, part in whole
         ]
         session.execute(insert(DestructionLine), lines)
 
@@ -121,8 +134,9 @@ def approve(actor: Actor, now: datetime, request_id: UUID, proposal_id: int) -> 
     happened_on = db.session.execute(
         select(Destruction.happened_on).where(Destruction.proposal_id == proposal_id)
     ).scalar_one()
-    parts = [(item.id, part.cause, part.quantity) for item, part in _parts([proposal_id])[proposal_id]]
-    lines = movement_lines(proposal.kind, proposal.office_id, happened_on, parts)
+    whole = [(item.id, part) for item, part in _parts([proposal_id])[proposal_id]]
+    parts = [(item_id, part.cause, part.quantity) for item_id, part in whole]
+    lines = movement_lines(proposal.kind, proposal.office_id, happened_on, whole)
     settle = proposals.approval(actor, now, proposal_id)
 
     def document(session: Session) -> Mapping[str, int]:
@@ -234,6 +248,11 @@ def _checked(kind: ProposalKind, record: Record) -> dict[str, Any]:
     }
 
 
+def _counted(part: Part) -> Part:
+    """The part, where nobody said how many but which."""
+    return replace(part, quantity=part.quantity or count(part.ranges))
+
+
 def _hold(session: Session, office_id: int, item_ids: set[int]) -> None:
     """Lock the balance rows, in the order in which every posting takes them, so that no other destruction counts the
     same blanks meanwhile."""
@@ -328,5 +347,6 @@ def _parts(proposal_ids: Iterable[int]) -> dict[int, list[tuple[Item, Part]]]:
         .order_by(Item.position, DestructionLine.cause)
     )
     for line, item in rows:
-        parts[line.proposal_id].append((item, Part(item.code, line.cause, line.quantity)))
+        ranges = parse_ranges(line.numbers) if line.numbers else ()
+        parts[line.proposal_id].append((item, Part(item.code, line.cause, line.quantity, ranges)))
     return parts

@@ -206,12 +206,12 @@ def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:
 
 def _teams() -> dict[int, int]:
     """The office of each outreach team: what a team prints is its office's demand."""
-    rows = db.session.execute(
-        select(Office.id, Office.parent_id).where(
-            Office.kind == OfficeKind.OUTREACH.value, Office.parent_id.is_not(None)
-        )
-    )
-    return {row.id: row.parent_id for row in rows}
+    rows = db.session.execute(select(Office.id, Office.parent_id).where(Office.kind == OfficeKind.OUTREACH.value))
+    teams: dict[int, int] = {}
+    for team_id, office_id in rows:
+        if office_id is not None:
+            teams[team_id] = office_id
+    return teams
 
 
 def _day_rows(stocks: Sequence[Any], first_day: date, through: date, teams: Mapping[int, int]) -> Iterator[Any]:
@@ -291,7 +291,7 @@ def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
         .where(Office.kind == OfficeKind.OUTREACH.value)
         .group_by(Office.parent_id, Balance.item_id)
     )
-    stores = {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+    stores = {(office_id, item_id): int(total) for office_id, item_id, total in rows if office_id is not None}
     if through is not None and stores:
         later = db.session.execute(
             select(Office.parent_id, DailyTotal.item_id, func.sum(_store_effect()))
@@ -300,7 +300,8 @@ def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
             .group_by(Office.parent_id, DailyTotal.item_id)
         )
         for office_id, item_id, total in later:
-            stores[office_id, item_id] -= int(total)
+            if office_id is not None and (office_id, item_id) in stores:
+                stores[office_id, item_id] -= int(total)
     return stores
 
 

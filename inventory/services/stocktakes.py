@@ -17,6 +17,7 @@ from inventory.domain.access import Action, Actor, require
 from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import NOTE_LENGTH, effect_of
 from inventory.domain.offices import local_day
+from inventory.domain.ranges import Ranges
 from inventory.domain.stocktakes import (
     OPEN_STATUSES,
     WORDS_LENGTH,
@@ -203,9 +204,15 @@ def recount(
 
 
 def approve(
-    actor: Actor, now: datetime, request_id: UUID, stocktake_id: int, shown: Mapping[str, int]
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    stocktake_id: int,
+    shown: Mapping[str, int],
+    ranges: Mapping[str, Ranges] | None = None,
 ) -> StocktakeView:
-    """Book the differences, each on the day of its count. `shown` are those that the approver saw, by item code.
+    """Book the differences, each on the day of its count. `shown` are those that the approver saw, by item code, and
+    `ranges` the numbers missing or found, of items whose numbers are kept.
 
     The differences are computed anew while the office's stock is held; if they are no longer those shown, nothing
     is booked. Raises NotFound, NotAllowed; Refusal `own_count`, `stocktake_not_counted`, `stocktake_closed`,
@@ -231,7 +238,7 @@ def approve(
         )
         return {"stocktake_id": stocktake_id}
 
-    lines = count_lines(row.office_id, _to_book(row, shown))
+    lines = count_lines(row.office_id, _to_book(row, shown, ranges or {}))
     if lines:
         said = {"approved": stocktake_id, "shown": dict(shown)}
         ledger.post(actor, now, request_id, lines, extra=said, document=close)
@@ -241,7 +248,13 @@ def approve(
 
 
 def correct(
-    actor: Actor, now: datetime, request_id: UUID, stocktake_id: int, shown: Mapping[str, int], note: str = ""
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    stocktake_id: int,
+    shown: Mapping[str, int],
+    note: str = "",
+    ranges: Mapping[str, Ranges] | None = None,
 ) -> StocktakeView:
     """Book what entries recorded since the approval, for before the count, have left of the differences.
 
@@ -264,7 +277,7 @@ def correct(
         _keep_books(session, stocktake_id, compared)
         return {"stocktake_id": stocktake_id}
 
-    lines = count_lines(row.office_id, _to_book(row, shown), check_text(note, NOTE_LENGTH))
+    lines = count_lines(row.office_id, _to_book(row, shown, ranges or {}), check_text(note, NOTE_LENGTH))
     said = {"corrected": stocktake_id, "shown": dict(shown)}
     ledger.post(actor, now, request_id, lines, extra=said, document=book)
     return get(actor, now, stocktake_id)
@@ -526,7 +539,7 @@ def _keep_books(session: Session, stocktake_id: int, compared: list[Compared]) -
         session.execute(statement.values(book=each.book, difference=each.difference))
 
 
-def _to_book(row: Any, shown: Mapping[str, int]) -> list[ToBook]:
+def _to_book(row: Any, shown: Mapping[str, int], ranges: Mapping[str, Ranges]) -> list[ToBook]:
     """The differences shown, with where and when they belong. Raises Refusal `differences_changed` for an item that
     the stocktake does not have."""
     with_codes = (
@@ -541,7 +554,8 @@ def _to_book(row: Any, shown: Mapping[str, int]) -> list[ToBook]:
     for code, difference in sorted(shown.items()):
         _, at = _standing(lines[code])
         day = local_day(at, row.time_zone)
-        found.append(ToBook(item_id=lines[code].item_id, difference=difference, at=at, day=day))
+        numbers = ranges.get(code, ())
+        found.append(ToBook(item_id=lines[code].item_id, difference=difference, at=at, day=day, ranges=numbers))
     return found
 
 

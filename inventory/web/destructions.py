@@ -13,13 +13,13 @@ from wtforms import SelectField
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.destructions import METHODS, Part, Witness
-from inventory.domain.errors import Invalid
+from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.proposals import ProposalKind
 from inventory.services import destructions, items, offices
 from inventory.services.destructions import Record
 from inventory.services.offices import OfficeView
 from inventory.web.consumption import stores
-from inventory.web.forms import DayField, PostingForm, QuantityField, QueryForm, WordsField, choices
+from inventory.web.forms import DayField, PostingForm, QuantityField, QueryForm, RangesField, WordsField, choices
 from inventory.web.forms import lazy as _
 from inventory.web.transfers import item_names
 
@@ -64,9 +64,19 @@ class RecordForm(PostingForm):
                 Witness(self.second_witness.data or "", self.second_position.data or ""),
             ),
             total=self.total.data,
-            parts=[Part(*key, self[part_name(key)].data) for key in self.keys if self[part_name(key)].data],
+            parts=[part for key in self.keys if (part := self._part(key)).quantity or part.ranges],
             note=self.note.data or "",
         )
+
+    def _part(self, key: Key) -> Part:
+        numbers = self[ranges_name(key)].data if ranges_name(key) in self else ()
+        return Part(*key, self[part_name(key)].data or 0, numbers)
+
+    def refuse(self, refusal: Refusal) -> None:
+        super().refuse(refusal)
+        for key in self.keys:
+            if key[0] == refusal.facts.get("item") and ranges_name(key) in self:
+                self[ranges_name(key)].errors = [*self[ranges_name(key)].errors, text.sentence(refusal)]
 
 
 class PeriodForm(QueryForm):
@@ -80,16 +90,23 @@ def part_name(key: Key) -> str:
     return "-".join(("part", *key))
 
 
+def ranges_name(key: Key) -> str:
+    return "-".join(("ranges", *key))
+
+
 def record_form(lying: Mapping[Key, int], names: Mapping[str, str], *, causes: bool) -> type[RecordForm]:
     """The form with a quantity for each item and cause; the label says how many lie there."""
 
     class Form(RecordForm):
         keys = tuple(lying)
 
+    numbered = {item.code for item in items.active() if item.numbered}
     for (code, cause), left in lying.items():
         name = names.get(code, code)
         about = f"{name}: {text.REASONS[cause]}" if causes else name
         setattr(Form, part_name((code, cause)), QuantityField(f"{about} ({text.number(left)})", none=True))
+        if code in numbered:
+            setattr(Form, ranges_name((code, cause)), RangesField(_("Numbers: %(item)s", item=about)))
     return Form
 
 
@@ -172,4 +189,5 @@ def _propose(office: OfficeView, kind: ProposalKind, form_class: type[RecordForm
 
 
 def _parts(form: RecordForm) -> Sequence[Any]:
-    return [form[part_name(key)] for key in form.keys]
+    names = [name for key in form.keys for name in (part_name(key), ranges_name(key))]
+    return [form[name] for name in names if name in form]

@@ -14,10 +14,11 @@ from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.errors import Refusal
 from inventory.domain.offices import local_day, local_moment
+from inventory.domain.ranges import Ranges
 from inventory.domain.stocktakes import WORDS_LENGTH, Counted
-from inventory.services import offices, stocktakes
+from inventory.services import items, offices, stocktakes
 from inventory.services.stocktakes import StocktakeView
-from inventory.web.forms import PostingForm, QuantityField, TimeOfDayField, WordsField
+from inventory.web.forms import PostingForm, QuantityField, RangesField, TimeOfDayField, WordsField
 from inventory.web.forms import lazy as _
 from inventory.web.transfers import item_names
 
@@ -61,6 +62,21 @@ class DecideForm(PostingForm):
     """What an approver decides on. It carries the differences shown: only those are booked."""
 
     shown = HiddenField()
+    numbered: ClassVar[tuple[str, ...]] = ()
+
+    def ranges(self) -> dict[str, Ranges]:
+        """The numbers missing or found, of the items whose numbers are kept."""
+        return {code: self[ranges_name(code)].data for code in self.numbered}
+
+    def number_fields(self, codes: Iterable[str]) -> list[Any]:
+        """The fields to ask for, of those of these items that differ."""
+        return [self[ranges_name(code)] for code in codes if code in self.numbered]
+
+    def refuse(self, refusal: Refusal) -> None:
+        super().refuse(refusal)
+        wrong = ranges_name(str(refusal.facts.get("item")))
+        if wrong in self:
+            self[wrong].errors = [*self[wrong].errors, text.sentence(refusal)]
 
     def differences(self) -> dict[str, int]:
         """Raises Refusal `differences_changed` for what this page never wrote."""
@@ -85,6 +101,22 @@ class CancelForm(PostingForm):
     why = WordsField(
         _("Why is the stocktake cancelled?"), most=WORDS_LENGTH, required=True, render_kw={"autofocus": True}
     )
+
+
+def ranges_name(code: str) -> str:
+    return f"ranges-{code}"
+
+
+def decide_form(base: type[DecideForm]) -> Any:
+    """The form with a field for the numbers of each item whose numbers are kept."""
+
+    class Form(base):
+        numbered = tuple(item.code for item in items.active() if item.numbered)
+
+    names = item_names()
+    for code in Form.numbered:
+        setattr(Form, ranges_name(code), RangesField(_("Numbers that differ: %(item)s", item=names[code])))
+    return Form()
 
 
 def count_name(code: str) -> str:
@@ -161,8 +193,10 @@ def recount(stocktake_id: int) -> Any:
 def approve(stocktake_id: int) -> Any:
     actor, now = security.current_actor(), security.now()
     found = stocktakes.get(actor, now, stocktake_id, Action.APPROVE)
-    form: Any = DecideForm()
-    approved = form.accept(lambda: stocktakes.approve(actor, now, form.request_uuid, stocktake_id, form.differences()))
+    form = decide_form(DecideForm)
+    approved = form.accept(
+        lambda: stocktakes.approve(actor, now, form.request_uuid, stocktake_id, form.differences(), form.ranges())
+    )
     if approved is not None:
         flash(gettext("The stocktake is approved, and its differences are booked."), "success")
         return redirect(url_for("stocktakes.show", stocktake_id=stocktake_id), 303)
@@ -171,7 +205,8 @@ def approve(stocktake_id: int) -> Any:
     except Refusal as refusal:
         return _page("closed", found, refusal=text.sentence(refusal)), refusal.status
     form.show({each.item_code: each.difference for each in compared})
-    return _page("approve", found, form=form, compared=compared, since=since), form.status
+    numbers = form.number_fields(each.item_code for each in compared if each.difference)
+    return _page("approve", found, form=form, compared=compared, since=since, numbers=numbers), form.status
 
 
 @blueprint.route(f"{STOCKTAKE}/correct", methods=["GET", "POST"])
@@ -179,10 +214,10 @@ def approve(stocktake_id: int) -> Any:
 def correct(stocktake_id: int) -> Any:
     actor, now = security.current_actor(), security.now()
     found = stocktakes.get(actor, now, stocktake_id, Action.APPROVE)
-    form: Any = CorrectForm()
+    form = decide_form(CorrectForm)
     corrected = form.accept(
         lambda: stocktakes.correct(
-            actor, now, form.request_uuid, stocktake_id, form.differences(), form.note.data or ""
+            actor, now, form.request_uuid, stocktake_id, form.differences(), form.note.data or "", form.ranges()
         )
     )
     if corrected is not None:
@@ -190,7 +225,8 @@ def correct(stocktake_id: int) -> Any:
         return redirect(url_for("stocktakes.show", stocktake_id=stocktake_id), 303)
     compared = [each for each in stocktakes.known_now(actor, now, stocktake_id) if each.left]
     form.show({each.item_code: each.left for each in compared})
-    return _page("correct", found, form=form, compared=compared), form.status
+    numbers = form.number_fields(each.item_code for each in compared)
+    return _page("correct", found, form=form, compared=compared, numbers=numbers), form.status
 
 
 @blueprint.route(f"{STOCKTAKE}/cancel", methods=["GET", "POST"])

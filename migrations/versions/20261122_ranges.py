@@ -224,8 +224,11 @@ def upgrade():
     for statement in TRIGGERS[op.get_bind().dialect.name]:
         op.execute(statement)
 
+    op.add_column("destruction_lines", sa.Column("numbers", sa.Text(), server_default="", nullable=False))
+
 
 def downgrade():
+    op.drop_column("destruction_lines", "numbers")
     postgresql = op.get_bind().dialect.name == "postgresql"
     for name, table in (("movements_ranges", "movements"), ("items_numbered", "items")):
         op.execute(f"DROP TRIGGER {name}" + (f" ON {table}" if postgresql else ""))

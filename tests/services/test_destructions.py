@@ -12,13 +12,26 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from inventory.db import db
-from inventory.domain.access import Actor, Grant, Role
+from inventory.domain.access import SYSTEM, Actor, Grant, Role
 from inventory.domain.destructions import Part, Witness
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.ledger import Effect, Kind, Line
 from inventory.domain.offices import OfficeSettings
 from inventory.domain.proposals import ProposalKind
-from inventory.services import consumption, destructions, items, ledger, offices, proposals, reversals
+from inventory.domain.ranges import parse_ranges
+from inventory.domain.stocktakes import Counted
+from inventory.services import (
+    consumption,
+    deliveries,
+    destructions,
+    items,
+    ledger,
+    offices,
+    proposals,
+    reversals,
+    stocktakes,
+    verification,
+)
 from inventory.services.destructions import Record
 from tests.concurrent import at_once, audit, refused_codes
 from tests.conftest import NOW, TODAY
@@ -345,3 +358,53 @@ def test_spoilage_is_told_by_cause_and_shift(world: World) -> None:
     }
     with pytest.raises(Invalid, match="period_backwards"):
         destructions.spoilage(world.actor("regional"), DENPASAR, TODAY, YESTERDAY)
+
+
+# --- items whose numbers are kept --------------------------------------------------------------------------------
+
+
+def test_a_destruction_and_a_write_off_name_their_numbers(world: World) -> None:
+    items.keep_numbers("kia")
+    actor, kept = world.storekeeper, parse_ranges("A101-A150")
+    deliveries.record_opening(actor, NOW, uuid4(), DENPASAR, "kia", YESTERDAY, 0, "", ranges=kept)
+    spoiled = {"misprint": parse_ranges("A101-A105")}
+    consumption.post_spoiled(actor, NOW, uuid4(), DENPASAR, "kia", TODAY, {}, ranges=spoiled)
+    with pytest.raises(Invalid, match="ranges_missing"):
+        propose(world, record(Part("kia", "misprint", 5)))
+    with pytest.raises(Invalid, match="ranges_differ"):
+        propose(world, record(Part("kia", "misprint", 5, parse_ranges("A101-A104"))))
+    wrong = propose(world, record(Part("kia", "misprint", 5, parse_ranges("A102-A106"))))
+    with pytest.raises(Refusal, match="range_not_here"):
+        destructions.approve(world.actor("manager"), NOW, uuid4(), wrong)
+    right = propose(world, record(Part("kia", "misprint", 0, parse_ranges("A101-A105")), total=5))
+    destructions.approve(world.actor("manager"), NOW, uuid4(), right)
+    obsolete = propose(world, record(Part("kia", "obsolete", 45, parse_ranges("A106-A150"))), "write_off")
+    destructions.approve(world.actor("manager"), NOW, uuid4(), obsolete)
+    assert verification.verify(SYSTEM).faults == ()
+    assert world.figures("kia") == Effect(received=50, spoiled=45, destroyed=5)
+
+
+def test_a_count_of_an_item_with_numbers_names_those_that_differ(world: World) -> None:
+    items.keep_numbers("kia")
+    actor, manager, kept = world.storekeeper, world.actor("manager"), parse_ranges("A101-A150")
+    deliveries.record_opening(actor, NOW, uuid4(), DENPASAR, "kia", YESTERDAY, 0, "", ranges=kept)
+
+    def counted(quantity: int) -> int:
+        made = world.stocktake(NOW)
+        for enter in (stocktakes.count, stocktakes.recount):
+            enter(actor, NOW, uuid4(), made, {"kia": Counted(quantity=quantity)})
+        return made
+
+    made = counted(48)
+    with pytest.raises(Invalid, match="ranges_missing"):
+        stocktakes.approve(manager, NOW, uuid4(), made, {"kia": -2})
+    gone = {"kia": parse_ranges("A110, A120")}
+    stocktakes.approve(manager, NOW, uuid4(), made, {"kia": -2}, gone)
+    assert world.figures("kia") == Effect(received=50, store=48, missing=2)
+    later = NOW + timedelta(minutes=5)
+    made = stocktakes.begin(actor, later, uuid4(), DENPASAR)
+    for enter in (stocktakes.count, stocktakes.recount):
+        enter(actor, later, uuid4(), made, {"kia": Counted(quantity=49)})
+    stocktakes.approve(manager, later, uuid4(), made, {"kia": 1}, {"kia": parse_ranges("A120")})
+    assert world.figures("kia") == Effect(received=50, store=49, missing=1)
+    assert verification.verify(SYSTEM).faults == ()
