@@ -145,12 +145,13 @@ def test_every_setting_has_a_variable_of_its_own_and_a_help_text() -> None:
 
 
 def test_only_the_settings_are_read_from_the_environment() -> None:
-    reading = [
-        file
-        for file in Path(__file__).parent.parent.joinpath("inventory").rglob("*.py")
-        if "os.environ" in (source := file.read_text(encoding="utf-8")) or "getenv" in source
+    # A benchmark hands its environment on to the processes that it measures.
+    files = [
+        file for file in Path(__file__).parent.parent.joinpath("inventory").rglob("*.py") if file.parent.name != "bench"
     ]
-    assert [file.name for file in reading] == ["config.py"]
+    sources = {file.name: file.read_text(encoding="utf-8") for file in files}
+    reading = [name for name, source in sources.items() if "os.environ" in source or "getenv" in source]
+    assert reading == ["config.py"]
 
 
 # --- the embedded installation's own key -------------------------------------------------------------------------

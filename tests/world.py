@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 from flask import Flask
 
-from inventory.domain.access import SYSTEM, Actor, Role
+from inventory.domain.access import SYSTEM, Actor, Grant, Role
 from inventory.domain.destructions import Part, Witness
+from inventory.domain.errors import Refusal
 from inventory.domain.ledger import FIGURES, Effect
 from inventory.domain.proposals import ProposalKind
 from inventory.services import (
@@ -21,6 +22,7 @@ from inventory.services import (
     items,
     offices,
     people,
+    proposals,
     requests,
     reversals,
     stocktakes,
@@ -155,10 +157,17 @@ class World:
     def spoil(self, now: datetime, day: date, quantity: int) -> Posting:
         return consumption.post_spoiled(self.storekeeper, now, uuid4(), DENPASAR, BLANK, day, {"misprint": quantity})
 
-    def reverse_receipt(self, now: datetime, movement_id: int, *, request: UUID | None = None) -> Posting:
-        """The storekeeper asks for it, the manager approves."""
-        asked = reversals.ask(self.storekeeper, now, uuid4(), movement_id, "wrong office")
-        return reversals.approve(self.actor("manager"), now, request or uuid4(), asked)
+    def reverse_receipt(
+        self, now: datetime, movement_id: int, *, request: UUID | None = None, asked_by: str = "storekeeper"
+    ) -> Posting:
+        """A storekeeper asks for it, and somebody above approves; when that is refused nothing waits any more."""
+        asked = reversals.ask(self.actor(asked_by), now, uuid4(), movement_id, "wrong office")
+        approver = Actor(self.actor("regional").person_id, "Above", (Grant(Role.MANAGER, "00/"),))
+        try:
+            return reversals.approve(approver, now, request or uuid4(), asked)
+        except Refusal:
+            proposals.reject(approver, now, asked, "it cannot be")
+            raise
 
     def propose_destruction(self, now: datetime, day: date, quantity: int) -> int:
         """The storekeeper's record of misprints destroyed at Denpasar; the proposal's id."""

@@ -191,7 +191,8 @@ def _read_days(stocks: Sequence[Any], first_day: date, through: date) -> _Days:
     last_of_office: dict[int, int] = defaultdict(lambda: -1)
     teams = _teams()
     for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through, teams):
-        column, owner_id = (day - first_day).days, teams.get(office_id, office_id)
+        column = (day - first_day).days
+        owner_id = teams[office_id] if office_id in teams else int(office_id)
         last_of_office[owner_id] = max(last_of_office[owner_id], column)
         row = row_of.get((owner_id, item_id))
         if row is None:

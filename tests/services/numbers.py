@@ -14,7 +14,7 @@ from inventory.domain.access import SYSTEM
 from inventory.domain.ledger import PLACES
 from inventory.domain.ranges import count, joined, parse_ranges, write_ranges
 from inventory.models import Balance, Item, Movement, MovementRange, NumberRange, Office
-from inventory.services import balances, consumption, deliveries, items, ledger, transfers, verification
+from inventory.services import balances, consumption, deliveries, items, ledger, reversals, transfers, verification
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.ledger import Posting
@@ -108,7 +108,10 @@ def send_back(world: World, typed: str) -> int:
 
 
 def reverse(world: World, posting: Posting, line: int = 0) -> Posting:
-    return ledger.reverse(world.storekeeper, NOW, uuid4(), posting.movements[line].id, "a slip")
+    movement_id = posting.movements[line].id
+    if reversals.needs_approval(world.storekeeper, movement_id):
+        return world.reverse_receipt(NOW, movement_id)
+    return ledger.reverse(world.storekeeper, NOW, uuid4(), movement_id, "a slip")
 
 
 def where() -> dict[tuple[str, str], str]:

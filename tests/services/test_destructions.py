@@ -402,9 +402,12 @@ def test_a_count_of_an_item_with_numbers_names_those_that_differ(world: World) -
     stocktakes.approve(manager, NOW, uuid4(), made, {"kia": -2}, gone)
     assert world.figures("kia") == Effect(received=50, store=48, missing=2)
     later = NOW + timedelta(minutes=5)
+    found = {"kia": parse_ranges("A130")}
     made = stocktakes.begin(actor, later, uuid4(), DENPASAR)
     for enter in (stocktakes.count, stocktakes.recount):
         enter(actor, later, uuid4(), made, {"kia": Counted(quantity=49)})
+    with pytest.raises(Refusal, match="range_not_here"):
+        stocktakes.approve(manager, later, uuid4(), made, {"kia": 1}, found)
     stocktakes.approve(manager, later, uuid4(), made, {"kia": 1}, {"kia": parse_ranges("A120")})
     assert world.figures("kia") == Effect(received=50, store=49, missing=1)
     assert verification.verify(SYSTEM).faults == ()

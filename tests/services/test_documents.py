@@ -18,7 +18,7 @@ from inventory.domain.access import SYSTEM, Action
 from inventory.domain.documents import DeliveryRecord, content_of, digest_of, to_facts
 from inventory.domain.errors import NotAllowed, NotFound, Refusal
 from inventory.domain.transfers import Arrived
-from inventory.services import consumption, deliveries, documents, ledger, offices, records, seals, transfers
+from inventory.services import consumption, deliveries, documents, offices, records, seals, transfers
 from inventory.services.documents import DocumentView
 from inventory.services.offices import OfficeView
 from tests.adapters import papers
@@ -274,7 +274,7 @@ def test_a_delivery_has_one_record_with_what_was_counted(world: World) -> None:
 def test_a_delivery_that_was_reversed_gets_no_record(world: World) -> None:
     posting = world.deliver(NOW, TODAY, 1_000)
     delivery = deliveries.latest(world.storekeeper, DENPASAR)[0]
-    ledger.reverse(world.storekeeper, NOW, uuid4(), posting.movements[0].id, "wrong office")
+    world.reverse_receipt(NOW, posting.movements[0].id)
     with pytest.raises(Refusal, match="delivery_reversed"):
         records.issue_delivery(world.storekeeper, NOW, delivery.id, BASE)
     assert numbers() == []

@@ -110,7 +110,7 @@ def test_deliveries_become_documents_that_can_be_reversed(world: World) -> None:
     assert faults(look("deliveries", row)) == [(2, "bast_number", "bast_already_recorded")]
     movement = db.session.scalar(select(Movement.id).where(Movement.reason == "defective"))
     assert movement is not None
-    ledger.reverse(world.storekeeper, NOW, uuid4(), movement, "typed twice")
+    world.reverse_receipt(NOW, movement)
     assert look("deliveries", row).status == "checked"
     audit()
 

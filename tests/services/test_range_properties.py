@@ -26,7 +26,7 @@ from inventory.domain.ledger import PLACES
 from inventory.domain.ranges import Range, Ranges, check_ranges
 from inventory.domain.transfers import Arrived
 from inventory.models import Item, NumberRange, Office
-from inventory.services import balances, consumption, ledger, transfers
+from inventory.services import balances, consumption, ledger, reversals, transfers
 from inventory.services.transfers import Dispatch
 from tests.conftest import NOW, TODAY, dispose, test_settings
 from tests.services import numbers as act
@@ -144,7 +144,7 @@ class NumbersMachine(RuleBasedStateMachine):
         """Possible while the numbers lie where the movement put them and have not been across a border since."""
         index = which % len(self.undoable)
         at, movement_id, before, crossed, crossing = self.undoable[index]
-        call = lambda: ledger.reverse(self.actor(at), NOW, uuid4(), movement_id, "a slip")  # noqa: E731
+        call = lambda: self.take_back(at, movement_id)  # noqa: E731
         target, source = before["target"], before["source"]  # type: ignore[index]
         moved = before["numbers"]  # type: ignore[index]
         stays = all(self.where[n] == (at, target, None) for n in moved)
@@ -159,6 +159,12 @@ class NumbersMachine(RuleBasedStateMachine):
         if crossing:
             for number in moved:
                 self.crossed[number] -= 1
+
+    def take_back(self, at: str, movement_id: int) -> None:
+        if reversals.needs_approval(self.actor(at), movement_id):
+            self.world.reverse_receipt(NOW, movement_id, asked_by=OFFICES[at])
+        else:
+            ledger.reverse(self.actor(at), NOW, uuid4(), movement_id, "a slip")
 
     @precondition(lambda self: self.sent)
     @rule(which=pick)

@@ -10,12 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from inventory.db import db
-from inventory.domain.access import SYSTEM, Action
 from inventory.domain.errors import Invalid, Refusal
-from inventory.domain.ledger import Kind, Line
 from inventory.domain.ranges import Ranges, parse_ranges
 from inventory.domain.transfers import Arrived
-from inventory.services import consumption, deliveries, items, ledger, offices, transfers
+from inventory.services import consumption, deliveries, items, ledger, transfers
 from inventory.services.consumption import Printed
 from tests.conftest import NOW, TODAY
 from tests.services.numbers import (
@@ -178,7 +176,7 @@ def test_what_went_back_to_the_supplier_may_come_again(world: World) -> None:
     again = deliver(world, "A015-A019, A101-A102", who="other_storekeeper", office=BADUNG)
     assert where() == {STORE: "A001–A009, A020–A100", OUTSIDE: "A010–A014", THERE: "A015–A019, A101–A102"}
     audit()
-    ledger.reverse(world.actor("other_storekeeper"), NOW, uuid4(), again.movements[0].id, "not ours")
+    world.reverse_receipt(NOW, again.movements[0].id, asked_by="other_storekeeper")
     assert where()[BADUNG, "outside"] == "A015–A019, A101–A102"
     deliver(world, "A012-A017")
     assert where()[STORE] == "A001–A009, A012–A017, A020–A100"
@@ -274,42 +272,6 @@ def test_a_cancelled_transfer_brings_its_numbers_back(world: World) -> None:
     transfers.cancel(world.storekeeper, NOW, uuid4(), transfer_id, TODAY, "flooded")
     assert where() == {STORE: "A001–A010, A021–A100", TRANSIT: "A011–A020"}
     receive(world, other, 10)
-    audit()
-
-
-def office_id(code: str) -> int:
-    return offices.get(SYSTEM, Action.VIEW_STOCK, code).id
-
-
-def test_any_kind_of_movement_moves_numbers(world: World) -> None:
-    """What documents of other kinds will post: a count's loss and find, a destruction, an opening."""
-    deliver(world, "A001-A100", defective="A090-A099")
-
-    def post(kind: Kind, reason: str, quantity: int, typed: str) -> None:
-        line = Line(
-            office_id=office_id(DENPASAR),
-            item_id=items.get(BLANK).id,
-            kind=kind,
-            reason=reason,
-            quantity=quantity,
-            effective_on=TODAY,
-            ranges=parse_ranges(typed),
-        )
-        ledger.post(SYSTEM, NOW, uuid4(), [line])
-
-    post(Kind.DESTROY, "destroyed", 5, "A090-A094")
-    post(Kind.COUNT, "short", 3, "A001-A003")
-    post(Kind.COUNT, "found", 1, "A002")
-    with pytest.raises(Refusal, match="range_not_here"):
-        post(Kind.COUNT, "found", 1, "A004")
-    with pytest.raises(Refusal, match="range_not_here"):
-        post(Kind.COUNT, "found", 1, "C001")
-    assert where() == {
-        STORE: "A002, A004–A089, A100",
-        SPOILED: "A095–A099",
-        (DENPASAR, "destroyed"): "A090–A094",
-        MISSING: "A001, A003",
-    }
     audit()
 
 

@@ -66,7 +66,7 @@ def link_on(data: bytes) -> str:
 @pytest.mark.parametrize(
     ("page", "action", "said"),
     [
-        (f"{HOME}/deliveries", "/deliveries/1/document", "Citizen card blank cards 1,639 0"),
+        (f"{HOME}/deliveries/1", "/deliveries/1/document", "Citizen card blank cards 1,639 0"),
         ("/transfers/1", "/transfers/1/document", "Citizen card blank cards 40 – – –"),
         (f"{HOME}/stock-card/{BLANK}", f"{HOME}/stock-card/{BLANK}/document", "Total 1,639 40 1,599"),
     ],
@@ -101,7 +101,7 @@ def test_a_button_gives_the_paper_and_its_code_leads_back(
 
 
 def test_the_public_page_shows_the_figures_and_no_name(app: Flask, client: FlaskClient) -> None:
-    paper = pdf_of(client, press(client, f"{HOME}/deliveries", "/deliveries/1/document"))
+    paper = pdf_of(client, press(client, f"{HOME}/deliveries/1", "/deliveries/1/document"))
     anybody = app.test_client()
     found = anybody.get("/d/" + link_on(paper.data).rpartition("/")[2]).text
     assert "1.639" in found
@@ -117,7 +117,7 @@ def test_the_public_page_shows_the_figures_and_no_name(app: Flask, client: Flask
 
 @pytest.mark.parametrize("token", ["x", "A" * 32, "%00", "..%2f..", "é" * 32, "x" * 5_000])
 def test_a_link_that_leads_nowhere_is_not_found(app: Flask, client: FlaskClient, token: str) -> None:
-    press(client, f"{HOME}/deliveries", "/deliveries/1/document")
+    press(client, f"{HOME}/deliveries/1", "/deliveries/1/document")
     assert app.test_client().get(f"/d/{token}").status_code == 404
 
 
@@ -137,7 +137,7 @@ def test_the_list_leads_to_every_document_in_both_languages(
 ) -> None:
     monkeypatch.setattr(documents, "PAGE", 2)
     assert "No documents have been issued yet." in client.get(f"{HOME}/documents").text
-    press(client, f"{HOME}/deliveries", "/deliveries/1/document")
+    press(client, f"{HOME}/deliveries/1", "/deliveries/1/document")
     press(client, "/transfers/1", "/transfers/1/document")
     press(client, f"{HOME}/stock-card/{BLANK}", f"{HOME}/stock-card/{BLANK}/document")
     first = client.get(f"{HOME}/documents").text
@@ -151,7 +151,7 @@ def test_the_list_leads_to_every_document_in_both_languages(
 
 
 def test_a_document_of_another_office_is_not_found(app: Flask, client: FlaskClient) -> None:
-    address = press(client, f"{HOME}/deliveries", "/deliveries/1/document").location
+    address = press(client, f"{HOME}/deliveries/1", "/deliveries/1/document").location
     stranger = client_of(app, "other_storekeeper")
     assert stranger.get(address).status_code == 404
     token = csrf_token(stranger, "/change")

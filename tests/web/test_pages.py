@@ -454,7 +454,7 @@ def test_errors_have_pages_of_their_own(storekeeper: FlaskClient) -> None:
     wrong = storekeeper.get(f"{HOME}/calendar")
     assert wrong.status_code == 405
     assert "POST" in wrong.headers["Allow"]
-    huge = {"csrf_token": csrf_token(storekeeper, CONSUMPTION), "note": "a" * 1_100_000}
+    huge = {"csrf_token": csrf_token(storekeeper, CONSUMPTION), "note": "a" * 10_100_000}
     assert storekeeper.post(CONSUMPTION, data=huge).status_code == 413
     for path in ("/offices/99.99", f"{HOME}/stock-card/none", "/alerts/999", "/movements/999/reverse"):
         assert storekeeper.get(path).status_code == 404
