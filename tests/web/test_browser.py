@@ -176,14 +176,14 @@ def site(sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]) 
 
 
 def _fill(world: World) -> dict[str, Any]:
-    world.deliver(NOW, TODAY, 1030, bast="470/1/2024")
+    world.deliver(NOW, TODAY, 1033, bast="470/1/2024")
     world.send(NOW, TODAY, 30)
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
     world.propose_destruction(NOW, TODAY, 2)
-    _send_in_files(world)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     _count(world)
+    _send_in_files(world)
     _fill_numbers(world)
     document = _issue(world)
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
@@ -219,9 +219,9 @@ def _answer(world: World, delivery_request_id: int) -> None:
 
 def _count(world: World) -> None:
     """A closed day with differences and a late entry, and a stocktake in each state; the stock is as it was."""
-    closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: 940}, {BLANK: 40})
+    closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: 943}, {BLANK: 40})
     found, waiting = world.stocktake(NOW), 0
-    for stocktake_id, quantity in ((found, 958), (waiting, 950)):
+    for stocktake_id, quantity in ((found, 961), (waiting, 953)):
         of = stocktake_id or world.stocktake(NOW)
         for enter in (stocktakes.count, stocktakes.recount):
             enter(world.storekeeper, NOW, uuid4(), of, {BLANK: domain_stocktakes.Counted(quantity=quantity)})
