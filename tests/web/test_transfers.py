@@ -108,10 +108,22 @@ def test_a_shortage_that_changes_is_shown_again(app: Flask, sender: FlaskClient,
     assert figures(app, BADUNG) == Effect()
 
 
+def test_what_came_beyond_what_was_sent_is_shown_before_it_is_recorded(
+    app: Flask, sender: FlaskClient, receiver: FlaskClient
+) -> None:
+    page = sent(sender)
+    answer = count(receiver, page, "1,040", "1")
+    assert answer.status_code == 422
+    assert "0 are short, 1 more came than were sent" in answer.text
+    assert "Over: <b>1</b>" in answer.text
+    assert figures(app, BADUNG) == Effect()
+    assert receiver.post(f"{page}/receive", data=fields(answer.text)).status_code == 303
+    assert figures(app, BADUNG) == Effect(received=1041, store=1040, spoiled=1)
+
+
 @pytest.mark.parametrize(
     ("good", "damaged", "said"),
     [
-        ("1,040", "1", "1,041 cannot have arrived: 1,040 were sent."),
         ("", "", "Enter a number."),
         ("-1", "", "A quantity cannot be negative."),
     ],
