@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.quantities import check_quantity
@@ -62,6 +63,15 @@ def still_expected(asked: int, allotted: int | None, received: int) -> int:
     """What is yet to come of a line; never negative."""
     promised = asked if allotted is None else allotted
     return max(0, promised - received)
+
+
+def hope_ends(asked_on: date, needed_by: date | None, lead_time_days: int) -> date:
+    """The last day on which a request that nobody has allotted counts as on order.
+
+    It is a hope only: until the day by which it was needed, or else until the office's lead time (working days, five
+    to a week) has passed. A request that was forgotten must not make a stock look safe.
+    """
+    return needed_by or asked_on + timedelta(days=math.ceil(lead_time_days * 7 / 5))
 
 
 def short_and_over(promised: int | None, received: int) -> tuple[int, int]:

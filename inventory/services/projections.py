@@ -21,7 +21,7 @@ from inventory.domain.demand import Ahead, History, Horizon, Position, Projectio
 from inventory.domain.distributions import count_quantile
 from inventory.domain.ledger import EFFECTS, Kind
 from inventory.domain.offices import OfficeKind, local_day
-from inventory.domain.requests import OPEN, still_expected
+from inventory.domain.requests import OPEN, hope_ends, still_expected
 from inventory.models import (
     Balance,
     DailyTotal,
@@ -149,7 +149,7 @@ def _project(stocks: Sequence[Any], through: date, *, past: bool) -> list[StockP
         review_days=np.array([stock.review_period_days for stock in stocks]),
     )
     nothing = np.zeros(len(stocks), dtype=np.int64)
-    inbound = _inbound(stocks, through if past else None)
+    inbound = _inbound(stocks, through, past=past)
     position = Position(
         store=now,
         inbound=inbound.all,
@@ -271,8 +271,9 @@ class _Inbound:
         return self.in_transit + self.on_order + self.with_teams
 
 
-def _inbound(stocks: Sequence[Any], through: date | None) -> _Inbound:
-    """What was yet to come to each office at the close of `through`, or is now."""
+def _inbound(stocks: Sequence[Any], day: date, *, past: bool) -> _Inbound:
+    """What was yet to come to each office at the close of `day`, or, unless that is past, is now."""
+    through = day if past else None
     under_way = _under_way(through)
     with_teams: dict[tuple[int, int], int] = defaultdict(int)
     for team_id, office_id in _teams().items():
@@ -281,7 +282,7 @@ def _inbound(stocks: Sequence[Any], through: date | None) -> _Inbound:
                 with_teams[office_id, item_id] += quantity
     for (office_id, item_id), quantity in _teams_stores(through).items():
         with_teams[office_id, item_id] += quantity
-    return _Inbound(_per_stock(stocks, under_way), _on_order(stocks, through), _per_stock(stocks, with_teams))
+    return _Inbound(_per_stock(stocks, under_way), _on_order(stocks, day, through), _per_stock(stocks, with_teams))
 
 
 def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
@@ -321,11 +322,12 @@ def _under_way(through: date | None) -> dict[tuple[int, int], int]:
     return {(office_id, item_id): int(total) for office_id, item_id, total in rows}
 
 
-def _on_order(stocks: Sequence[Any], through: date | None) -> np.ndarray:
+def _on_order(stocks: Sequence[Any], day: date, through: date | None) -> np.ndarray:
     """(S,) what was yet to come on each office's requests at the close of `through`, or is now.
 
-    What was asked counts only until an allotment says otherwise.
+    What was asked counts only until an allotment says otherwise, and until its hope ends by `day`.
     """
+    lead_times = {stock.office_id: stock.lead_time_days for stock in stocks}
     counts, allotted = DeliveryRequest.status.in_(OPEN), DeliveryRequestLine.allotted
     if through is not None:
         still_open = or_(DeliveryRequest.closed_on.is_(None), DeliveryRequest.closed_on > through)
@@ -334,6 +336,8 @@ def _on_order(stocks: Sequence[Any], through: date | None) -> np.ndarray:
     rows = db.session.execute(
         select(
             DeliveryRequest.office_id,
+            DeliveryRequest.asked_on,
+            DeliveryRequest.needed_by,
             DeliveryRequestLine.item_id,
             DeliveryRequestLine.asked,
             allotted,
@@ -343,7 +347,10 @@ def _on_order(stocks: Sequence[Any], through: date | None) -> np.ndarray:
         .where(counts)
     )
     on_order: dict[tuple[int, int], int] = defaultdict(int)
-    for office_id, item_id, asked, promised, received in rows:
+    for office_id, asked_on, needed_by, item_id, asked, promised, received in rows:
+        hopeless = hope_ends(asked_on, needed_by, lead_times.get(office_id, 0)) < day
+        if promised is None and hopeless:
+            continue
         on_order[office_id, item_id] += still_expected(asked, promised, int(received))
     return _per_stock(stocks, on_order)
 

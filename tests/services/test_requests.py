@@ -305,6 +305,18 @@ def test_what_is_on_order_counts_as_inbound_until_it_came_or_is_called_off(world
     assert inbound() == (0, 0, 0)
 
 
+def test_a_request_that_was_forgotten_does_not_make_a_stock_look_safe(world: World) -> None:
+    """The office's lead time is 14 working days: a hope of 20 days."""
+    long_ago = TODAY - timedelta(days=40)
+    world.deliver(NOW, long_ago, 10)
+    forgotten = world.ask(NOW, TODAY - timedelta(days=22), 1_000)
+    world.ask(NOW, TODAY - timedelta(days=19), 200)
+    world.ask(NOW, TODAY - timedelta(days=5), 30, needed_by=TODAY - timedelta(days=2))
+    assert inbound() == (200, 200, 0)
+    allot(world, forgotten, 700)
+    assert inbound() == (900, 900, 0), "promised is more than a hope"
+
+
 def test_a_past_day_knows_what_was_on_order_then(world: World) -> None:
     before = TODAY - timedelta(days=2)
     world.deliver(NOW, before - timedelta(days=1), 10)
