@@ -14,6 +14,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 
 from inventory import create_app
@@ -23,6 +24,11 @@ from tests.world import World, build_world
 NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Denpasar."""
 TODAY = date(2024, 5, 15)
+
+# Every commit waits for the disk, as it must; thousands of databases of tests are quicker in memory, where it is roomy.
+IN_MEMORY = Path("/dev/shm")  # noqa: S108
+if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 2 * 10**9:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 @pytest.fixture(scope="session")
@@ -72,13 +78,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled templates are kept."""
+    return tmp_path_factory.mktemp("templates")
+
+
 @pytest.fixture
-def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def make_app(tmp_path: Path, compiled: Path) -> Iterator[Callable[..., Flask]]:
     """Builds applications and closes their connections afterwards."""
     made: list[Flask] = []
 
     def make(url: str, **settings: Any) -> Flask:
         app = create_app(test_settings(url, tmp_path) | settings)
+        # Each test has an application of its own; the templates are the same, and need compiling once.
+        app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
         made.append(app)
         return app
 
@@ -106,6 +120,12 @@ def test_settings(url: str, instance: Path) -> dict[str, Any]:
         "SECRET_KEY": "a key for tests only, long enough to pass",
         "INSTANCE_PATH": str(instance),
         "TESTING": True,
+        # A hash as quick as argon2 can be: a log-in in each test, not a thief, is what has to be waited for here.
+        "SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS": {
+            "argon2__rounds": 1,
+            "argon2__memory_cost": 8,
+            "argon2__parallelism": 1,
+        },
     }
 
 
