@@ -411,4 +411,4 @@ def test_every_blank_is_accounted_for(world: World) -> None:
 
 @pytest.mark.slow
 def test_every_blank_is_accounted_for_at_length(world: World) -> None:
-    run(world.app, 150)
+    run(world.app, 50)
