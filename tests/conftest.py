@@ -120,12 +120,6 @@ def test_settings(url: str, instance: Path) -> dict[str, Any]:
         "SECRET_KEY": "a key for tests only, long enough to pass",
         "INSTANCE_PATH": str(instance),
         "TESTING": True,
-        # A hash as quick as argon2 can be: a log-in in each test, not a thief, is what has to be waited for here.
-        "SECURITY_PASSWORD_HASH_PASSLIB_OPTIONS": {
-            "argon2__rounds": 1,
-            "argon2__memory_cost": 8,
-            "argon2__parallelism": 1,
-        },
     }
 
 
