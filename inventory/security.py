@@ -12,6 +12,7 @@ from flask import Flask, current_app, g
 from flask_security import Security, SQLAlchemyUserDatastore, current_user, hash_password
 from flask_security.decorators import auth_required
 from flask_wtf import CSRFProtect
+from passlib.hash import argon2
 
 from inventory.config import Config
 from inventory.db import db
@@ -54,6 +55,8 @@ def init_app(app: Flask) -> None:
         SECURITY_I18N_DIRNAME=[str(Path(__file__).parent / "translations")],
         WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch still posts; the token lives as long as the session
     )
+    # Left to itself the hash looks for its backend at the first log-in, and two at once trip over each other.
+    argon2.get_backend()
     CSRFProtect(app)
     Security(app, SQLAlchemyUserDatastore(db, Person, Membership), register_blueprint=True)
 

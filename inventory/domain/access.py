@@ -37,6 +37,8 @@ class Action(StrEnum):
     PROPOSE_DESTRUCTION = "propose_destruction"
     APPROVE = "approve"
     IMPORT_RECORDS = "import_records"
+    RECORD_FIGURES = "record_figures"
+    PLAN_OUTREACH = "plan_outreach"
     VIEW_ALERT = "view_alert"
     VIEW_JOBS = "view_jobs"
     MANAGE_OFFICES = "manage_offices"
@@ -70,6 +72,9 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
     # destruction, a write-off, the reversal of a receipt, a day's difference.
     Action.APPROVE: {Role.MANAGER: Scope.SUBTREE},
     Action.IMPORT_RECORDS: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    # What the office knows of the demand to come: residents enrolled and waiting, equipment; outreach, caps.
+    Action.RECORD_FIGURES: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
+    Action.PLAN_OUTREACH: {Role.STOREKEEPER: Scope.OWN, Role.MANAGER: Scope.SUBTREE},
     Action.VIEW_ALERT: {
         Role.STOREKEEPER: Scope.OWN,
         Role.MANAGER: Scope.SUBTREE,

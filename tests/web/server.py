@@ -91,8 +91,8 @@ class Browser:
 
     def log_in(self, name: str = "storekeeper") -> None:
         self.get("/login")
-        status, _ = self.post("/login", {"email": PEOPLE[name][0], "password": PASSWORD})
-        assert status == 302, "log-in refused"
+        status, page = self.post("/login", {"email": PEOPLE[name][0], "password": PASSWORD})
+        assert status == 302, f"log-in refused with {status}: {page}"
         self.get(f"/offices/{DENPASAR}/consumption")
 
     def print_cards(self, day: str, quantity: int, request_id: UUID | None = None) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from sqlalchemy import text
 
 from inventory.db import db
 from tests.conftest import NOW, TODAY
-from tests.web.server import Browser, Server
+from tests.web.server import ROOT, Browser, Server
 from tests.world import World
 
 DAY = TODAY.isoformat()
@@ -148,3 +151,14 @@ def test_what_was_acknowledged_outlives_a_kill(server_app: Flask, database_url: 
 def test_what_was_acknowledged_outlives_twenty_kills(server_app: Flask, database_url: str, tmp_path: Path) -> None:
     stock(server_app, 1_000_000)
     kill_under_load(20, server_app, Server(database_url, tmp_path))
+
+
+def test_the_password_hash_is_ready_before_the_first_log_in(tmp_path: Path) -> None:
+    """Loading it is not safe in threads: of two first log-ins at once, one was told that something had broken."""
+    looking = "import inventory, passlib.hash as h; inventory.create_app(); print(h.argon2._BackendMixin__backend)"
+    environment = os.environ | {"BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": str(tmp_path)}
+    environment.pop("DATABASE_URL", None)
+    found = subprocess.run(
+        [sys.executable, "-c", looking], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "argon2_cffi"
