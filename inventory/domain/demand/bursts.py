@@ -1,0 +1,198 @@
+"""Bursts: single days far above the usual, as an outreach brings them; told from noise and set apart.
+
+A day's new requests are negative binomial around level times exposure, or, on a burst, around that plus a size in
+usual days' worth. Which of the two is weighed by expectation and maximisation (Dempster, Laird and Rubin 1977): the
+chance that a day was a burst, then rates, sizes and the noise of the other days anew, three rounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inventory.domain.demand.arrays import Flags, Numbers, chunks, ratio, running
+from inventory.domain.demand.evidence import after_closure, evidence
+from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
+from inventory.domain.demand.local import local_level
+from inventory.domain.demand.profile import Profile
+from inventory.domain.distributions import count_log_probability
+
+Rows = NDArray[np.int64]
+
+NEIGHBOURS = 10
+"""Calendar days to each side of a day that tell a burst from a new level."""
+MOST_RATE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Bursts:
+    """rate (S,) an open day, size (S,) in usual days' worth, variation: squared coefficient of variation of a size;
+    seen (S,): bursts that the rate rests on, those of the prior included; daily (S,): dispersion of a day without.
+
+    rows, columns, chance, usual (N,): the days in question, ascending by row: how likely each was a burst, and what
+    would have been usual.
+    """
+
+    rate: Numbers
+    size: Numbers
+    variation: float
+    seen: Numbers
+    daily: Numbers
+    rows: Rows
+    columns: Rows
+    chance: Numbers
+    usual: Numbers
+
+    def set_apart(self, prints: Numbers, rows: slice) -> Numbers:
+        """(C,T) the prints of these series without their bursts."""
+        part = slice(*np.searchsorted(self.rows, [rows.start, rows.stop]))
+        at = self.rows[part] - rows.start, self.columns[part]
+        base = prints.copy()
+        base[at] += self.chance[part] * (self.usual[part] - base[at])
+        return base
+
+
+@dataclass(frozen=True, eq=False)
+class _Days:
+    """The days in question, (N,) each: their place, prints, usual prints, level and the series' dispersion."""
+
+    rows: Rows
+    columns: Rows
+    prints: Numbers
+    usual: Numbers
+    level: Numbers
+    daily: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class _Belief:
+    """What the pool and each series are thought to be like between two rounds."""
+
+    days_seen: Numbers
+    daily_pool: float
+    daily: Numbers
+    rate: Numbers
+    seen: Numbers
+    size: float
+    variation: float
+    own_size: Numbers
+
+
+def find_bursts(
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, settings: Settings
+) -> Bursts:
+    """Which days were bursts, how often they come and how large they are."""
+    series = history.series
+    chance = np.zeros(0)
+    days = _Days(*(np.zeros(0, dtype=np.int64),) * 2, *(np.zeros(0),) * 4)
+    belief = _Belief(
+        np.zeros(series), settings.usual_daily_dispersion, np.full(series, settings.usual_daily_dispersion),
+        np.full(series, settings.usual_burst_rate), np.zeros(series), settings.usual_burst_size,
+        settings.usual_burst_variation, np.full(series, settings.usual_burst_size),
+    )  # fmt: skip
+    for round_number in range(settings.burst_rounds + 1):
+        first_look = round_number == 0
+        days, chance, belief = _look(history, ahead, seasons, profile, days, chance, belief, first_look, settings)
+        if not first_look:
+            chance, belief = _weigh(days, belief, settings)
+    return Bursts(
+        belief.rate, belief.own_size, belief.variation, belief.seen, belief.daily,
+        days.rows, days.columns, chance, days.usual,
+    )  # fmt: skip
+
+
+def _look(
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, days: _Days, chance: Numbers,
+    belief: _Belief, first: bool, settings: Settings,
+) -> tuple[_Days, Numbers, _Belief]:  # fmt: skip
+    """Levels and noise without what is thought to be bursts, and the days that stand out from them."""
+    found: list[_Days] = []
+    own, weight, seen = (np.zeros(history.series) for _ in range(3))
+    for rows in chunks(history.series, settings.chunk):
+        prints, exposure = observed(history, ahead, seasons, profile, rows)
+        usable = exposure > 0
+        part = slice(*np.searchsorted(days.rows, [rows.start, rows.stop]))
+        ordinary = usable.astype(np.float64)
+        ordinary[days.rows[part] - rows.start, days.columns[part]] -= chance[part]
+        level = local_level(prints * ordinary, exposure * ordinary, settings)
+        usual = level * exposure
+        own[rows], weight[rows] = _noise(prints, usual, ordinary, settings)
+        seen[rows] = usable.sum(axis=1)
+        daily = belief.daily[rows] if first else _shrunk(own[rows], weight[rows], belief.daily_pool, settings)
+        sigmas = settings.burst_first_look if first else settings.burst_candidates
+        out = usable & (prints > usual + sigmas * np.sqrt(usual + daily[:, None] * usual**2) + 1.0)
+        out &= ~_new_level(out if first else out & (prints > 1.5 * usual), usable)
+        row, column = np.nonzero(out)
+        found.append(_Days(row + rows.start, column, prints[out], usual[out], level[out], daily[row]))
+    joined = _Days(*(np.concatenate([getattr(each, name) for each in found]) for name in _Days.__dataclass_fields__))
+    pool = float((weight * np.clip(own, 0.0, 2.0)).sum() + settings.usual_daily_dispersion)
+    pool = max(pool / (weight.sum() + 1.0), settings.least_daily_dispersion)
+    kept = belief.daily if first else _shrunk(own, weight, pool, settings)
+    changed = _Belief(seen, pool, kept, belief.rate, belief.seen, belief.size, belief.variation, belief.own_size)
+    return joined, np.ones(joined.rows.size), changed
+
+
+def observed(
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, rows: slice
+) -> tuple[Numbers, Numbers]:
+    """New requests (C,T) and exposure (C,T) of the days that count; 0 on the others."""
+    prints, usable = evidence(history, rows)
+    after = after_closure(history, ahead, rows)[:, : history.days]
+    labels = None if seasons is None else seasons.past
+    return prints, profile.exposure(rows, usable, after, labels, history.first_day.weekday())
+
+
+def _noise(prints: Numbers, usual: Numbers, ordinary: Numbers, settings: Settings) -> tuple[Numbers, Numbers]:
+    """(C,) dispersion of single days by moments, and (C,) the number of days that it rests on, less for few prints:
+    a day's say falls as the noise of counting grows beside what is to be measured."""
+    square = usual**2
+    own = ratio((ordinary * ((prints - usual) ** 2 - usual)).sum(axis=1), (ordinary * square).sum(axis=1), 0.0)
+    share = ratio(square, usual + settings.usual_daily_dispersion * square, 0.0) * settings.usual_daily_dispersion
+    return own, (ordinary * share**2).sum(axis=1)
+
+
+def _shrunk(own: Numbers, weight: Numbers, pool: float, settings: Settings) -> Numbers:
+    prior = settings.daily_prior_days
+    return np.maximum((weight * own + prior * pool) / (weight + prior), settings.least_daily_dispersion)
+
+
+def _new_level(out: Flags, usable: Flags) -> Flags:
+    """Days with as many high days as others around them: that is a new level, not a burst."""
+    days = out.shape[1]
+    start = np.maximum(np.arange(days) - NEIGHBOURS, 0)
+    stop = np.minimum(np.arange(days) + NEIGHBOURS + 1, days)
+    high, all_days = (running(flags)[:, stop] - running(flags)[:, start] for flags in (out, usable))
+    return (high >= 4) & (2 * high >= all_days)
+
+
+def _weigh(days: _Days, belief: _Belief, settings: Settings) -> tuple[Numbers, _Belief]:
+    """(N,) how likely each day in question was a burst; rates and sizes that follow from it."""
+    series = belief.rate.size
+    burst = days.usual + belief.size * days.level
+    spread = days.daily + belief.variation * (belief.size * days.level / burst) ** 2
+    odds = count_log_probability(days.prints, burst, spread)
+    odds -= count_log_probability(days.prints, days.usual, days.daily)
+    rate = belief.rate
+    prior_days = settings.burst_rate_prior_days
+    chance = number = np.zeros(0)
+    pool = settings.usual_burst_rate
+    for _ in range(3):
+        likely = np.exp(np.clip(odds, -50, 50)) * (rate / (1 - rate))[days.rows]
+        chance = likely / (1 + likely)
+        number = np.bincount(days.rows, chance, series)
+        pool = (number.sum() + pool * prior_days) / (belief.days_seen.sum() + prior_days)
+        rate = np.minimum((number + pool * prior_days) / (belief.days_seen + prior_days), MOST_RATE)
+    size = ratio(days.prints - days.usual, days.level, 0.0)
+    prior = settings.burst_size_prior
+    weight = chance.sum() + prior
+    mean = max(((chance * size).sum() + prior * settings.usual_burst_size) / weight, 0.5)
+    # The scatter of sizes less the noise of the counts that they are read from.
+    noise = (burst + days.daily * burst**2) / np.maximum(days.level, 1e-9) ** 2
+    scatter = (chance * ((size - mean) ** 2 - noise)).sum()
+    scatter += prior * settings.usual_burst_variation * mean**2
+    variation = float(np.clip(scatter / weight / mean**2, 0.05, 1.0))
+    own = (np.bincount(days.rows, chance * size, series) + mean * prior) / (number + prior)
+    seen = number + pool * prior_days
+    return chance, _Belief(belief.days_seen, belief.daily_pool, belief.daily, rate, seen, mean, variation, own)

@@ -1,0 +1,231 @@
+"""Outlook: demand by calendar day, and what it means for the stock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+
+import numpy as np
+
+from inventory.domain.demand import mixture
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, chunks, ratio, rows_of, stack, where_known
+from inventory.domain.demand.bursts import Bursts
+from inventory.domain.demand.evidence import after_closure
+from inventory.domain.demand.inputs import Ahead, History, Horizon, Position, Seasons, Settings
+from inventory.domain.demand.mixture import Mixture
+from inventory.domain.demand.profile import Profile
+from inventory.domain.demand.spread import Spread
+
+BEYOND = -1  # a day of stock-out that lies beyond the calendar ahead
+LEAD_ATOMS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""A learnt lead time stands for these five of its quantiles, each as likely as the others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """The fields of Projection of the same names."""
+
+    quantiles: Numbers
+    mean_lead: Numbers
+    mean_horizon: Numbers
+    reorder_point: Counts
+    order_up_to: Counts
+    suggested_order: Counts
+    beyond_calendar: Flags
+    cover_days: Numbers
+    cover_capped: Flags
+    stockout_probability: Numbers
+    stockout_day: Counts
+    stockout_early: Counts
+    stockout_late: Counts
+    cumulative_mean: Numbers
+    cumulative_planned: Numbers
+    cumulative_planned_variance: Numbers
+    open_days_ahead: Counts
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What is known of each series' demand: level (C,) without bursts, and what strays from it.
+
+    burst_rate (C,) an open day, burst_jump (C,) prints of one, burst_seen (C,) what the rate rests on.
+    """
+
+    level: Numbers
+    burst_rate: Numbers
+    burst_jump: Numbers
+    burst_seen: Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """(C,H) by calendar day ahead, all of them running totals: open days, expected demand without bursts, planned
+    prints and the variance of these."""
+
+    open: Counts
+    base: Numbers
+    planned: Numbers
+    planned_variance: Numbers
+
+
+def outlook(
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, horizon: Horizon, position: Position,
+    forecast: Forecast, variation: float, spread: Spread, settings: Settings,
+) -> Outlook:  # fmt: skip
+    first = (history.first_day + timedelta(days=history.days)).weekday()
+    labels = None if seasons is None else seasons.ahead
+    parts = []
+    for rows in chunks(history.series, settings.chunk):
+        after = after_closure(history, ahead, rows)[:, history.days :]
+        exposure = profile.exposure(rows, ahead.open[rows], after, labels, first)
+        own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
+        parts.append(_outlook_rows(exposure, rows_of(ahead, rows), *own, variation, settings))
+    return stack(Outlook, parts)
+
+
+def _outlook_rows(
+    exposure: Numbers, ahead: Ahead, forecast: Forecast, spread: Spread, horizon: Horizon, position: Position,
+    variation: float, settings: Settings,
+) -> Outlook:  # fmt: skip
+    known = ~np.isnan(forecast.level)
+    forecast = replace(forecast, level=np.where(known, forecast.level, 0.0))
+    spread = _usable(spread, known)
+    days = _days(exposure, ahead, forecast, settings)
+    demand = _Demand(days, forecast, spread, variation)
+    lead, total = demand.over_days(horizon.lead_days), demand.over_days(horizon.total)
+    probabilities = np.broadcast_to(np.array(settings.probabilities), (known.size, len(settings.probabilities)))
+    service = position.service_level[:, None]
+    point, up_to = demand.quantile_over(service, horizon, review=False), demand.quantile_over(service, horizon)
+    free = position.store - position.backlog
+    mean = days.base + days.planned + days.open * (forecast.burst_rate * forecast.burst_jump)[:, None]
+    cover, capped = _cover(free, mean, days.open)
+    chance = _stockout_probability(free, demand.by_day())
+    missing = np.maximum(up_to + position.backlog - position.store - position.inbound, 0)
+    found = Outlook(
+        quantiles=mixture.quantiles(probabilities, total),
+        mean_lead=(lead.weights * lead.mean).sum(axis=-1),
+        mean_horizon=(total.weights * total.mean).sum(axis=-1),
+        reorder_point=point + position.backlog,
+        order_up_to=up_to + position.backlog,
+        suggested_order=-(-missing // position.pack_size) * position.pack_size,
+        beyond_calendar=horizon.total > days.open[:, -1],
+        cover_days=cover,
+        cover_capped=capped,
+        stockout_probability=chance,
+        stockout_day=_first_day(chance >= 0.5),
+        stockout_early=_first_day(chance >= 0.1),
+        stockout_late=_first_day(chance >= 0.9),
+        cumulative_mean=mean,
+        cumulative_planned=days.planned,
+        cumulative_planned_variance=days.planned_variance,
+        open_days_ahead=days.open,
+    )
+    values = {field.name: getattr(found, field.name) for field in fields(found)}
+    blanked = {name: where_known(known, value) for name, value in values.items() if name != "open_days_ahead"}
+    return replace(found, **blanked)
+
+
+def _usable(spread: Spread, known: Flags) -> Spread:
+    """A spread without NaN, for series without a projection, which are blanked afterwards."""
+    level, daily, horizon = (np.where(known, each, 0.0) for each in (spread.level, spread.daily, spread.horizon))
+    return Spread(horizon, level, daily, spread.days)
+
+
+def _days(exposure: Numbers, ahead: Ahead, forecast: Forecast, settings: Settings) -> Days:
+    usual = forecast.level[:, None] * exposure
+    if ahead.factor is not None:
+        usual = usual * ahead.factor[:, None]
+    planned = np.zeros_like(usual) if ahead.extra is None else ahead.extra
+    if ahead.cap is not None:
+        usual = np.minimum(usual, ahead.cap)
+        planned = np.minimum(planned, ahead.cap - usual)
+    return Days(
+        np.cumsum(ahead.open, axis=1, dtype=np.int64),
+        np.cumsum(usual, axis=1),
+        np.cumsum(planned, axis=1),
+        np.cumsum(settings.planned_dispersion * planned**2, axis=1),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Demand:
+    """Demand as a mixture, over a number of open days or by each calendar day."""
+
+    days: Days
+    forecast: Forecast
+    spread: Spread
+    variation: float
+
+    def over_days(self, length: Counts) -> Mixture:
+        """(C,) over the next `length` (C,) open days; past the calendar its mean open day stands in."""
+        last = self.days.open[:, -1]
+        column = np.maximum((self.days.open <= length[:, None]).sum(axis=1) - 1, 0)
+        none = self.days.open[:, 0] > length
+        more = np.maximum(length - last, 0)
+
+        def upto(values: Numbers) -> Numbers:
+            within = np.where(none, 0.0, np.take_along_axis(values, column[:, None], axis=1)[:, 0])
+            return within + more * ratio(values[:, -1], last, 0.0)
+
+        base, planned, variance = (
+            upto(each) for each in (self.days.base, self.days.planned, self.days.planned_variance)
+        )
+        return self._mixture(base, length, planned, variance)
+
+    def by_day(self) -> Mixture:
+        """(C,H) up to the end of each calendar day."""
+        return self._mixture(self.days.base, self.days.open, self.days.planned, self.days.planned_variance)
+
+    def quantile_over(self, probability: Numbers, horizon: Horizon, *, review: bool = True) -> Counts:
+        """(C,) quantile at probability (C,1) of demand over the lead time, and with `review` until the order after
+        it arrives. Where the lead time is a distribution, so are the days."""
+        later = horizon.review_days if review else np.zeros_like(horizon.review_days)
+        found = mixture.quantiles(probability, self.over_days(horizon.lead_days + later))[:, 0]
+        if horizon.lead_weights is not None:
+            learnt = np.flatnonzero(horizon.lead_weights.sum(axis=1) > 0)
+            if learnt.size:
+                sums = np.cumsum(horizon.lead_weights[learnt], axis=1)
+                part = self._rows(learnt)
+                over = [part.over_days((sums < at).sum(axis=1) + later[learnt]) for at in LEAD_ATOMS]
+                found[learnt] = mixture.quantiles(probability[learnt], mixture.join(over))[:, 0]
+        return found.astype(np.int64)
+
+    def _rows(self, rows: Counts) -> _Demand:
+        parts = (rows_of(each, rows) for each in (self.days, self.forecast, self.spread))
+        return _Demand(*parts, self.variation)
+
+    def _mixture(self, base: Numbers, open_days: Counts, planned: Numbers, planned_variance: Numbers) -> Mixture:
+        extra = (slice(None),) + (None,) * (base.ndim - 1)
+        return mixture.of_demand(
+            base,
+            self.spread.over(open_days),
+            self.forecast.burst_rate[extra] * open_days,
+            np.broadcast_to(self.forecast.burst_jump[extra], base.shape),
+            self.variation,
+            self.forecast.burst_seen[extra],
+            planned,
+            planned_variance,
+        )
+
+
+def _cover(free: Counts, mean: Numbers, days: Counts) -> tuple[Numbers, Flags]:
+    """(C,) open days until expected demand reaches what is free; whether the calendar ends first."""
+    reached = mean >= np.maximum(free, 0)[:, None]
+    capped: Flags = np.logical_not(reached.any(axis=1))
+    at = np.where(capped, mean.shape[1] - 1, reached.argmax(axis=1))[:, None]
+    now = np.take_along_axis(mean, at, axis=1)[:, 0]
+    before = np.where(at[:, 0] > 0, np.take_along_axis(mean, np.maximum(at - 1, 0), axis=1)[:, 0], 0.0)
+    number = np.take_along_axis(days, at, axis=1)[:, 0]
+    rest = np.divide(now - free, now - before, out=np.zeros_like(now), where=now > before)
+    return np.where(free <= 0, 0.0, np.where(capped, number, number - rest)), capped
+
+
+def _stockout_probability(free: Counts, demand: Mixture) -> Numbers:
+    """(C,H) P(demand by day h > free). Where nothing is free the next request already waits: certain."""
+    chance = np.where(free[:, None] <= 0, 1.0, mixture.chance_above(free[:, None].astype(np.float64), demand))
+    # Stock that ran out by a day has run out by every later day, whatever the curves' last digits say.
+    return np.maximum.accumulate(chance, axis=1)
+
+
+def _first_day(true: Flags) -> Counts:
+    return np.where(true.any(axis=1), true.argmax(axis=1), BEYOND)

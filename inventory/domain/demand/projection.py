@@ -1,0 +1,207 @@
+"""The projection: all steps in their order, and the record of what came out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from inventory.domain.demand import mixture
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, expect_shape, where_known
+from inventory.domain.demand.blend import Blend, blend
+from inventory.domain.demand.bursts import Bursts, find_bursts
+from inventory.domain.demand.evidence import Survey, survey
+from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
+from inventory.domain.demand.levels import Replay, replay
+from inventory.domain.demand.outlook import Forecast, Outlook, outlook
+from inventory.domain.demand.profile import Profile, profile
+from inventory.domain.demand.spread import Spread, spread, stand_in
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What is to be expected, and why. Without a projection numbers are NaN, whole numbers -1, flags False.
+
+    enough (S,): the history sufficed. from_stated_rate (S,): it did not, and the stated rate was used
+    instead. from_average (S,): the plain average of twelve weeks stands for the model. days_used + days_stocked_out
+    + days_rationed + days_closed + days_unknown (S,): the T days of history, each counted once. windows_used (S,):
+    past windows the errors are measured on. level (S,): mean demand per open day now. weekday_weights (S,7): Monday
+    first, mean 1 over the days used. after_closure (S,): factor of the first open day after a closure.
+    season_factors (S,1+E): what each season multiplies demand by; the first, of ordinary days, is 1.
+    half_life_weights (S,K): of the experts (see Replay), sum 1. dispersion (S,): f of the demand over lead
+    + review without bursts, whose variance is mean + f mean^2; it is made of level_dispersion (S,), which stays, and
+    daily_dispersion (S,), which averages out over days (see Spread). burst_rate (S,) bursts an open day, burst_size
+    (S,) in usual days' worth, burst_jump (S,) in prints, burst_seen (S,): how many the rate rests on,
+    burst_variation (S,): squared coefficient of variation of a size, the same for all. backtest_error (S,): mean
+    absolute error of the past windows, relative to their mean demand. probabilities (Q,), quantiles (S,Q): demand over
+    lead + review, new requests and planned prints. mean_lead, mean_horizon (S,). reorder_point (S,): demand over the
+    lead time at the service level, plus backlog; order_up_to (S,): the same over lead + review. suggested_order (S,):
+    blanks, whole packs. beyond_calendar (S,): lead + review reach past the calendar ahead; its mean open day stands
+    in. cover_days (S,): open days until expected demand uses up store - backlog; cover_capped (S,): it lasts longer
+    than the calendar ahead, and cover_days is the calendar's number of open days. stockout_probability (S,H): chance
+    that demand up to the end of that day exceeds store - backlog, leaving out what is inbound; 1 from the first day
+    when nothing is free. stockout_day (S,): the first column where it is at least 0.5; stockout_early and
+    stockout_late: 0.1 and 0.9, an 80 % band; -1 beyond the calendar. horizon_days (S,), cumulative_mean,
+    cumulative_planned, cumulative_planned_variance (S,H), open_days_ahead (S,H): what fan() draws from.
+    """
+
+    enough: Flags
+    from_stated_rate: Flags
+    from_average: Flags
+    days_used: Counts
+    days_stocked_out: Counts
+    days_rationed: Counts
+    days_closed: Counts
+    days_unknown: Counts
+    windows_used: Counts
+    level: Numbers
+    weekday_weights: Numbers
+    after_closure: Numbers
+    season_factors: Numbers
+    half_life_weights: Numbers
+    dispersion: Numbers
+    level_dispersion: Numbers
+    daily_dispersion: Numbers
+    burst_rate: Numbers
+    burst_size: Numbers
+    burst_jump: Numbers
+    burst_seen: Numbers
+    burst_variation: Numbers
+    backtest_error: Numbers
+    probabilities: tuple[float, ...]
+    quantiles: Numbers
+    mean_lead: Numbers
+    mean_horizon: Numbers
+    reorder_point: Counts
+    order_up_to: Counts
+    suggested_order: Counts
+    beyond_calendar: Flags
+    cover_days: Numbers
+    cover_capped: Flags
+    stockout_probability: Numbers
+    stockout_day: Counts
+    stockout_early: Counts
+    stockout_late: Counts
+    horizon_days: Counts
+    cumulative_mean: Numbers
+    cumulative_planned: Numbers
+    cumulative_planned_variance: Numbers
+    open_days_ahead: Counts
+
+
+def project(
+    history: History,
+    ahead: Ahead,
+    horizon: Horizon,
+    position: Position,
+    *,
+    seasons: Seasons | None = None,
+    average: Flags | None = None,
+    settings: Settings = DEFAULTS,
+) -> Projection:
+    """Project the demand of S series and what it means for their stock.
+
+    average (S,): series for which the plain average of twelve weeks stands for the model, because their backtest
+    said so. Raises ValueError when the inputs do not have the same number of series.
+    """
+    _expect_series(history, ahead, horizon, position, seasons)
+    plain = np.zeros(history.series, dtype=bool) if average is None else average
+    expect_shape("average", plain, (history.series,))
+    surveyed = survey(history, ahead, settings)
+    profiled = profile(history, ahead, seasons, surveyed, settings)
+    bursts = find_bursts(history, ahead, seasons, profiled, settings)
+    replayed = replay(history, ahead, seasons, profiled, bursts, horizon, settings)
+    enough = surveyed.days_used >= settings.minimum_open_days
+    plain = plain & enough
+    blended = blend(replayed, bursts, enough, plain, horizon, settings)
+    own = spread(replayed, blended, bursts, enough, plain, horizon, settings)
+    level, scatter, stated = stand_in(position, enough, blended.level, own, settings)
+    forecast = _forecast(level, bursts, enough & ~plain)
+    looked = outlook(
+        history, ahead, seasons, profiled, horizon, position, forecast, bursts.variation, scatter, settings
+    )
+    return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, enough, stated, plain,
+                     settings)  # fmt: skip
+
+
+def fan(projection: Projection, series: int, probabilities: Sequence[float] | None = None) -> Numbers:
+    """(Q,H) quantiles of one series' cumulative demand by calendar day; NaN when it has no projection."""
+    wanted = np.array(projection.probabilities if probabilities is None else probabilities)
+    mean = projection.cumulative_mean[series]
+    if np.isnan(mean).any():
+        return np.full((wanted.size, mean.size), np.nan)
+    own = Spread(
+        horizon=projection.dispersion[[series]],
+        level=projection.level_dispersion[[series]],
+        daily=projection.daily_dispersion[[series]],
+        days=projection.horizon_days[[series]],
+    )
+    days = projection.open_days_ahead[series]
+    planned = projection.cumulative_planned[series]
+    number = projection.burst_rate[series] * days
+    jump = projection.burst_jump[series]
+    demand = mixture.of_demand(
+        np.maximum(mean - planned - number * jump, 0.0),
+        own.over(days[None, :])[0],
+        number,
+        np.full(days.shape, jump),
+        float(projection.burst_variation[series]),
+        projection.burst_seen[[series]],
+        planned,
+        projection.cumulative_planned_variance[series],
+    )
+    found = mixture.quantiles(np.broadcast_to(wanted, (days.size, wanted.size)), demand)
+    # Late days may be relatively surer than early ones; the demand so far still never falls.
+    return np.maximum.accumulate(found.T, axis=1)
+
+
+def _expect_series(
+    history: History, ahead: Ahead, horizon: Horizon, position: Position, seasons: Seasons | None
+) -> None:
+    for name, rows in (("ahead", ahead.open), ("horizon", horizon.lead_days), ("position", position.store)):
+        expect_shape(name, rows[:, 0] if rows.ndim == 2 else rows, (history.series,))
+    if seasons is not None:
+        expect_shape("seasons past", seasons.past, history.demand.shape)
+        expect_shape("seasons ahead", seasons.ahead, ahead.open.shape)
+
+
+def _forecast(level: Numbers, bursts: Bursts, modelled: Flags) -> Forecast:
+    """Bursts belong to the model: an average has them in it, and a stated rate says nothing of them."""
+    rate = np.where(modelled, bursts.rate, 0.0)
+    return Forecast(level, rate, np.where(modelled, bursts.size * np.nan_to_num(level), 0.0), bursts.seen)
+
+
+def _assemble(
+    surveyed: Survey, profiled: Profile, replayed: Replay, bursts: Bursts, blended: Blend, scatter: Spread,
+    forecast: Forecast, looked: Outlook, enough: Flags, stated: Flags, plain: Flags, settings: Settings,
+) -> Projection:  # fmt: skip
+    known = enough | stated
+    return Projection(
+        enough=enough,
+        from_stated_rate=stated,
+        from_average=plain,
+        days_used=surveyed.days_used,
+        days_stocked_out=surveyed.days_stocked_out,
+        days_rationed=surveyed.days_rationed,
+        days_closed=surveyed.days_closed,
+        days_unknown=surveyed.days_unknown,
+        windows_used=replayed.valid.sum(axis=1),
+        level=forecast.level + forecast.burst_rate * forecast.burst_jump,
+        probabilities=settings.probabilities,
+        horizon_days=scatter.days,
+        weekday_weights=where_known(known, profiled.weekday),
+        after_closure=where_known(known, profiled.after_closure),
+        season_factors=where_known(known, profiled.season),
+        half_life_weights=where_known(enough, blended.weights),
+        dispersion=where_known(known, scatter.horizon),
+        level_dispersion=where_known(known, scatter.level),
+        daily_dispersion=where_known(known, scatter.daily),
+        burst_rate=where_known(known, forecast.burst_rate),
+        burst_size=where_known(enough, bursts.size),
+        burst_jump=where_known(known, forecast.burst_jump),
+        burst_seen=where_known(known, forecast.burst_seen),
+        burst_variation=np.full(enough.size, bursts.variation),
+        backtest_error=where_known(enough, blended.error),
+        **{field.name: getattr(looked, field.name) for field in fields(Outlook)},
+    )
