@@ -48,7 +48,7 @@ def published(office_code: str) -> list[Figure]:
     ]
 
 
-def reported(day: date = DAY, source: str = "a newspaper", **values: int) -> list[Figure]:
+def reported(day: date = DAY, source: str = "a newspaper", /, **values: int) -> list[Figure]:
     return [Figure(measure=name, value=value, as_of=day, source=source) for name, value in values.items()]
 
 
@@ -133,7 +133,7 @@ def test_bounds_themselves_are_right(values: dict[str, int]) -> None:
 
 
 def test_two_sources_that_differ_are_told_and_the_later_counts() -> None:
-    figures = reported(source="one", eligible=100) + reported(source="two", eligible=99, enrolled=100)
+    figures = reported(DAY, "one", eligible=100) + reported(DAY, "two", eligible=99, enrolled=100)
     assert told(figures) == [
         ("enrolled_exceed_eligible", {"enrolled": 100, "eligible": 99, "difference": 1}),
         (
@@ -141,7 +141,7 @@ def test_two_sources_that_differ_are_told_and_the_later_counts() -> None:
             {"measure": "eligible", "value": 99, "source": "two", "other": 100, "other_source": "one"},
         ),
     ]
-    assert told(reported(source="one", eligible=100) + reported(source="two", eligible=100)) == []
+    assert told(reported(DAY, "one", eligible=100) + reported(DAY, "two", eligible=100)) == []
 
 
 @pytest.mark.parametrize(

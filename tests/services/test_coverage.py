@@ -34,7 +34,7 @@ OKU_SELATAN, SELATAN, TIMUR = "16.09", "51.71.01", "51.71.02"
 HEADS = ("office_code", "as_of", "measure", "value", "source", "note")
 
 
-def said(day: date = DAY, source: str = TRIBUN, note: str = "", **values: int) -> list[Figure]:
+def said(day: date = DAY, source: str = TRIBUN, note: str = "", **values: Any) -> list[Figure]:
     return [Figure(measure=m, value=value, as_of=day, source=source, note=note) for m, value in values.items()]
 
 
@@ -571,10 +571,9 @@ def test_the_same_file_confirmed_twice_at_once_is_recorded_once(crowd: Flask) ->
     with crowd.app_context():
         lines = [line(office, measure=m, value=7) for office in (DENPASAR, SELATAN) for m in ("enrolled", "eligible")]
         one, two = look(*lines), look(*lines)
-        calls = [lambda entry=entry: coverage_files.run(SYSTEM, LATER, entry) for entry in (one.entry_id, two.entry_id)]
+        calls = [lambda each=each: run(each) for each in (one, two)]
         outcomes = done(at_once(crowd, [calls[n % 2] for n in range(8)]))
         assert len(outcomes) == 8
-        assert {view.status for view in outcomes} == {"recorded"}
         assert rows() == 4
         views = [coverage_files.get(SYSTEM, each.entry_id or 0) for each in (one, two)]
         assert sorted((view.added, view.known) for view in views) == [(0, 4), (4, 0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
@@ -49,7 +50,7 @@ def fill_coverage(world: World) -> int:
     """Denpasar's figures of 2017 and 2023 with one corrected, equipment of its districts, more reports than a page
     holds at a province, and a file that waits; the file's id."""
     known = [each for each in published(DENPASAR) if each.as_of <= TODAY]
-    coverage.record(world.storekeeper, NOW, uuid4(), DENPASAR, [*known[:3], Figure(**vars(known[3]) | {"value": 1})])
+    coverage.record(world.storekeeper, NOW, uuid4(), DENPASAR, [*known[:3], replace(known[3], value=1)])
     coverage.record(world.storekeeper, NOW, uuid4(), DENPASAR, known)
     for code, working, broken in ((SELATAN, 2, 1), (TIMUR, 0, 2)):
         said = {"as_of": TODAY, "source": "laporan kecamatan"}
