@@ -14,7 +14,7 @@ from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, 
 from flask_security import current_user
 
 from inventory.domain.errors import Refusal
-from inventory.domain.quantities import parse_quantity
+from inventory.domain.quantities import MAX_QUANTITY, parse_quantity
 
 LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
 TRANSLATIONS = str(Path(__file__).parent / "translations")
@@ -187,6 +187,56 @@ STOCKTAKE_STATUSES = {
 }
 COUNT_REASONS = {"found": _("Found at a count"), "short": _("Missing at a count")}
 CLOSING_KINDS = {"store": _("Left in the store"), "printed": _("Cards printed")}
+MEASURES = {
+    "eligible": _("Eligible residents"),
+    "enrolled": _("Enrolled"),
+    "not_enrolled": _("Not enrolled"),
+    "print_ready": _("Print-ready"),
+    "card_holders": _("Card holders"),
+    "digital_id": _("Digital identities"),
+    "digital_id_target": _("Target of digital identities"),
+    "population": _("Population"),
+    "villages": _("Villages"),
+    "villages_online": _("Villages online"),
+}
+EQUIPMENT = {"printer": _("Card printers"), "enrolment_set": _("Enrolment sets")}
+# What is said beside figures that contradict each other. They are shown as reported, and nothing is corrected.
+CONTRADICTIONS: Mapping[str, Any] = {
+    "enrolment_sum": _(
+        "Enrolled %(enrolled)s and not enrolled %(not_enrolled)s make %(sum)s, but eligible are %(eligible)s: they"
+        " differ by %(difference)s."
+    ),
+    "cards_sum": _(
+        "Card holders %(card_holders)s and print-ready %(print_ready)s make %(sum)s, but enrolled are %(enrolled)s:"
+        " they differ by %(difference)s."
+    ),
+    "enrolled_exceed_eligible": _("Enrolled %(enrolled)s are %(difference)s more than the eligible %(eligible)s."),
+    "not_enrolled_exceed_eligible": _(
+        "Not enrolled %(not_enrolled)s are %(difference)s more than the eligible %(eligible)s."
+    ),
+    "print_ready_exceed_enrolled": _(
+        "Print-ready %(print_ready)s are %(difference)s more than the enrolled %(enrolled)s."
+    ),
+    "card_holders_exceed_enrolled": _(
+        "Card holders %(card_holders)s are %(difference)s more than the enrolled %(enrolled)s."
+    ),
+    "digital_exceed_enrolled": _(
+        "Digital identities %(digital_id)s are %(difference)s more than the enrolled %(enrolled)s."
+    ),
+    "digital_target_exceeds_enrolled": _(
+        "The target of %(digital_id_target)s digital identities is %(difference)s more than the enrolled %(enrolled)s."
+    ),
+    "eligible_exceed_population": _(
+        "Eligible residents %(eligible)s are %(difference)s more than the population %(population)s."
+    ),
+    "villages_online_exceed_villages": _(
+        "Villages online %(villages_online)s are %(difference)s more than the villages %(villages)s."
+    ),
+    "sources_differ": _("%(measure)s: %(source)s says %(value)s, %(other_source)s says %(other)s."),
+    "figure_fell": _(
+        "%(measure)s: %(value)s, after %(earlier)s on %(since)s. A fall by %(difference)s is hardly possible."
+    ),
+}
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
 # Every code that a rule can refuse with. The sentence says what is wrong and, where there is one, the way out.
@@ -383,6 +433,12 @@ REFUSALS: Mapping[str, Any] = {
     "month_format": _("Choose a month."),
     "month_not_over": _("The month is reported after %(last)s: at this office it is %(today)s."),
     "no_late_entries": _("Nothing has been recorded late for this month since its last document."),
+    # Known figures and equipment.
+    "measure_unknown": _("“%(measure)s” is not one of the figures that are kept."),
+    "source_missing": _("Say where the figures come from."),
+    "equipment_unknown": _("Choose what kind of equipment it is."),
+    "capacity_missing": _("Say how many cards one working printer can print a day; other equipment prints none."),
+    "figure_entry_not_found": _("There is no such file among those you may see, or nobody recorded it within a day."),
 }
 
 
@@ -422,6 +478,8 @@ def init_app(app: Flask) -> None:
         COUNT_REASONS=COUNT_REASONS,
         CLOSING_KINDS=CLOSING_KINDS,
         WEEKDAYS=WEEKDAYS,
+        MEASURES=MEASURES,
+        EQUIPMENT=EQUIPMENT,
         IMPORT_KINDS=IMPORT_KINDS,
         IMPORT_STATUSES=IMPORT_STATUSES,
         in_language=in_language,
@@ -472,9 +530,9 @@ def group_separator() -> str:
     return get_group_symbol(get_locale() or Locale("id"))
 
 
-def quantity_from(text: str) -> int:
+def quantity_from(text: str, limit: int = MAX_QUANTITY) -> int:
     """The whole number that a reader of this language wrote. Raises Invalid, see `parse_quantity`."""
-    return parse_quantity(text, group_separator())
+    return parse_quantity(text, group_separator(), limit)
 
 
 def sentence(refusal: Refusal) -> str:
@@ -488,7 +546,14 @@ def sentence_for(code: str, facts: Mapping[str, object]) -> str:
     return str(REFUSALS[code]) % shown
 
 
+def contradiction(code: str, facts: Mapping[str, object]) -> str:
+    """What is wrong with reported figures, in the reader's language."""
+    return str(CONTRADICTIONS[code]) % {name: _shown(name, value) for name, value in facts.items()}
+
+
 def _shown(name: str, value: object) -> str:
+    if name == "measure":
+        return str(MEASURES.get(str(value), value))
     if name == "figure":
         return str(FIGURES[str(value)])
     if name == "reason":

@@ -33,6 +33,9 @@ class Field:
     required: bool = False
     """Without this column the file is refused, and without a value the row."""
     most: int = 120
+    """Characters of a text."""
+    limit: int = MAX_QUANTITY
+    """The largest number."""
 
     def heading(self, language: str) -> str:
         return (self.id if language == "id" else self.en)[0]
@@ -125,7 +128,12 @@ def match_headings(kind: str, cells: Sequence[Cell]) -> list[Field | None]:
 
     Raises Invalid `column_missing`, `column_unknown`, `column_twice` (each with the column).
     """
-    known = {_plain(heading): field for field in FIELDS[kind] for heading in (*field.id, *field.en, field.name)}
+    return match_fields(FIELDS[kind], cells)
+
+
+def match_fields(fields: Sequence[Field], cells: Sequence[Cell]) -> list[Field | None]:
+    """Like `match_headings`, of a table with these columns."""
+    known = _by_heading(fields)
     found: list[Field | None] = []
     for cell in cells:
         heading = "" if cell is None else str(cell).strip()
@@ -135,7 +143,7 @@ def match_headings(kind: str, cells: Sequence[Cell]) -> list[Field | None]:
         if field is not None and field in found:
             raise Invalid("column_twice", column=heading[:40])
         found.append(field)
-    for field in FIELDS[kind]:
+    for field in fields:
         if field.required and field not in found:
             raise Invalid("column_missing", column=field.heading("id"))
     return found
@@ -143,8 +151,17 @@ def match_headings(kind: str, cells: Sequence[Cell]) -> list[Field | None]:
 
 def headings_known(kind: str, cells: Sequence[Cell]) -> int:
     """How many of the cells are headings of this kind: tells the separator of a file's first line."""
-    known = {_plain(heading) for field in FIELDS[kind] for heading in (*field.id, *field.en, field.name)}
+    return fields_known(FIELDS[kind], cells)
+
+
+def fields_known(fields: Sequence[Field], cells: Sequence[Cell]) -> int:
+    """Like `headings_known`, of a table with these columns."""
+    known = _by_heading(fields)
     return sum(1 for cell in cells if isinstance(cell, str) and _plain(cell) in known)
+
+
+def _by_heading(fields: Sequence[Field]) -> dict[str, Field]:
+    return {_plain(heading): field for field in fields for heading in (*field.id, *field.en, field.name)}
 
 
 def is_passed_over(cells: Sequence[Cell]) -> bool:
@@ -187,23 +204,23 @@ def read_cell(field: Field, cell: Cell, group_separator: str) -> Any:
     if field.holds == "day":
         return read_day(cell)
     if field.holds == "quantity":
-        return read_quantity(cell, group_separator)
+        return read_quantity(cell, group_separator, field.limit)
     text = check_text(_as_text(cell), field.most)
     return text.lower() if field.holds == "funding" else text
 
 
-def read_quantity(cell: Cell, group_separator: str) -> int:
+def read_quantity(cell: Cell, group_separator: str, limit: int = MAX_QUANTITY) -> int:
     """Raises Invalid, see `parse_quantity`; a real number of a spreadsheet must be whole and not negative."""
     if isinstance(cell, str):
-        return parse_quantity(cell, group_separator)
+        return parse_quantity(cell, group_separator, limit)
     if isinstance(cell, bool) or not isinstance(cell, int | float):
-        raise Invalid("quantity_not_a_number", text=str(cell)[:40], limit=MAX_QUANTITY)
+        raise Invalid("quantity_not_a_number", text=str(cell)[:40], limit=limit)
     if cell < 0:
-        raise Invalid("quantity_negative", text=str(cell)[:40], limit=MAX_QUANTITY)
-    if cell > MAX_QUANTITY:
-        raise Invalid("quantity_too_large", limit=MAX_QUANTITY)
+        raise Invalid("quantity_negative", text=str(cell)[:40], limit=limit)
+    if cell > limit:
+        raise Invalid("quantity_too_large", limit=limit)
     if cell != int(cell):
-        raise Invalid("quantity_fraction", text=str(cell)[:40], limit=MAX_QUANTITY)
+        raise Invalid("quantity_fraction", text=str(cell)[:40], limit=limit)
     return int(cell)
 
 

@@ -12,11 +12,12 @@ MAX_QUANTITY = 10_000_000
 _PLAIN = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def parse_quantity(text: str, group_separator: str) -> int:
+def parse_quantity(text: str, group_separator: str, limit: int = MAX_QUANTITY) -> int:
     """The whole number that `text` says in a language whose thousands are grouped by `group_separator`.
 
     "1.639" is 1639 where "." groups (Indonesian) and refused where "," does (English), because there it is a
     fraction. Spaces around are ignored. Zero is allowed; see `check_quantity` for lines that must be positive.
+    `limit` is the largest number that makes sense.
 
     Raises Invalid: `quantity_missing`, `quantity_negative`, `quantity_fraction`, `quantity_not_a_number`,
     `quantity_too_large`.
@@ -28,8 +29,8 @@ def parse_quantity(text: str, group_separator: str) -> int:
     if grouped.fullmatch(text):
         text = text.replace(group_separator, "")
     if _PLAIN.fullmatch(text):
-        return _bounded(int(text))
-    raise Invalid(_why_not(text), text=text[:40], limit=MAX_QUANTITY)
+        return _bounded(int(text), limit)
+    raise Invalid(_why_not(text), text=text[:40], limit=limit)
 
 
 def check_quantity(quantity: int) -> int:
@@ -42,9 +43,9 @@ def check_quantity(quantity: int) -> int:
     return _bounded(quantity)
 
 
-def _bounded(number: int) -> int:
-    if number > MAX_QUANTITY:
-        raise Invalid("quantity_too_large", limit=MAX_QUANTITY)
+def _bounded(number: int, limit: int = MAX_QUANTITY) -> int:
+    if number > limit:
+        raise Invalid("quantity_too_large", limit=limit)
     return number
 
 

@@ -2,6 +2,7 @@
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
 from inventory.models.closings import ClosingException, DayClosing
+from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
@@ -30,6 +31,8 @@ __all__ = [
     "DestructionLine",
     "Document",
     "DocumentCounter",
+    "EquipmentReport",
+    "FigureEntry",
     "Import",
     "ImportedDay",
     "Item",
@@ -41,6 +44,7 @@ __all__ = [
     "Office",
     "Person",
     "Proposal",
+    "ReportedFigure",
     "Seal",
     "StatedRate",
     "Stocktake",

@@ -6,10 +6,13 @@ its number and note.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
+from importlib.resources import files
 from random import Random
 from typing import Any
 from uuid import UUID, uuid5
@@ -21,11 +24,12 @@ from sqlalchemy.orm import Session
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Role
 from inventory.domain.calendars import OfficeCalendar
+from inventory.domain.coverage import MEASURES, Figure
 from inventory.domain.demo_history import Arrival, DayEntry, Profile, make_history
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES, Kind, Line
 from inventory.models import CalendarDay, Delivery, Movement, Office, Person
-from inventory.services import calendars, items, ledger, offices, people
+from inventory.services import calendars, coverage, items, ledger, offices, people
 from inventory.services.deliveries import Handover
 from inventory.services.offices import ROOT_CODE, OfficeView
 
@@ -207,6 +211,7 @@ def build(
     offices.load(SYSTEM, _office_rows())
     items.ensure_standard()
     last_days = _post_histories(now, seed, until, only, progress)
+    _record_published(now)
     _add_accounts(now, password_hash)
     return _summary(default_last_day=max(last_days, default=None))
 
@@ -302,6 +307,38 @@ def _add_accounts(now: datetime, password_hash: Callable[[str], str]) -> None:
                 office_code=code,
                 password_hash=password_hash(PASSWORD),
             )
+
+
+# --- known figures ----------------------------------------------------------------------------------------------
+
+
+def published_figures() -> list[tuple[str, Figure]]:
+    """The published coverage figures that have a day, with their offices' codes and their newspapers."""
+    text = (files("inventory") / "data" / "reported.csv").read_text(encoding="utf-8")
+    return [
+        (
+            row["office_code"],
+            Figure(
+                measure=row["measure"],
+                value=int(row["value"]),
+                as_of=date.fromisoformat(row["as_of"]),
+                source=row["source"],
+                note=row["note"],
+            ),
+        )
+        for row in csv.DictReader(io.StringIO(text))
+        if row["as_of"] and row["measure"] in MEASURES
+    ]
+
+
+def _record_published(now: datetime) -> None:
+    """Keep the published figures as they are; what is of a later day than the offices' own waits for it."""
+    published = published_figures()
+    for code in sorted({code for code, _ in published}):
+        today = offices.get(SYSTEM, Action.VIEW_OFFICE, code).today(now)
+        known = [figure for of, figure in published if of == code and figure.as_of <= today]
+        if known:
+            coverage.record(SYSTEM, now, uuid5(_NAMESPACE, f"figures/{code}/{today}"), code, known)
 
 
 # --- histories ---------------------------------------------------------------------------------------------------

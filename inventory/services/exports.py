@@ -32,6 +32,7 @@ from inventory.models import (
     Destruction,
     DestructionLine,
     Document,
+    EquipmentReport,
     Import,
     Item,
     JobRun,
@@ -42,6 +43,7 @@ from inventory.models import (
     Office,
     Person,
     Proposal,
+    ReportedFigure,
     Seal,
     StatedRate,
     Stocktake,
@@ -203,6 +205,14 @@ def _lines_of(document: Any, lines: Any, joined: Any, *left_out: str) -> Any:
         .join(document, joined)
         .join(Office, Office.id == document.office_id)
         .join(Item, Item.id == lines.item_id)
+    )
+
+
+def _reports_of(model: Any) -> Any:
+    """Reported figures of an office, with the name of who recorded them."""
+    own = _own(model, "office_id", "recorded_by_id")
+    return _of_office(model, *own, _person.full_name.label("recorded_by")).outerjoin(
+        _person, _person.id == model.recorded_by_id
     )
 
 
@@ -436,6 +446,20 @@ TABLES: tuple[Table, ...] = (
         query=_of_stock(StatedRate, *_own(StatedRate, "office_id", "item_id")).order_by(Office.code, Item.position),
         offices=(Office,),
         day=StatedRate.stated_on,
+    ),
+    Table(
+        name="reported_figures",
+        action=Action.VIEW_STOCK,
+        query=_reports_of(ReportedFigure).order_by(ReportedFigure.id),
+        offices=(Office,),
+        day=ReportedFigure.as_of,
+    ),
+    Table(
+        name="equipment_reports",
+        action=Action.VIEW_STOCK,
+        query=_reports_of(EquipmentReport).order_by(EquipmentReport.id),
+        offices=(Office,),
+        day=EquipmentReport.as_of,
     ),
     Table(
         name="offices",

@@ -57,6 +57,7 @@ def init_app(app: Flask) -> None:
         alerts,
         closings,
         consumption,
+        coverage,
         deliveries,
         destructions,
         documents,
@@ -84,6 +85,7 @@ def init_app(app: Flask) -> None:
         alerts,
         closings,
         consumption,
+        coverage,
         deliveries,
         destructions,
         documents,
@@ -107,6 +109,10 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     language.init_app(app)
     errors.init_app(app)
+    _init_pages(app)
+
+
+def _init_pages(app: Flask) -> None:
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)

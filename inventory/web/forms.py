@@ -19,6 +19,7 @@ from wtforms.widgets import TextInput
 
 from inventory import text
 from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.quantities import MAX_QUANTITY
 from inventory.domain.ranges import count, parse_ranges, write_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.items import ItemView
@@ -131,13 +132,22 @@ def renew_request_id(form: PostingForm) -> None:
 
 
 class QuantityField(Field):
-    """A whole number as the reader's language writes it. Empty is 0 unless `required`; what was typed stays."""
+    """A whole number as the reader's language writes it. Empty is 0 unless `required`; what was typed stays.
+    `limit` is the largest that makes sense."""
 
     widget = TextInput()
 
-    def __init__(self, label: Any = None, *, required: bool = False, none: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        label: Any = None,
+        *,
+        required: bool = False,
+        none: bool = False,
+        limit: int = MAX_QUANTITY,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(label, **kwargs)
-        self.required, self.empty = required, None if none else 0
+        self.required, self.empty, self.limit = required, None if none else 0, limit
         self.render_kw = {"inputmode": "numeric", "autocomplete": "off"} | (self.render_kw or {})
         if required:
             self.render_kw["required"] = True
@@ -148,7 +158,7 @@ class QuantityField(Field):
         if not typed.strip() and not self.required:
             return
         try:
-            self.data = text.quantity_from(typed)
+            self.data = text.quantity_from(typed, self.limit)
         except Invalid as refusal:
             raise ValueError(text.sentence(refusal)) from None
 

@@ -22,8 +22,19 @@ from inventory.domain.demo_history import DayEntry
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import FIGURES, Kind, Line, obeys_law
 from inventory.domain.offices import OfficeKind
-from inventory.models import Balance, CalendarDay, DailyTotal, Delivery, Item, Membership, Movement, Office, Person
-from inventory.services import balances, calendars, demo, items, ledger, offices, people
+from inventory.models import (
+    Balance,
+    CalendarDay,
+    DailyTotal,
+    Delivery,
+    Item,
+    Membership,
+    Movement,
+    Office,
+    Person,
+    ReportedFigure,
+)
+from inventory.services import balances, calendars, coverage, demo, items, ledger, offices, people
 from tests.conftest import NOW, TODAY, dispose, test_settings
 from tests.world import World
 
@@ -131,6 +142,21 @@ def test_published_ends_are_those_of_the_shipped_figures() -> None:
     assert "539 WNA" in published["Denpasar", "2025-08-15"]["note"]
 
 
+def test_published_coverage_is_kept_as_it_was_published(built: demo.Demo) -> None:
+    """Of the days that have come when it is made: Tribun Bali's figures are of a week later."""
+    found = coverage.show(SYSTEM, DENPASAR)
+    assert {each.figure.as_of for each in found.reports} == {date(2017, 9, 30), date(2023, 9, 12)}
+    assert (found.figures["not_enrolled"].value, found.figures["not_enrolled"].source) == (
+        7636,
+        "Bali Post, 13 Sep 2023",
+    )
+    assert [each.code for each in found.contradictions] == ["enrolment_sum", "cards_sum"]
+    tabanan = coverage.show(SYSTEM, "51.02")
+    assert (tabanan.figures["villages_online"].value, tabanan.figures["villages"].value) == (85, 133)
+    assert {each.figure.source for each in tabanan.reports} == {"Pantau Bali, 15 May 2024"}
+    assert coverage.show(SYSTEM, "16.09").figures == {}, "no year is given for OKU Selatan's"
+
+
 def test_denpasar_prints_225_to_500_cards_on_an_average_open_day(built: demo.Demo) -> None:
     printed = of_denpasar("print", DailyTotal.quantity)
     first = min(printed)
@@ -216,7 +242,7 @@ def test_its_accounts_can_log_in(built: demo.Demo) -> None:
 
 def everything() -> tuple[list[Any], ...]:
     """All rows that a build writes, as plain values."""
-    tables = (Movement, Balance, DailyTotal, Delivery, CalendarDay, Person, Membership)
+    tables = (Movement, Balance, DailyTotal, Delivery, CalendarDay, Person, Membership, ReportedFigure)
     return tuple(list(db.session.execute(select(table.__table__)).all()) for table in tables)
 
 

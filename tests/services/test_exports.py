@@ -27,6 +27,7 @@ NOT_EXPORTED = {
     "imported_days": "the ledger's own note of which days a file filled in; the movements and imports say the same",
     "delivery_request_steps": "who took which step; the requests say what came of them",
     "document_counters": "the last number of each office and year; the documents have them all",
+    "figure_entries": "the forms and files by which figures came; the figures themselves are exported",
     "memberships": "exported with the people who hold the roles",
 }
 

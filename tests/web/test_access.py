@@ -16,6 +16,7 @@ from inventory.services import alerts, closings, documents, offices, people, rec
 from tests.conftest import NOW, TODAY
 from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
+from tests.web.test_coverage import send_in_figures
 from tests.world import BADUNG, BLANK, DENPASAR, PEOPLE, World
 
 # Flask's and Flask-Security's own endpoints: what anybody may reach, and what anybody who is logged in may.
@@ -41,6 +42,8 @@ class Target(NamedTuple):
     exception_id: int
     """Of the closing of TODAY, which counted one card too many."""
     import_id: int
+    entry_id: int
+    """A file of figures that waits."""
     document_id: int
     token: str
     """Of the document's public link."""
@@ -70,6 +73,7 @@ def target(app: Flask) -> Target:
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
         import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
+        entry_id = send_in_figures(SYSTEM)
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         document = records.issue_delivery(SYSTEM, NOW, delivery, "https://blangko.test")
         token = documents.get(SYSTEM, document.id)[1].link.rpartition("/")[2]
@@ -86,6 +90,7 @@ def target(app: Flask) -> Target:
         stocktake_id=stocktake_id,
         exception_id=exception_id,
         import_id=import_id,
+        entry_id=entry_id,
         document_id=document.id,
         token=token,
     )

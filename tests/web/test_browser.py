@@ -39,6 +39,7 @@ from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY
 from tests.files import csv_file
 from tests.services.test_imports import HAD, look, use
+from tests.web.test_coverage import fill_coverage
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 pytestmark = pytest.mark.browser
@@ -77,6 +78,7 @@ STOCK_PAGES = (
     "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
+    f"{HOME}/coverage",
     f"{HOME}/reports",
     f"{HOME}/reports?month=2024-04",
     f"{HOME}/documents",
@@ -103,6 +105,9 @@ FORMS = (
     "requests/new",
     "stocktakes/new",
     "closings/new",
+    "coverage/figures",
+    "coverage/equipment",
+    "coverage/files",
 )
 HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?request=1")
 PAGES = {
@@ -112,6 +117,7 @@ PAGES = {
         "/imports/1",
         "/imports/2",
         "/imports/3",
+        "/coverage-files/{figures}",
         "/exports",
         *(f"{HOME}/{form}" for form in FORMS),
         *HAND_OVERS,
@@ -135,7 +141,7 @@ PAGES = {
         "/stocktakes/3/count",
         "/numbers?item=kia&number=A100150",
     ),
-    "regional": (*STOCK_PAGES, "/offices/51/balances"),
+    "regional": (*STOCK_PAGES, "/offices/51/balances", "/offices/51/coverage"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
 }
 EVERYBODYS = ("/", "/change")
@@ -188,7 +194,8 @@ def _fill(world: World) -> dict[str, Any]:
     document = _issue(world)
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
     _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
-    return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link}
+    figures = fill_coverage(world)
+    return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link, "figures": figures}
 
 
 def _issue(world: World) -> int:
