@@ -9,7 +9,6 @@ import numpy as np
 
 from inventory.domain.demand import mixture
 from inventory.domain.demand.arrays import Counts, Flags, Numbers, chunks, ratio, rows_of, stack, where_known
-from inventory.domain.demand.bursts import Bursts
 from inventory.domain.demand.evidence import after_closure
 from inventory.domain.demand.inputs import Ahead, History, Horizon, Position, Seasons, Settings
 from inventory.domain.demand.mixture import Mixture
