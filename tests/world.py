@@ -21,6 +21,7 @@ from inventory.services import (
     destructions,
     items,
     offices,
+    outreach,
     people,
     proposals,
     requests,
@@ -32,6 +33,7 @@ from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.destructions import Record
 from inventory.services.ledger import Posting
+from inventory.services.outreach import Planning
 from inventory.services.requests import Asking
 from inventory.services.transfers import Dispatch
 
@@ -203,6 +205,13 @@ class World:
             **{"supplier": "Ditjen Dukcapil", "asked_on": day, "asked": {BLANK: quantity}, "note": "", **changes}
         )
         return requests.ask(self.storekeeper, now, request or uuid4(), DENPASAR, asking)
+
+    def plan_outreach(
+        self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any
+    ) -> int:
+        """Denpasar plans an outreach with citizen cards; the plan's id."""
+        planning = Planning(**{"day": day, "place": "SMA Negeri 1", "expected": {BLANK: quantity}, **changes})
+        return outreach.plan(self.storekeeper, now, request or uuid4(), DENPASAR, planning)
 
     def stocktake(self, now: datetime) -> int:
         """Denpasar's storekeeper opens a stocktake; its id."""

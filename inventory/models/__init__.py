@@ -1,11 +1,15 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.caps import DayCap
+from inventory.models.clearing import ClearingRate, DigitalShare
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.documents import Document, DocumentCounter
+from inventory.models.events import Event, EventItem
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
+from inventory.models.outreach import OutreachPlan, OutreachPlanLine, PlanStep
 from inventory.models.people import Membership, Person
 from inventory.models.proposals import Destruction, DestructionLine, Proposal
 from inventory.models.ranges import MovementRange, NumberRange
@@ -19,8 +23,10 @@ __all__ = [
     "AlertEvent",
     "Balance",
     "CalendarDay",
+    "ClearingRate",
     "ClosingException",
     "DailyTotal",
+    "DayCap",
     "DayClosing",
     "Delivery",
     "DeliveryRequest",
@@ -28,8 +34,11 @@ __all__ = [
     "DeliveryRequestStep",
     "Destruction",
     "DestructionLine",
+    "DigitalShare",
     "Document",
     "DocumentCounter",
+    "Event",
+    "EventItem",
     "Import",
     "ImportedDay",
     "Item",
@@ -39,7 +48,10 @@ __all__ = [
     "MovementRange",
     "NumberRange",
     "Office",
+    "OutreachPlan",
+    "OutreachPlanLine",
     "Person",
+    "PlanStep",
     "Proposal",
     "Seal",
     "StatedRate",
