@@ -161,16 +161,18 @@ def _seasons(stocks: Sequence[Any], span: _Span, notes: list[dict[str, Any]]) ->
 def _rows_of(stocks: Sequence[Any], occurrences: Sequence[Occurrence]) -> dict[int, Any]:
     """The rows in which each occurrence counts, by its identity."""
     item_ids = np.array([stock.item_id for stock in stocks])
-    office_ids = np.array([stock.office_id for stock in stocks])
+    of_office: dict[int, list[int]] = defaultdict(list)
+    for row, stock in enumerate(stocks):
+        of_office[stock.office_id].append(row)
     below = _offices_below({each.path for each in occurrences if each.path})
     found: dict[int, Any] = {}
     for each in occurrences:
-        chosen = np.ones(len(stocks), dtype=bool)
+        rows = np.arange(len(stocks))
         if each.path:
-            chosen &= np.isin(office_ids, below[each.path])
+            rows = np.array([row for office_id in below[each.path] for row in of_office.get(office_id, ())], dtype=int)
         if each.item_ids:
-            chosen &= np.isin(item_ids, list(each.item_ids))
-        found[id(each)] = np.flatnonzero(chosen)
+            rows = rows[np.isin(item_ids[rows], list(each.item_ids))]
+        found[id(each)] = rows
     return found
 
 
