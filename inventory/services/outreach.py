@@ -64,7 +64,8 @@ class PlanLineView:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanView:
-    """A plan as the edges see it. `office_open` is False when the office's calendar says closed on its day."""
+    """A plan as the edges see it. `team` names the team's office and says who goes, `team_words` only the latter.
+    `office_open` is False when the office's calendar says closed on the plan's day."""
 
     id: int
     office_id: int
@@ -76,6 +77,7 @@ class PlanView:
     place: str
     team_code: str
     team: str
+    team_words: str
     starts: time | None
     ends: time | None
     status: str
@@ -332,12 +334,13 @@ def _views(rows: Sequence[Any]) -> list[PlanView]:
     weeks = {row.office_id: row.working_days for row in rows}
     by_office = calendars.of_offices(weeks.items(), min(row.day for row in rows), max(row.day for row in rows))
     lines = _lines([row.id for row in rows])
-    plain = set(PlanView.__dataclass_fields__) - {"lines", "office_open", "team", "team_code"}
+    plain = set(PlanView.__dataclass_fields__) - {"lines", "office_open", "team", "team_words", "team_code"}
     return [
         PlanView(
             **{name: getattr(row, name) for name in plain},
             team_code=row.team_code or "",
             team=", ".join(part for part in (row.team_name, row.team) if part),
+            team_words=row.team,
             office_open=by_office[row.office_id].is_open(row.day),
             lines=tuple(lines[row.id]),
         )

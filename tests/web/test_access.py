@@ -41,6 +41,9 @@ class Target(NamedTuple):
     exception_id: int
     """Of the closing of TODAY, which counted one card too many."""
     import_id: int
+    outreach_plan_id: int
+    event_id: int
+    day_cap_id: int
     document_id: int
     token: str
     """Of the document's public link."""
@@ -69,6 +72,8 @@ def target(app: Flask) -> Target:
         exception_id = closings.open_exceptions(SYSTEM)[0].id
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
+        outreach_plan_id = world.plan_outreach(NOW, TODAY, 40)
+        event_id, day_cap_id = world.event(NOW, TODAY), world.cap(NOW, TODAY, 50)
         import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         document = records.issue_delivery(SYSTEM, NOW, delivery, "https://blangko.test")
@@ -86,6 +91,9 @@ def target(app: Flask) -> Target:
         stocktake_id=stocktake_id,
         exception_id=exception_id,
         import_id=import_id,
+        outreach_plan_id=outreach_plan_id,
+        event_id=event_id,
+        day_cap_id=day_cap_id,
         document_id=document.id,
         token=token,
     )
