@@ -53,6 +53,22 @@ class DayConverter(BaseConverter):
 
 
 def init_app(app: Flask) -> None:
+    from inventory.web import errors, language
+
+    app.url_map.converters["code"] = CodeConverter
+    app.url_map.converters["day"] = DayConverter
+    for module in _modules():
+        app.register_blueprint(module.blueprint)
+    language.init_app(app)
+    errors.init_app(app)
+    app.jinja_env.filters["moment"] = moment
+    app.jinja_env.globals["Action"] = Action
+    app.context_processor(_what_the_actor_may)
+    app.after_request(_add_headers)
+
+
+def _modules() -> tuple[Any, ...]:
+    """The modules with pages."""
     from inventory.web import (
         alerts,
         closings,
@@ -60,7 +76,6 @@ def init_app(app: Flask) -> None:
         deliveries,
         destructions,
         documents,
-        errors,
         events,
         exports,
         health,
@@ -80,9 +95,7 @@ def init_app(app: Flask) -> None:
         transfers,
     )
 
-    app.url_map.converters["code"] = CodeConverter
-    app.url_map.converters["day"] = DayConverter
-    modules = (
+    return (
         alerts,
         closings,
         consumption,
@@ -107,14 +120,6 @@ def init_app(app: Flask) -> None:
         suppliers,
         transfers,
     )
-    for module in modules:
-        app.register_blueprint(module.blueprint)
-    language.init_app(app)
-    errors.init_app(app)
-    app.jinja_env.filters["moment"] = moment
-    app.jinja_env.globals["Action"] = Action
-    app.context_processor(_what_the_actor_may)
-    app.after_request(_add_headers)
 
 
 def moment(instant: datetime, time_zone: str | None = None) -> str:
