@@ -236,6 +236,23 @@ CONTRADICTIONS: Mapping[str, Any] = {
     "figure_fell": _(
         "%(measure)s: %(value)s, after %(earlier)s on %(since)s. A fall by %(difference)s is hardly possible."
     ),
+OUTREACH_STATUSES = {
+    "planned": _("Planned"),
+    "held": _("Held"),
+    "called_off": _("Called off"),
+}
+EVENT_KINDS = {
+    "election": _("Election"),
+    "school_enrolment": _("School enrolment"),
+    "other": _("Other event"),
+}
+SEASONS = {"ramadan": _("Ramadan"), "lebaran": _("After Lebaran"), **EVENT_KINDS}
+PLAN_STEPS = {
+    "added": _("Entered"),
+    "changed": _("Changed"),
+    "called_off": _("Called off"),
+    "held": _("Held"),
+    "removed": _("Taken back"),
 }
 WEEKDAYS = (_("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"))
 
@@ -439,6 +456,33 @@ REFUSALS: Mapping[str, Any] = {
     "equipment_unknown": _("Choose what kind of equipment it is."),
     "capacity_missing": _("Say how many cards one working printer can print a day; other equipment prints none."),
     "figure_entry_not_found": _("There is no such file among those you may see, or nobody recorded it within a day."),
+    # Outreach plans, events, day caps, clearing and digital identities.
+    "outreach_not_found": _("There is no such outreach plan among those you may see."),
+    "outreach_of_team": _("A team's outreach is planned by its office: its prints count there."),
+    "outreach_day_range": _("Choose a day from %(first)s to %(last)s."),
+    "outreach_place_missing": _("Enter where the outreach is."),
+    "outreach_hours": _("Enter both hours, the later one last, or neither."),
+    "outreach_team_unknown": _("This is no outreach team of this office."),
+    "outreach_closed": _("This outreach was held or called off already: nothing was changed."),
+    "outreach_changed": _("Somebody has changed this plan meanwhile. Look at it again, then change it."),
+    "outreach_needs_reason": _("Say why the outreach is called off."),
+    "outreach_not_yet": _("The outreach is on %(day)s: at this office it is %(today)s."),
+    "outreach_items_differ": _("Enter the prints of every item that was expected, or of none."),
+    "office_closed_on_day": _(
+        "The office is closed on %(day)s (%(name)s). Choose another day, or ask the administrator to open it."
+    ),
+    "event_not_found": _("There is no such event among those you manage."),
+    "event_kind_unknown": _("Choose what kind of event it is."),
+    "event_name_missing": _("Enter what the event is called."),
+    "event_factor_range": _("Demand: from 10 %% to 500 %% of usual, or empty to learn it from history."),
+    "event_changed": _("Somebody has changed this event meanwhile. Look at it again, then change it."),
+    "event_removed": _("This event was removed already: nothing was changed."),
+    "cap_not_found": _("There is no such day cap among those you may see."),
+    "cap_too_far": _("A day cap begins within %(limit)s days."),
+    "cap_changed": _("Somebody has changed this day cap meanwhile. Look at it again, then change it."),
+    "cap_withdrawn": _("This day cap was withdrawn already: nothing was changed."),
+    "clearing_of_blanks_only": _("Residents wait for cards: choose a blank, not a consumable."),
+    "digital_share_range": _("From 0 %% to 90 %%."),
 }
 
 
@@ -477,6 +521,10 @@ def init_app(app: Flask) -> None:
         STOCKTAKE_STATUSES=STOCKTAKE_STATUSES,
         COUNT_REASONS=COUNT_REASONS,
         CLOSING_KINDS=CLOSING_KINDS,
+        OUTREACH_STATUSES=OUTREACH_STATUSES,
+        EVENT_KINDS=EVENT_KINDS,
+        SEASONS=SEASONS,
+        PLAN_STEPS=PLAN_STEPS,
         WEEKDAYS=WEEKDAYS,
         MEASURES=MEASURES,
         EQUIPMENT=EQUIPMENT,

@@ -16,11 +16,14 @@ from inventory.domain.ledger import FIGURES, Effect
 from inventory.domain.proposals import ProposalKind
 from inventory.services import (
     balances,
+    caps,
     consumption,
     deliveries,
     destructions,
+    events,
     items,
     offices,
+    outreach,
     people,
     proposals,
     requests,
@@ -28,10 +31,13 @@ from inventory.services import (
     stocktakes,
     transfers,
 )
+from inventory.services.caps import Capping
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Handover
 from inventory.services.destructions import Record
+from inventory.services.events import Happening
 from inventory.services.ledger import Posting
+from inventory.services.outreach import Planning
 from inventory.services.requests import Asking
 from inventory.services.transfers import Dispatch
 
@@ -203,6 +209,23 @@ class World:
             **{"supplier": "Ditjen Dukcapil", "asked_on": day, "asked": {BLANK: quantity}, "note": "", **changes}
         )
         return requests.ask(self.storekeeper, now, request or uuid4(), DENPASAR, asking)
+
+    def plan_outreach(
+        self, now: datetime, day: date, quantity: int, *, request: UUID | None = None, **changes: Any
+    ) -> int:
+        """Denpasar plans an outreach with citizen cards; the plan's id."""
+        planning = Planning(**{"day": day, "place": "SMA Negeri 1", "expected": {BLANK: quantity}, **changes})
+        return outreach.plan(self.storekeeper, now, request or uuid4(), DENPASAR, planning)
+
+    def event(self, now: datetime, day: date, **changes: Any) -> int:
+        """An event of one day in Denpasar and below; its id."""
+        said = {"kind": "other", "name": "Pasar malam", "first_day": day, "last_day": day, "office_code": DENPASAR}
+        return events.add(SYSTEM, now, uuid4(), Happening(**(said | changes)))
+
+    def cap(self, now: datetime, day: date, most_a_day: int) -> int:
+        """Denpasar caps its citizen cards from a day on; the cap's id."""
+        capping = Capping(item_code=BLANK, most_a_day=most_a_day, first_day=day)
+        return caps.add(self.storekeeper, now, uuid4(), DENPASAR, capping)
 
     def stocktake(self, now: datetime) -> int:
         """Denpasar's storekeeper opens a stocktake; its id."""

@@ -1,12 +1,16 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.caps import DayCap
+from inventory.models.clearing import ClearingRate, DigitalShare
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
+from inventory.models.events import Event, EventItem
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.offices import CalendarDay, Item, Office
+from inventory.models.outreach import OutreachPlan, OutreachPlanLine, PlanStep
 from inventory.models.people import Membership, Person
 from inventory.models.proposals import Destruction, DestructionLine, Proposal
 from inventory.models.ranges import MovementRange, NumberRange
@@ -20,8 +24,10 @@ __all__ = [
     "AlertEvent",
     "Balance",
     "CalendarDay",
+    "ClearingRate",
     "ClosingException",
     "DailyTotal",
+    "DayCap",
     "DayClosing",
     "Delivery",
     "DeliveryRequest",
@@ -29,10 +35,13 @@ __all__ = [
     "DeliveryRequestStep",
     "Destruction",
     "DestructionLine",
+    "DigitalShare",
     "Document",
     "DocumentCounter",
     "EquipmentReport",
     "FigureEntry",
+    "Event",
+    "EventItem",
     "Import",
     "ImportedDay",
     "Item",
@@ -42,7 +51,10 @@ __all__ = [
     "MovementRange",
     "NumberRange",
     "Office",
+    "OutreachPlan",
+    "OutreachPlanLine",
     "Person",
+    "PlanStep",
     "Proposal",
     "ReportedFigure",
     "Seal",

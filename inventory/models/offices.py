@@ -85,6 +85,7 @@ class CalendarDay(Base):
             sqlite_where=text("office_id IS NULL"),
             postgresql_where=text("office_id IS NULL"),
         ),
+        CheckConstraint("NOT by_plan OR open", name="by_plan"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -93,6 +94,8 @@ class CalendarDay(Base):
     open: Mapped[bool]
     """True: open although it is a weekend or a holiday (outreach). False: closed."""
     name: Mapped[str] = mapped_column(String(120))
+    by_plan: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Open because outreach is planned, and no longer when that is called off; not because somebody said so."""
 
 
 class Item(Base):

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
 
 from inventory.adapters import holidays
 from inventory.db import db
 from inventory.domain.calendars import OfficeCalendar
-from inventory.models import CalendarDay
+from inventory.domain.errors import Refusal
+from inventory.domain.outreach import STANDS
+from inventory.models import CalendarDay, Office, OutreachPlan
 
 
 @lru_cache(maxsize=8)
@@ -49,3 +52,34 @@ def of_offices(weeks: Iterable[tuple[int, str]], start: date, end: date) -> dict
             closed=frozenset(day for day, is_open, _ in days if not is_open),
         )
     return found
+
+
+def hold(session: Session, office_id: int) -> None:
+    """Inside a transaction: nobody else changes this office's days until it ends."""
+    session.execute(select(Office.id).where(Office.id == office_id).with_for_update(key_share=True))
+
+
+def open_for_plan(session: Session, office_id: int, working_week: str, day: date, name: str) -> None:
+    """Inside a transaction that holds the office's days: have the office open on a day of planned outreach.
+
+    Raises Refusal `office_closed_on_day` where somebody has closed the office for a reason of its own.
+    """
+    own = session.execute(
+        select(CalendarDay.open, CalendarDay.name).where(CalendarDay.office_id == office_id, CalendarDay.day == day)
+    ).one_or_none()
+    if own is not None and not own.open:
+        raise Refusal("office_closed_on_day", day=day, name=own.name)
+    if own is None and not of_offices([(office_id, working_week)], day, day)[office_id].is_open(day):
+        session.execute(insert(CalendarDay).values(office_id=office_id, day=day, open=True, name=name, by_plan=True))
+
+
+def close_after_plan(session: Session, office_id: int, day: date) -> None:
+    """Inside a transaction that holds the office's days: take back what only planned outreach had opened."""
+    stands = select(OutreachPlan.id).where(
+        OutreachPlan.office_id == office_id, OutreachPlan.day == day, OutreachPlan.status.in_(STANDS)
+    )
+    session.execute(
+        delete(CalendarDay).where(
+            CalendarDay.office_id == office_id, CalendarDay.day == day, CalendarDay.by_plan, ~stands.exists()
+        )
+    )

@@ -25,13 +25,15 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Role
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.coverage import MEASURES, Figure
-from inventory.domain.demo_history import Arrival, DayEntry, Profile, make_history
+from inventory.domain.demo_history import BEFORE_ELECTION, SATURDAY, Arrival, DayEntry, Profile, make_history
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES, Kind, Line
-from inventory.models import CalendarDay, Delivery, Movement, Office, Person
-from inventory.services import calendars, coverage, items, ledger, offices, people
+from inventory.models import CalendarDay, Delivery, Movement, Office, OutreachPlan, Person
+from inventory.services import calendars, coverage, events, items, ledger, offices, outreach, people
 from inventory.services.deliveries import Handover
+from inventory.services.events import Happening
 from inventory.services.offices import ROOT_CODE, OfficeView
+from inventory.services.outreach import Planning
 
 DENPASAR = "51.71"
 BLANK = "ktp-wni"
@@ -51,6 +53,16 @@ SYNTHETIC_NOTE = "Data sintetis untuk peragaan"
 OUTREACH_NAME = "Jemput bola (data sintetis)"
 MORNING, AFTERNOON = time(9, 30), time(15, 30)
 """When, on the office's clock, a delivery is recorded, and what was used up since the last one."""
+
+ELECTIONS = (
+    ("Pemilihan umum 14 Februari 2024", date(2024, 2, 14)),
+    ("Pemilihan kepala daerah 27 November 2024", date(2024, 11, 27)),
+)
+OUTREACH_PLANS = (
+    (0, "SMA Negeri 1 Denpasar (data sintetis)", 180),
+    (2, "Kantor Perbekel Pemecutan Kelod (data sintetis)", 120),
+)
+"""Denpasar's: in how many weeks after the first free Saturday, where, and how many cards are expected."""
 
 _NAMESPACE = UUID("8f0d3c0a-6b0e-4c55-9f6a-6d2f0e6d7a51")
 
@@ -212,6 +224,7 @@ def build(
     items.ensure_standard()
     last_days = _post_histories(now, seed, until, only, progress)
     _record_published(now)
+    _add_known_demand(now, max(last_days, default=None))
     _add_accounts(now, password_hash)
     return _summary(default_last_day=max(last_days, default=None))
 
@@ -387,6 +400,47 @@ def _put_outreach(days: Collection[tuple[str, date]]) -> None:
     known = {(code, day) for code, day in rows}
     for code, day in sorted(set(days) - known):
         offices.add_calendar_day(SYSTEM, code, day, open_=True, name=OUTREACH_NAME)
+
+
+def _add_known_demand(now: datetime, last_day: date | None) -> None:
+    """Elections and school enrolment around the histories, and Denpasar's outreach after the last day."""
+    if last_day is None:
+        return
+    for happening in _happenings(last_day):
+        events.add(SYSTEM, now, uuid5(_NAMESPACE, f"event/{happening.name}"), happening)
+    today = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).today(now)
+    # The first Saturdays that can still be planned: those after the last day, or after today when it is long past.
+    first = max(last_day, today) + timedelta(days=1)
+    saturday = first + timedelta(days=(SATURDAY - first.weekday()) % 7)
+    known = set(db.session.scalars(select(OutreachPlan.place)))
+    for weeks, place, quantity in OUTREACH_PLANS:
+        if place in known:
+            continue  # a build that was interrupted here is taken up on another day
+        planning = Planning(
+            day=saturday + timedelta(weeks=weeks),
+            place=place,
+            expected={BLANK: quantity},
+            team="Tim jemput bola",
+            starts=time(8),
+            ends=time(13),
+            note=SYNTHETIC_NOTE,
+        )
+        outreach.plan(SYSTEM, now, uuid5(_NAMESPACE, f"outreach/{place}"), DENPASAR, planning)
+
+
+def _happenings(last_day: date) -> Iterator[Happening]:
+    """The elections that there were, and school enrolment in July of each year of the histories and of the next."""
+    for name, day in ELECTIONS:
+        first = day - BEFORE_ELECTION
+        yield Happening(kind="election", name=name, first_day=first, last_day=day - timedelta(days=1), items=(BLANK,))
+    for year in range(last_day.year - 2, last_day.year + 2):
+        yield Happening(
+            kind="school_enrolment",
+            name=f"Penerimaan siswa baru {year} (data sintetis)",
+            first_day=date(year, 7, 1),
+            last_day=date(year, 7, 31),
+            items=("kia",),
+        )
 
 
 def _parts(holding: Holding, office: OfficeView, history: Sequence[DayEntry], now: datetime) -> Iterator[_Part]:

@@ -23,16 +23,21 @@ from inventory.models import (
     AlertEvent,
     Balance,
     CalendarDay,
+    ClearingRate,
     ClosingException,
     DailyTotal,
+    DayCap,
     DayClosing,
     Delivery,
     DeliveryRequest,
     DeliveryRequestLine,
     Destruction,
     DestructionLine,
+    DigitalShare,
     Document,
     EquipmentReport,
+    Event,
+    EventItem,
     Import,
     Item,
     JobRun,
@@ -41,7 +46,10 @@ from inventory.models import (
     MovementRange,
     NumberRange,
     Office,
+    OutreachPlan,
+    OutreachPlanLine,
     Person,
+    PlanStep,
     Proposal,
     ReportedFigure,
     Seal,
@@ -179,6 +187,7 @@ def _table(name: str) -> Table:
 
 _person = aliased(Person)
 _sender, _receiver = aliased(Office), aliased(Office)
+_team = aliased(Office)
 _STOCK = (Office.code.label("office"), Item.code.label("item"))
 
 
@@ -481,6 +490,79 @@ TABLES: tuple[Table, ...] = (
         .order_by(Office.code, CalendarDay.day),
         offices=(Office,),
         day=CalendarDay.day,
+    ),
+    Table(
+        name="outreach_plans",
+        action=Action.VIEW_STOCK,
+        query=select(
+            Office.code.label("office"), _team.code.label("team_office"), *_own(OutreachPlan, "office_id", "team_id")
+        )
+        .select_from(OutreachPlan)
+        .join(Office, Office.id == OutreachPlan.office_id)
+        .outerjoin(_team, _team.id == OutreachPlan.team_id)
+        .order_by(OutreachPlan.id),
+        offices=(Office,),
+        day=OutreachPlan.day,
+    ),
+    Table(
+        name="outreach_plan_lines",
+        action=Action.VIEW_STOCK,
+        query=_lines_of(OutreachPlan, OutreachPlanLine, OutreachPlan.id == OutreachPlanLine.outreach_plan_id).order_by(
+            OutreachPlanLine.outreach_plan_id, Item.position
+        ),
+        offices=(Office,),
+        day=OutreachPlan.day,
+    ),
+    Table(
+        name="day_caps",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(DayCap, *_own(DayCap, "office_id", "item_id")).order_by(DayCap.id),
+        offices=(Office,),
+        day=DayCap.first_day,
+    ),
+    Table(
+        name="clearing_rates",
+        action=Action.VIEW_STOCK,
+        query=_of_stock(
+            ClearingRate, *_own(ClearingRate, "office_id", "item_id", "request_id", "request_digest")
+        ).order_by(ClearingRate.id),
+        offices=(Office,),
+        day=ClearingRate.stated_on,
+    ),
+    Table(
+        name="digital_shares",
+        action=Action.VIEW_OFFICE,
+        query=_of_office(DigitalShare, *_own(DigitalShare, "office_id", "request_id", "request_digest")).order_by(
+            DigitalShare.id
+        ),
+        offices=(Office,),
+        day=DigitalShare.stated_on,
+    ),
+    Table(
+        name="plan_steps",
+        action=Action.VIEW_STOCK,
+        # Those about the whole country belong to no office, and are told on the pages of events.
+        query=_of_office(PlanStep, *_own(PlanStep, "office_id", "request_id", "request_digest")).order_by(PlanStep.id),
+        offices=(Office,),
+        day=PlanStep.at,
+    ),
+    # Events move the demand of everybody below their office, so everybody may know them.
+    Table(
+        name="events",
+        action=Action.VIEW_OFFICE,
+        query=select(Office.code.label("office"), *_own(Event, "office_id"))
+        .select_from(Event)
+        .outerjoin(Office, Office.id == Event.office_id)
+        .order_by(Event.id),
+        day=Event.first_day,
+    ),
+    Table(
+        name="event_items",
+        action=Action.VIEW_OFFICE,
+        query=select(EventItem.event_id, Item.code.label("item"))
+        .select_from(EventItem)
+        .join(Item, Item.id == EventItem.item_id)
+        .order_by(EventItem.event_id, Item.position),
     ),
     Table(
         name="imports",

@@ -164,11 +164,13 @@ def add_calendar_day(actor: Actor, code: str, day: date, *, open_: bool, name: s
         raise Invalid("calendar_name_missing")
 
     def put(session: Session) -> None:
+        # As those who plan outreach do: of two who speak of one day, the second finds what the first has said.
+        session.execute(select(Office.id).where(Office.id == office.id).with_for_update(key_share=True))
         row = session.scalar(select(CalendarDay).where(CalendarDay.office_id == office.id, CalendarDay.day == day))
         if row is None:
             row = CalendarDay(office_id=office.id, day=day)
             session.add(row)
-        row.open, row.name = open_, name
+        row.open, row.name, row.by_plan = open_, name, False
 
     write(put)
 

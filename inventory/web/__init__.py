@@ -51,68 +51,47 @@ class DayConverter(BaseConverter):
     def to_url(self, value: date) -> str:
         return value.isoformat()
 
+PAGES = (
+    "alerts",
+    "allotments",
+    "backtests",
+    "closings",
+    "consumption",
+    "coverage",
+    "deliveries",
+    "destructions",
+    "documents",
+    "events",
+    "exports",
+    "health",
+    "imports",
+    "jobs",
+    "language",
+    "numbers",
+    "offices",
+    "outreach",
+    "people",
+    "projections",
+    "proposals",
+    "reports",
+    "requests",
+    "stock_cards",
+    "stocktakes",
+    "suppliers",
+    "transfers",
+)
+"""The modules with pages."""
+
 
 def init_app(app: Flask) -> None:
-    from inventory.web import (
-        alerts,
-        closings,
-        consumption,
-        coverage,
-        deliveries,
-        destructions,
-        documents,
-        errors,
-        exports,
-        health,
-        imports,
-        jobs,
-        language,
-        numbers,
-        offices,
-        people,
-        proposals,
-        reports,
-        requests,
-        stock_cards,
-        stocktakes,
-        suppliers,
-        transfers,
-    )
+    from inventory.web import errors, language
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
-    modules = (
-        alerts,
-        closings,
-        consumption,
-        coverage,
-        deliveries,
-        destructions,
-        documents,
-        exports,
-        health,
-        imports,
-        jobs,
-        language,
-        numbers,
-        offices,
-        people,
-        proposals,
-        reports,
-        requests,
-        stock_cards,
-        stocktakes,
-        suppliers,
-        transfers,
-    )
-    for module in modules:
-        app.register_blueprint(module.blueprint)
+    for name in PAGES:
+        app.register_blueprint(import_module(f"inventory.web.{name}").blueprint)
     language.init_app(app)
     errors.init_app(app)
-    _init_pages(app)
-
-
-def _init_pages(app: Flask) -> None:
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)

@@ -204,11 +204,13 @@ def counted_by(quantity: Any, ranges: Any) -> None:
 
 
 class ShareField(QuantityField):
-    """A percentage with at most two decimals, with a decimal point or a decimal comma."""
+    """A percentage with at most two decimals, with a decimal point or a decimal comma; None when it is left empty."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         typed = valuelist[0].strip().removesuffix("%").strip() if valuelist else ""
         self.data = None
+        if not typed and not self.required:
+            return
         if not re.fullmatch(r"[0-9]{1,3}([.,][0-9]{1,2})?", typed, re.ASCII):
             raise ValueError(str(_("Enter a percentage such as 95.")))
         self.data = float(typed.replace(",", ".")) / 100

@@ -15,9 +15,9 @@ from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
-from inventory.services import balances, items, lots, offices, stated_rates
+from inventory.services import balances, clearing, items, lots, offices, stated_rates
 from inventory.services.offices import OfficeView
-from inventory.web.forms import BaseForm, DayField, QuantityField, ShareField, WordsField, choices
+from inventory.web.forms import BaseForm, DayField, PostingForm, QuantityField, ShareField, WordsField, choices
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("offices", __name__)
@@ -103,6 +103,17 @@ class RateForm(BaseForm):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.item.choices = choices({item.code: text.in_language(item.names) for item in items.active()})
+
+
+class DigitalForm(PostingForm):
+    REFUSED_FIELDS = {"digital_share_range": "share", "rate_needs_source": "share_source"}
+
+    share = ShareField(
+        _("Demand is lower by, in %"),
+        required=True,
+        description=_("0 for not at all. No measured effect is published."),
+    )
+    share_source = WordsField(_("Where the figure comes from"), most=200, required=True)
 
 
 @blueprint.get("/")
@@ -201,6 +212,19 @@ def state_rate(code: str) -> Any:
     return _settings_page(actor, office, rate_form=form), form.status
 
 
+@blueprint.post("/offices/<code:code>/digital-identities")
+@security.needs(Action.MANAGE_OFFICES)
+def state_digital(code: str) -> Any:
+    actor, now = security.current_actor(), security.now()
+    office = offices.get(actor, Action.MANAGE_OFFICES, code)
+    form = DigitalForm()
+    said = (form.share.data, form.share_source.data or "")
+    if form.accept(lambda: clearing.state_digital(actor, now, form.request_uuid, code, *said)) is not None:
+        flash(gettext("The share is noted. The next review uses it."), "success")
+        return redirect(url_for("offices.settings", code=code), 303)
+    return _settings_page(actor, office, digital_form=form), form.status
+
+
 def _state(actor: Actor, code: str, form: RateForm) -> bool:
     stated_rates.state(actor, security.now(), code, form.item.data, form.per_day.data, form.source.data or "")
     return True
@@ -219,8 +243,9 @@ def _settings_page(
     form: SettingsForm | None = None,
     day_form: CalendarDayForm | None = None,
     rate_form: RateForm | None = None,
+    digital_form: DigitalForm | None = None,
 ) -> str:
-    """The page with its three forms; those that were not sent are shown fresh."""
+    """The page with its four forms; those that were not sent are shown fresh."""
     since = date(office.today(security.now()).year - 1, 1, 1)
     return render_template(
         "offices/settings.html",
@@ -228,6 +253,8 @@ def _settings_page(
         form=form or SettingsForm.of(office.settings, sent=False),
         day_form=day_form or CalendarDayForm(formdata=None),
         rate_form=rate_form or RateForm(formdata=None),
+        digital_form=digital_form or DigitalForm(formdata=None),
+        digital=clearing.digital_history(actor, office.code),
         rates=stated_rates.of_office(actor, office.code),
         items={item.code: item for item in items.active()},
         days=offices.calendar_days(actor, office.code, since),

@@ -22,19 +22,22 @@ from inventory.domain.demo_history import DayEntry
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import FIGURES, Kind, Line, obeys_law
 from inventory.domain.offices import OfficeKind
+from inventory.domain.reports import Month
 from inventory.models import (
     Balance,
     CalendarDay,
     DailyTotal,
     Delivery,
+    Event,
     Item,
     Membership,
     Movement,
     Office,
+    OutreachPlan,
     Person,
     ReportedFigure,
 )
-from inventory.services import balances, calendars, coverage, demo, items, ledger, offices, people
+from inventory.services import balances, calendars, coverage, demo, events, items, ledger, offices, outreach, people
 from tests.conftest import NOW, TODAY, dispose, test_settings
 from tests.world import World
 
@@ -206,6 +209,18 @@ def test_all_of_it_says_that_it_is_made_up(built: demo.Demo) -> None:
     assert count(Movement, Movement.reason == "opening", Movement.note != demo.SYNTHETIC_NOTE) == 0
 
 
+def test_denpasar_knows_of_demand_to_come(built: demo.Demo) -> None:
+    plans = outreach.of_month(SYSTEM, DENPASAR, Month(2024, 5)) + outreach.of_month(SYSTEM, DENPASAR, Month(2024, 6))
+    assert [plan.day for plan in plans] == [date(2024, 5, 18), date(2024, 6, 1)]
+    assert all(plan.day > TODAY and plan.office_open and "sintetis" in plan.place for plan in plans)
+    coming = {each.name: each for each in events.coming(SYSTEM, NOW, DENPASAR)}
+    enrolment = coming["Penerimaan siswa baru 2024 (data sintetis)"]
+    assert (enrolment.kind, enrolment.items, enrolment.factor) == ("school_enrolment", ("kia",), None)
+    assert coming["Pemilihan kepala daerah 27 November 2024"].last_day == date(2024, 11, 26)
+    past = {each.name: each for each in events.listed(SYSTEM, TODAY)}
+    assert past["Pemilihan umum 14 Februari 2024"].last_day == date(2024, 2, 13)
+
+
 def test_it_looks_recorded_over_time(built: demo.Demo) -> None:
     recorded = db.session.scalars(select(Movement.recorded_at).order_by(Movement.id)).all()
     assert recorded == sorted(recorded)
@@ -242,7 +257,9 @@ def test_its_accounts_can_log_in(built: demo.Demo) -> None:
 
 def everything() -> tuple[list[Any], ...]:
     """All rows that a build writes, as plain values."""
-    tables = (Movement, Balance, DailyTotal, Delivery, CalendarDay, Person, Membership, ReportedFigure)
+    tables = (
+        Movement, Balance, DailyTotal, Delivery, CalendarDay, Event, OutreachPlan, Person, Membership, ReportedFigure
+    )  # fmt: skip
     return tuple(list(db.session.execute(select(table.__table__)).all()) for table in tables)
 
 

@@ -44,6 +44,9 @@ class Target(NamedTuple):
     import_id: int
     entry_id: int
     """A file of figures that waits."""
+    outreach_plan_id: int
+    event_id: int
+    day_cap_id: int
     document_id: int
     token: str
     """Of the document's public link."""
@@ -72,6 +75,8 @@ def target(app: Flask) -> Target:
         exception_id = closings.open_exceptions(SYSTEM)[0].id
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         alert = alerts.open_alerts(SYSTEM)[0]
+        outreach_plan_id = world.plan_outreach(NOW, TODAY, 40)
+        event_id, day_cap_id = world.event(NOW, TODAY), world.cap(NOW, TODAY, 50)
         import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
         entry_id = send_in_figures(SYSTEM)
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
@@ -91,6 +96,9 @@ def target(app: Flask) -> Target:
         exception_id=exception_id,
         import_id=import_id,
         entry_id=entry_id,
+        outreach_plan_id=outreach_plan_id,
+        event_id=event_id,
+        day_cap_id=day_cap_id,
         document_id=document.id,
         token=token,
     )

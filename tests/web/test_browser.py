@@ -7,7 +7,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,12 +21,14 @@ from inventory.domain.access import SYSTEM
 from inventory.domain.ranges import parse_ranges
 from inventory.domain.reports import Month
 from inventory.services import (
+    clearing,
     closings,
     consumption,
     deliveries,
     documents,
     imports,
     items,
+    outreach,
     records,
     reports,
     requests,
@@ -82,6 +84,10 @@ STOCK_PAGES = (
     f"{HOME}/reports",
     f"{HOME}/reports?month=2024-04",
     f"{HOME}/documents",
+    f"{HOME}/outreach",
+    f"{HOME}/outreach?month=2024-06",
+    "/outreach/1",
+    "/outreach/2",
     "{link}",  # of a document, for anybody
 )
 DECISIONS = (
@@ -108,6 +114,7 @@ FORMS = (
     "coverage/figures",
     "coverage/equipment",
     "coverage/files",
+    "outreach/new",
 )
 HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?request=1")
 PAGES = {
@@ -123,6 +130,9 @@ PAGES = {
         *HAND_OVERS,
         "/movements/{movement}/reverse",
         "/transfers/1/cancel",
+        *(f"/outreach/1/{step}" for step in ("change", "call-off", "held")),
+        "/outreach/2/change",
+        "/day-caps/1",
         "/requests/1/cancel",
         "/requests/1/close",
     ),
@@ -143,6 +153,11 @@ PAGES = {
     ),
     "regional": (*STOCK_PAGES, "/offices/51/balances", "/offices/51/coverage"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
+    "regional": (*STOCK_PAGES, "/offices/51/balances"),
+    "administrator": (
+        *("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
+        *("/events", "/events/new", "/events/1"),
+    ),
 }
 EVERYBODYS = ("/", "/change")
 
@@ -191,11 +206,24 @@ def _fill(world: World) -> dict[str, Any]:
     _count(world)
     _send_in_files(world)
     _fill_numbers(world)
+    _plan(world)
     document = _issue(world)
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
     _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     figures = fill_coverage(world)
     return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link, "figures": figures}
+
+
+def _plan(world: World) -> None:
+    """Outreach that is planned and called off, an event, a cap, a clearing rate and a share of digital identities."""
+    saturday = TODAY + timedelta(days=3)
+    world.plan_outreach(NOW, TODAY, 200, team="dua petugas", starts=time(8), ends=time(12, 30), note="bawa genset")
+    called_off = world.plan_outreach(NOW, saturday, 150, place="Banjar Kaja, Kelurahan Sesetan")
+    outreach.call_off(world.storekeeper, NOW, uuid4(), called_off, 1, "listrik padam")
+    world.event(NOW, saturday, name="PPDB 2024/2025", kind="school_enrolment", items=("kia",), factor=1.25)
+    world.cap(NOW, TODAY, 80)
+    clearing.state_rate(world.storekeeper, NOW, uuid4(), DENPASAR, BLANK, 40, "rapat koordinasi 14 Mei 2024")
+    clearing.state_digital(world.actor("administrator"), NOW, uuid4(), DENPASAR, 0.05, "target IKD 30 %")
 
 
 def _issue(world: World) -> int:

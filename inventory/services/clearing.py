@@ -1,0 +1,161 @@
+"""How fast offices clear their backlog, and how far digital identities lower their demand: words that are kept.
+
+Who plans outreach plans the clearing as well: it is the office's own work. The share of digital identities lowers
+every projection and with it the alerts that the office would get, and nobody has measured it yet: so it is stated by
+those who set the office's lead time, who answer for no stock there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from inventory.db import db, write
+from inventory.domain.access import Action, Actor, may, require
+from inventory.domain.clearing import SOURCE_LENGTH, check_digital, check_rate
+from inventory.domain.errors import Refusal
+from inventory.domain.ledger import body_digest
+from inventory.domain.texts import check_text
+from inventory.models import ClearingRate, DigitalShare, Item, Person
+from inventory.services import items, offices
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateView:
+    """Cards a working day (None: not planned), where it comes from, who said so and on which day of the office's."""
+
+    item_code: str
+    per_day: int | None
+    source: str
+    stated_on: date
+    stated_by: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitalView:
+    """The share (0 to 0.9) by which usual demand is lower, and who said so, from where, on which day."""
+
+    share: float
+    source: str
+    stated_on: date
+    stated_by: str | None
+
+
+def state_rate(
+    actor: Actor, now: datetime, request_id: UUID, office_code: str, item_code: str, per_day: int | None, source: str
+) -> int:
+    """Say how many cards of an item clear the backlog on a working day, None for no such plan; a later word counts
+    instead of an earlier one. The word's id.
+
+    Raises NotFound, NotAllowed; Invalid `clearing_of_blanks_only`, `rate_needs_source` and what `check_quantity`
+    raises; Refusal `request_id_reused`.
+    """
+    office = offices.get(actor, Action.PLAN_OUTREACH, office_code)
+    item = items.get(item_code)
+    source = check_text(source, SOURCE_LENGTH)
+    check_rate(per_day, source, is_blank=item.is_blank)
+    said = {"office_id": office.id, "item_id": item.id, "per_day": per_day, "source": source}
+    return _state(actor, now, request_id, ClearingRate, said, office.today(now))
+
+
+def state_digital(actor: Actor, now: datetime, request_id: UUID, office_code: str, share: float, source: str) -> int:
+    """Say by which share digital identities lower an office's demand, 0 for not at all; a later word counts instead of
+    an earlier one. The word's id.
+
+    Raises NotFound, NotAllowed; Invalid `digital_share_range`, `rate_needs_source`; Refusal `request_id_reused`.
+    """
+    office = offices.get(actor, Action.MANAGE_OFFICES, office_code)
+    source = check_text(source, SOURCE_LENGTH)
+    check_digital(share, source)
+    said = {"office_id": office.id, "share": share, "source": source}
+    return _state(actor, now, request_id, DigitalShare, said, office.today(now))
+
+
+def rates(actor: Actor, office_code: str) -> list[RateView]:
+    """The clearing rates that count for an office, in the items' order."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    rows = db.session.execute(
+        select(ClearingRate, Item.code, Person.full_name)
+        .join(Item, Item.id == ClearingRate.item_id)
+        .outerjoin(Person, Person.id == ClearingRate.stated_by_id)
+        .where(ClearingRate.id.in_(_newest_rates()), ClearingRate.office_id == office.id)
+        .order_by(Item.position)
+    )
+    return [
+        RateView(item_code=code, per_day=rate.per_day, source=rate.source, stated_on=rate.stated_on, stated_by=by)
+        for rate, code, by in rows
+    ]
+
+
+def digital_history(actor: Actor, office_code: str, limit: int = 20) -> list[DigitalView]:
+    """What was said of an office's digital identities, the newest first: that one counts. For those who see its stock
+    or manage it."""
+    office = offices.get(actor, Action.VIEW_OFFICE, office_code)
+    if not may(actor, Action.VIEW_STOCK, office.path):
+        require(actor, Action.MANAGE_OFFICES, office.path)
+    rows = db.session.execute(
+        select(DigitalShare, Person.full_name)
+        .outerjoin(Person, Person.id == DigitalShare.stated_by_id)
+        .where(DigitalShare.office_id == office.id)
+        .order_by(DigitalShare.id.desc())
+        .limit(limit)
+    )
+    return [
+        DigitalView(share=said.share, source=said.source, stated_on=said.stated_on, stated_by=by) for said, by in rows
+    ]
+
+
+def all_rates() -> Sequence[Any]:
+    """For the projection: (office_id, item_id, per_day, source) of every rate that counts."""
+    return db.session.execute(
+        select(ClearingRate.office_id, ClearingRate.item_id, ClearingRate.per_day, ClearingRate.source).where(
+            ClearingRate.id.in_(_newest_rates()), ClearingRate.per_day.is_not(None)
+        )
+    ).all()
+
+
+def all_digital() -> Sequence[Any]:
+    """For the projection: (office_id, share, source, stated_on) of every share that counts."""
+    newest = select(func.max(DigitalShare.id)).group_by(DigitalShare.office_id)
+    return db.session.execute(
+        select(DigitalShare.office_id, DigitalShare.share, DigitalShare.source, DigitalShare.stated_on).where(
+            DigitalShare.id.in_(newest)
+        )
+    ).all()
+
+
+def _newest_rates() -> Any:
+    return select(func.max(ClearingRate.id)).group_by(ClearingRate.office_id, ClearingRate.item_id)
+
+
+def _state(actor: Actor, now: datetime, request_id: UUID, table: type[Any], said: dict[str, Any], today: date) -> int:
+    digest = body_digest(actor.person_id, (), said)
+    stamp = {
+        "request_id": request_id,
+        "request_digest": digest,
+        "stated_on": today,
+        "stated_at": now,
+        "stated_by_id": actor.person_id,
+    }
+
+    def put(session: Session) -> int:
+        return session.execute(insert(table).values(**said, **stamp).returning(table.id)).scalar_one()
+
+    try:
+        return write(put)
+    except IntegrityError as error:
+        earlier = db.session.execute(
+            select(table.id, table.request_digest).where(table.request_id == request_id)
+        ).one_or_none()
+        if earlier is None:
+            raise
+        if earlier.request_digest != digest:
+            raise Refusal("request_id_reused") from error
+        return earlier.id
