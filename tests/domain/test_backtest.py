@@ -160,7 +160,7 @@ def test_scores_are_what_a_loop_over_windows_counts(tried: tuple[History, Horizo
     forecast, level = found.forecasts[method], found.probabilities
     loss = miss = lean = demand = brier = 0.0
     hits, windows = [0, 0, 0], 0
-    bins: dict[int, list[float]] = {}
+    bins: dict[int, list[Any]] = {}
     for series, number in zip(*np.nonzero(found.valid), strict=True):
         y, q = found.demand[series, number], forecast.quantiles[series, number]
         loss += sum(max(p * (y - v), (p - 1) * (y - v)) for p, v in zip(level, q, strict=True)) / len(level)
@@ -172,7 +172,7 @@ def test_scores_are_what_a_loop_over_windows_counts(tried: tuple[History, Horizo
         out, chance = y > found.stock[series, number], forecast.chance[series, number]
         brier += (chance - out) ** 2
         one = bins.setdefault(min(int(chance * 10), 9), [0, 0, 0])
-        for place, value in enumerate((1, chance, out)):
+        for place, value in enumerate((1, float(chance), bool(out))):
             one[place] += value
         demand, windows = demand + y, windows + 1
     whole = scores(found.record)
@@ -265,7 +265,7 @@ def test_a_constant_schedule_is_better_served_by_the_average() -> None:
 
 
 def test_offices_that_change_and_run_out_are_left_to_the_model() -> None:
-    found = backtest(make_world(1, series=300, days=730, trend=0.4, stockouts=0.1).history, plain_horizon(300))
+    found = backtest(make_world(1, series=300, days=730, drift=0.1, stockouts=0.1).history, plain_horizon(300))
     methods = scores(found.record)["methods"]
     assert methods[MODEL]["loss"] < 0.95 * methods[AVERAGE]["loss"]
     assert methods[MODEL]["loss"] < methods[NAIVE]["loss"]
