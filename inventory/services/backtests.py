@@ -34,7 +34,7 @@ from inventory.domain.offices import local_day
 from inventory.domain.schedules import Schedule
 from inventory.models import BacktestRun, BacktestScore, Balance, Item, Office
 from inventory.models.offices import within
-from inventory.services import items, offices, projections, runs
+from inventory.services import offices, projections, runs
 from inventory.services.offices import OfficeView, in_reach
 from inventory.services.runs import RunView
 
@@ -350,8 +350,7 @@ def overview(actor: Actor, office_code: str | None = None, page: int = 1) -> Ove
 def of_stock(actor: Actor, office_code: str, item_code: str) -> StockScores | None:
     """The scores of one stock with its windows; None where there are none. Raises NotAllowed, NotFound."""
     office = offices.get(actor, Action.VIEW_ALERT, office_code)
-    item = items.get(item_code)
-    mine = BacktestScore.office_id == office.id, BacktestScore.item_id == item.id
+    mine = BacktestScore.office_id == office.id, Item.code == item_code
     row = db.session.execute(_readable(BacktestScore.past).where(*mine)).one_or_none()
     return _view(row, tuple(row.past)) if row is not None else None
 

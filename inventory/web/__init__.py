@@ -55,6 +55,7 @@ class DayConverter(BaseConverter):
 def init_app(app: Flask) -> None:
     from inventory.web import (
         alerts,
+        backtests,
         closings,
         consumption,
         deliveries,
@@ -82,6 +83,7 @@ def init_app(app: Flask) -> None:
     app.url_map.converters["day"] = DayConverter
     modules = (
         alerts,
+        backtests,
         closings,
         consumption,
         deliveries,
