@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,9 @@ BACKTEST_BY_HAND = "backtest by hand"
 PAGE = 50
 """Stocks on a page of the list."""
 
+ROWS_AT_ONCE = 1000
+"""Scores that are made and written at a time: those of a country would fill the memory with their windows."""
+
 Pair = tuple[int, int]
 """An office's id and an item's."""
 
@@ -80,6 +84,16 @@ def _inputs(actor: Actor, now: datetime, on: date | None, office_path: str | Non
             review_days=np.array([stock.review_period_days for stock in stocks]),
         )
         yield _Inputs(stocks, through, projections._history(stocks, days, closing, is_open), horizon)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What was found for stocks whose history ends with the same day."""
+
+    stocks: Sequence[Any]
+    through: date
+    found: Backtest
+    record: Record
 
 
 # --- running it --------------------------------------------------------------------------------------------------
@@ -122,15 +136,12 @@ def _run(
     session: Session, run_id: int, now: datetime, actor: Actor, on: date | None, office: OfficeView | None
 ) -> dict[str, Any]:
     settings = Settings()
-    rows: list[dict[str, Any]] = []
-    records: list[Record] = []
-    last = on
+    groups: list[_Tried] = []
     for each in _inputs(actor, now, on, office.path if office else None):
         found = backtest(each.history, each.horizon, settings=settings)
-        records.append(found.record)
-        rows += _score_rows(each, found, records[-1])
-        last = max(last or each.through, each.through)
-    whole = scores(_joined(records))
+        groups.append(_Tried(each.stocks, each.through, found, found.record))
+    whole = scores(_joined([group.record for group in groups]))
+    last = max((group.through for group in groups), default=on)
     made = {
         "job_run_id": run_id,
         "office_id": office.id if office else None,
@@ -142,19 +153,21 @@ def _run(
         "scores": whole,
     }
     backtest_id = session.execute(insert(BacktestRun).values(made).returning(BacktestRun.id)).scalar_one()
-    _keep(session, backtest_id, rows)
+    for group in groups:
+        _keep(session, backtest_id, _score_rows(group))
     _drop_what_was_not_tried(session, backtest_id, made["on_day"], actor, office)
     return {"tried": whole["stocks"], "windows": whole["windows"], "worse": whole["worse"], "backtest_id": backtest_id}
 
 
-def _score_rows(inputs: _Inputs, found: Backtest, record: Record) -> Iterator[dict[str, Any]]:
+def _score_rows(group: _Tried) -> Iterator[dict[str, Any]]:
     """A row for each stock that has a window at all."""
+    found, record = group.found, group.record
     for i in np.flatnonzero(record.windows).tolist():
-        stock = inputs.stocks[i]
+        stock = group.stocks[i]
         yield {
             "office_id": stock.office_id,
             "item_id": stock.item_id,
-            "on_day": inputs.through,
+            "on_day": group.through,
             "windows": int(record.windows[i]),
             "demand": float(record.demand[i]),
             "loss": float(record.tallies[MODEL].loss[i]),
@@ -208,17 +221,15 @@ def _joined(records: Sequence[Record]) -> Record:
     )
 
 
-def _keep(session: Session, backtest_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        return
+def _keep(session: Session, backtest_id: int, rows: Iterator[dict[str, Any]]) -> None:
     table = BacktestScore.__table__
     statement = insert_or(session, table)
+    new = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     statement = statement.on_conflict_do_update(
-        index_elements=["office_id", "item_id"],
-        set_={name: statement.excluded[name] for name in ("backtest_id", *(set(rows[0]) - {"office_id", "item_id"}))},
-        where=table.c.on_day <= statement.excluded.on_day,
+        index_elements=["office_id", "item_id"], set_=new, where=table.c.on_day <= statement.excluded.on_day
     )
-    session.execute(statement, [{**row, "backtest_id": backtest_id} for row in rows])
+    while some := [{**row, "backtest_id": backtest_id} for row in islice(rows, ROWS_AT_ONCE)]:
+        session.execute(statement, some)
 
 
 def _drop_what_was_not_tried(
