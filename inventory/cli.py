@@ -37,6 +37,7 @@ def init_app(app: Flask) -> None:
         export,
         seal_group,
         review,
+        backtest,
         verify,
         bench_group,
         jobs,
@@ -163,6 +164,43 @@ def review(on: datetime | None, office: str | None) -> None:
         raise click.ClickException(f"The review failed: {run.error}")
     click.echo(review_table(found))
     click.echo(f"{run.counts['stocks']} stocks reviewed, {run.counts['changed']} alerts changed.")
+
+
+@click.command()
+@click.option("--on", "on", type=click.DateTime(["%Y-%m-%d"]), help="With the history up to the close of this day.")
+@click.option("--office", help="Only this office and those below it (its code).")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@with_appcontext
+def backtest(on: datetime | None, office: str | None, as_json: bool) -> None:
+    """Hold the projection against what followed, over the windows of the past year, beside the average and naive.
+
+    Scores are kept for the pages. Where the projection lost to the average, the next review takes the average.
+    """
+    import json
+
+    from inventory import security
+    from inventory.jobs import worker_name
+    from inventory.services import backtests
+
+    try:
+        run = backtests.run(SYSTEM, security.now, worker_name(), on=on.date() if on else None, office_code=office)
+        if run.status == "failed":
+            raise click.ClickException(f"The backtest failed: {run.error}")
+        found = backtests.overview(SYSTEM, office)
+        last = backtests.overview(SYSTEM, office, page=found.pages)
+    except Refusal as refusal:
+        _refuse(refusal)
+    best = [each for each in reversed(last.stocks) if each not in found.stocks[:WORST_LISTED]][:WORST_LISTED]
+    if as_json:
+        listed = {"worst": found.stocks[:WORST_LISTED], "best": best}
+        stocks = {name: [_backtest_json(each) for each in some] for name, some in listed.items()}
+        click.echo(json.dumps({"counts": run.counts, "scores": found.scores} | stocks, indent=2))
+    else:
+        click.echo(backtest_tables(found.scores, found.stocks[:WORST_LISTED], best))
+        click.echo(f"{run.counts['tried']} stocks tried on {run.counts['windows']} windows.")
+
+
+WORST_LISTED = 10
 
 
 @seal_group.command("now")
@@ -375,8 +413,8 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
 
     from inventory import security
     from inventory.jobs import worker_name
+    from inventory.services import backtests, reviews
     from inventory.services import demo as demonstration
-    from inventory.services import reviews
 
     if current_app.config["SETTINGS"].production:
         raise click.ClickException("The demonstration has published passwords: it does not run in production.")
@@ -392,6 +430,7 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
     except Refusal as refusal:
         _refuse(refusal)
     click.echo()
+    backtests.run(SYSTEM, security.now, worker_name(), on=made.last_day)
     run, found = reviews.review(SYSTEM, security.now, worker_name(), on=made.last_day)
     click.echo(review_table(found))
     click.echo(f"\n{made.offices} offices, {made.movements} movements; history is SYNTHETIC and ends {made.last_day}.")
@@ -427,6 +466,63 @@ def review_table(found: Iterable[Any]) -> str:
         "\n* synthetic history"
     )
     return f"{table(heads, rows)}\n{legend}"
+
+
+def backtest_tables(scores: Any, worst: Sequence[Any], best: Sequence[Any]) -> str:
+    """The scores of all stocks together, and the stocks at either end, as tables of text."""
+    if scores is None:
+        return "No stock has a window that could be tried: the projection needs more history."
+    names = {"model": "Projection", "average": "Average", "naive": "Window before"}
+    heads = ["", "Loss", "Loss, offices alike", "Error", "Bias", "in 50 %", "in 80 %", "in 95 %", "Brier"]
+    rows = [
+        (
+            name,
+            *(_share(scores["methods"][method][key]) for key in ("loss", "plain_loss", "error", "bias")),
+            *(_share(cover) for cover in scores["methods"][method]["cover"]),
+            f"{scores['methods'][method]['brier']:.3f}",
+        )
+        for method, name in names.items()
+    ]
+    parts = [table(heads, rows), "", "Chance of a stock-out", _reliability(scores["methods"]), ""]
+    heads = ["Office", "Item", "Windows", "Loss", "Average", "Naive", "Error", "in 80 %", "Takes"]
+    for title, stocks in (("Worst", worst), ("Best", best)):
+        if stocks:
+            parts += [title, table(heads, [_backtest_row(each) for each in stocks]), ""]
+    parts.append(
+        "Loss: mean quantile loss, error: mean absolute error, bias: mean error; each as a share of the demand."
+        "\nin 80 %: windows in which the demand lay within the band that should hold 80 %.\n* synthetic history"
+    )
+    return "\n".join(parts)
+
+
+def _reliability(methods: Any) -> str:
+    rows = []
+    for number, (ours, theirs) in enumerate(zip(methods["model"]["bins"], methods["average"]["bins"], strict=True)):
+        figures = (*(f"{ours[0]:,}", _share(ours[2])), *(f"{theirs[0]:,}", _share(theirs[2])))
+        rows.append((f"{number * 10}-{number * 10 + 10} %", *figures))
+    return table(["Foretold", "Projection: windows", "ran out", "Average: windows", "ran out"], rows)
+
+
+def _backtest_row(each: Any) -> tuple[str, ...]:
+    methods = each.scores["methods"]
+    return (
+        f"{each.office_name}{' *' if each.synthetic else ''}",
+        each.item_code,
+        str(each.scores["windows"]),
+        *(_share(methods[method]["loss"]) for method in ("model", "average", "naive")),
+        _share(methods["model"]["error"]),
+        _share(methods["model"]["cover"][1]),
+        "average" if each.worse else "projection",
+    )
+
+
+def _backtest_json(each: Any) -> dict[str, Any]:
+    named = {"office": each.office_code, "item": each.item_code, "on_day": each.on_day.isoformat()}
+    return named | {"worse": each.worse, "scores": each.scores}
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value * 100:.1f} %"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -49,7 +49,11 @@ class Config:
     )
     LANGUAGE: str = _setting("id", "BLANGKO_LANGUAGE", "Language of people who have not chosen one: `id` or `en`.")
     TIME_ZONE: str = _setting("Asia/Jakarta", "BLANGKO_TIME_ZONE", "Time zone of BLANGKO_REVIEW_AT.")
-    REVIEW_AT: str = _setting("01:30", "BLANGKO_REVIEW_AT", "Local time of the nightly low-stock review, HH:MM.")
+    REVIEW_AT: str = _setting(
+        "01:30",
+        "BLANGKO_REVIEW_AT",
+        "Local time of the nightly low-stock review, and on Sundays of the backtest, HH:MM.",
+    )
     REVIEW_EVERY_SECONDS: int = _setting(
         0,
         "BLANGKO_REVIEW_EVERY_SECONDS",

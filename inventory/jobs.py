@@ -17,12 +17,14 @@ from flask import Flask
 
 from inventory.config import Config
 from inventory.db import db
-from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule
-from inventory.services import reviews, runs, seals, verification
+from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
+from inventory.services import backtests, reviews, runs, seals, verification
 from inventory.services.runs import RunView
 
 CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
+
+SUNDAY = 6
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def jobs_for(settings: Config) -> list[Job]:
     return [
         Job(seals.SEALING, nightly, seals.seal_slot),
         Job(verification.VERIFICATION, nightly, verification.verify_slot),
+        Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), backtests.run_slot),
         Job(reviews.REVIEW, often or nightly, reviews.review_slot),
     ]
 
@@ -108,6 +111,9 @@ def run_forever(app: Flask) -> None:
 def _trigger(schedule: Schedule) -> CronTrigger | IntervalTrigger:
     if isinstance(schedule, DailyAt):
         return CronTrigger(hour=schedule.at.hour, minute=schedule.at.minute, timezone=schedule.time_zone)
+    if isinstance(schedule, WeeklyAt):
+        hour, minute = schedule.at.hour, schedule.at.minute
+        return CronTrigger(day_of_week=schedule.weekday, hour=hour, minute=minute, timezone=schedule.time_zone)
     assert isinstance(schedule, Every)
     return IntervalTrigger(seconds=schedule.seconds, start_date=EPOCH, timezone=UTC)
 

@@ -29,17 +29,38 @@ class DailyAt:
 
     def latest_slot(self, now: datetime) -> datetime:
         today = now.astimezone(ZoneInfo(self.time_zone)).date()
-        slot = self._slot(today)
-        return slot if slot <= now else self._slot(today - timedelta(days=1))
+        slot = self.slot_of(today)
+        return slot if slot <= now else self.slot_of(today - timedelta(days=1))
 
     def missed(self, after: datetime, slot: datetime) -> int:
         return max(0, (self._day(slot) - self._day(after)).days - 1)
 
-    def _slot(self, day: date) -> datetime:
+    def slot_of(self, day: date) -> datetime:
+        """The slot of a local day."""
         return datetime.combine(day, self.at, ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def _day(self, slot: datetime) -> date:
         return slot.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+@dataclass(frozen=True)
+class WeeklyAt:
+    """Once a week, on a weekday (0 is Monday) at a local time; a clock change makes or takes no slot."""
+
+    weekday: int
+    at: time
+    time_zone: str
+
+    def latest_slot(self, now: datetime) -> datetime:
+        day = self._daily.latest_slot(now).astimezone(ZoneInfo(self.time_zone)).date()
+        return self._daily.slot_of(day - timedelta(days=(day.weekday() - self.weekday) % 7))
+
+    def missed(self, after: datetime, slot: datetime) -> int:
+        return max(0, (self._daily.missed(after, slot) + 1) // 7 - 1)
+
+    @property
+    def _daily(self) -> DailyAt:
+        return DailyAt(self.at, self.time_zone)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
 from inventory.models.caps import DayCap
 from inventory.models.clearing import ClearingRate, DigitalShare
+from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
@@ -22,6 +23,8 @@ from inventory.models.transfers import Transfer, TransferLine
 __all__ = [
     "Alert",
     "AlertEvent",
+    "BacktestRun",
+    "BacktestScore",
     "Balance",
     "CalendarDay",
     "ClearingRate",

@@ -21,6 +21,8 @@ from inventory.domain.errors import Invalid, NotAllowed, NotFound
 from inventory.models import (
     Alert,
     AlertEvent,
+    BacktestRun,
+    BacktestScore,
     Balance,
     CalendarDay,
     ClearingRate,
@@ -450,6 +452,15 @@ TABLES: tuple[Table, ...] = (
         offices=(Office,),
     ),
     Table(
+        name="backtest_scores",
+        action=Action.VIEW_ALERT,
+        query=_of_stock(BacktestScore, *_own(BacktestScore, "office_id", "item_id")).order_by(
+            Office.code, Item.position
+        ),
+        offices=(Office,),
+        day=BacktestScore.on_day,
+    ),
+    Table(
         name="stated_rates",
         action=Action.VIEW_STOCK,
         query=_of_stock(StatedRate, *_own(StatedRate, "office_id", "item_id")).order_by(Office.code, Item.position),
@@ -599,6 +610,15 @@ TABLES: tuple[Table, ...] = (
         action=Action.VIEW_JOBS,
         query=select(*_own(JobRun)).order_by(JobRun.id),
         day=JobRun.started_at,
+    ),
+    Table(
+        name="backtests",
+        action=Action.VIEW_JOBS,
+        query=select(Office.code.label("office"), *_own(BacktestRun, "office_id"))
+        .select_from(BacktestRun)
+        .outerjoin(Office, Office.id == BacktestRun.office_id)
+        .order_by(BacktestRun.id),
+        day=BacktestRun.made_at,
     ),
     Table(name="seals", action=Action.VIEW_JOBS, query=select(*_own(Seal)).order_by(Seal.id), day=Seal.sealed_at),
 )

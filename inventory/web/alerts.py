@@ -12,7 +12,7 @@ from wtforms import SelectField
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.alerts import Level, Subject
-from inventory.services import alerts, items
+from inventory.services import alerts, backtests, items
 from inventory.services.alerts import AlertView
 from inventory.web.forms import QueryForm, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -50,13 +50,16 @@ def index() -> Any:
 @blueprint.get("/<int(max=2147483647):alert_id>")
 @security.needs(Action.VIEW_ALERT)
 def show(alert_id: int) -> Any:
-    detail = alerts.get(security.current_actor(), alert_id)
+    actor = security.current_actor()
+    detail = alerts.get(actor, alert_id)
     about_stock = detail.alert.subject is Subject.LOW_STOCK
+    tried = backtests.of_stock(actor, detail.alert.office_code, detail.alert.item_code or "") if about_stock else None
     return render_template(
         "alerts/show.html" if about_stock else "alerts/custody.html",
         alert=detail.alert,
         events=detail.events,
         facts=detail.alert.facts,
+        tried=tried,
         **_reading_aids(),
     )
 

@@ -20,6 +20,8 @@ JOBS = {
     "daily seal": _("Daily seal"),
     "seal by hand": _("Seal by hand"),
     "verification": _("Verification of the books"),
+    "backtest": _("Backtest of the projection"),
+    "backtest by hand": _("Backtest of the projection by hand"),
 }
 STATUSES = {"running": _("Running"), "done": _("Done"), "failed": _("Failed")}
 COUNTS = {
@@ -30,6 +32,9 @@ COUNTS = {
     "balances": _("balances"),
     "seals": _("seals"),
     "faults": _("faults"),
+    "tried": _("stocks tried"),
+    "windows": _("past windows"),
+    "worse": _("take the average"),
 }
 """What is shown of a run's counts; the rest is on pages of its own."""
 

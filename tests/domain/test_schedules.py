@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 
 import pytest
 
-from inventory.domain.schedules import DailyAt, Every
+from inventory.domain.schedules import DailyAt, Every, WeeklyAt
 
 NIGHTLY = DailyAt(time(1, 30), "Asia/Jakarta")
 
@@ -47,3 +48,33 @@ def test_slots_at_a_distance_are_the_same_for_everybody() -> None:
     assert every.latest_slot(now) == every.latest_slot(now + timedelta(seconds=10))
     assert every.latest_slot(now + timedelta(seconds=90)) - every.latest_slot(now) == timedelta(seconds=90)
     assert every.missed(every.latest_slot(now), every.latest_slot(now + timedelta(seconds=300))) == 2
+
+
+SUNDAYS = WeeklyAt(6, time(1, 30), "Asia/Jakarta")
+
+
+@pytest.mark.parametrize(
+    ("now", "slot"),
+    [
+        (at(2024, 5, 11, 18, 30), at(2024, 5, 11, 18, 30)),  # 01:30 on Sunday the 12th in Jakarta
+        (at(2024, 5, 11, 18, 29, 59), at(2024, 5, 4, 18, 30)),
+        (at(2024, 5, 12, 17, 30), at(2024, 5, 11, 18, 30)),  # already Monday there
+        (at(2024, 5, 18, 12, 0), at(2024, 5, 11, 18, 30)),
+    ],
+)
+def test_the_weekly_slot_is_the_last_local_sunday_that_has_come(now: datetime, slot: datetime) -> None:
+    assert SUNDAYS.latest_slot(now) == slot
+
+
+def test_weeks_missed_are_counted() -> None:
+    slot = SUNDAYS.latest_slot(at(2024, 5, 15))
+    assert [SUNDAYS.missed(slot - timedelta(weeks=weeks), slot) for weeks in (1, 2, 5)] == [0, 1, 4]
+
+
+@pytest.mark.parametrize("day", [at(2024, 3, 31), at(2024, 10, 27)])
+def test_a_clock_change_leaves_one_slot_a_week(day: datetime) -> None:
+    berlin = WeeklyAt(6, time(2, 30), "Europe/Berlin")
+    start = day - timedelta(days=10)
+    seen = sorted({berlin.latest_slot(start + timedelta(hours=step)) for step in range(24 * 21)})
+    assert len(seen) == 4
+    assert all(berlin.missed(a, b) == 0 for a, b in pairwise(seen))

@@ -22,6 +22,8 @@ from inventory.domain.ranges import parse_ranges
 from inventory.domain.reports import Month
 from inventory.services import (
     clearing,
+    alerts,
+    backtests,
     closings,
     consumption,
     deliveries,
@@ -40,6 +42,7 @@ from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY
 from tests.files import csv_file
+from tests.services.test_backtests import constant, record, uneven
 from tests.services.test_imports import HAD, look, use
 from tests.web.test_coverage import fill_coverage
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
@@ -81,6 +84,7 @@ STOCK_PAGES = (
     "/alerts",
     "/alerts/1",
     f"{HOME}/coverage",
+    "/backtest",
     f"{HOME}/reports",
     f"{HOME}/reports?month=2024-04",
     f"{HOME}/documents",
@@ -139,7 +143,7 @@ PAGES = {
     "manager": (
         *STOCK_PAGES,
         *DECISIONS,
-        *("/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
+        *("/alerts/{tried}", "/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
         "/movements/{movement}/reverse",
     ),
     "other_storekeeper": (
@@ -152,6 +156,7 @@ PAGES = {
         "/numbers?item=kia&number=A100150",
     ),
     "regional": (*STOCK_PAGES, "/offices/51/balances", "/offices/51/coverage"),
+    "regional": (*STOCK_PAGES, "/alerts/{tried}", "/backtest?office=51", "/offices/51/balances"),
     "administrator": ("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
     "regional": (*STOCK_PAGES, "/offices/51/balances"),
     "administrator": (
@@ -202,7 +207,7 @@ def _fill(world: World) -> dict[str, Any]:
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
     world.propose_destruction(NOW, TODAY, 2)
-    reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    tried = _try_projections(world)
     _count(world)
     _send_in_files(world)
     _fill_numbers(world)
@@ -224,6 +229,17 @@ def _plan(world: World) -> None:
     world.cap(NOW, TODAY, 80)
     clearing.state_rate(world.storekeeper, NOW, uuid4(), DENPASAR, BLANK, 40, "rapat koordinasi 14 Mei 2024")
     clearing.state_digital(world.actor("administrator"), NOW, uuid4(), DENPASAR, 0.05, "target IKD 30 %")
+    return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link, "tried": tried}
+
+
+def _try_projections(world: World) -> int:
+    """The review and the backtest of two offices more: a district with an alert, whose id it is, and the province,
+    which takes the average."""
+    record("51.71.02", uneven(420, 40), left=60)
+    record("51", constant(420, 20), left=30_000)
+    backtests.run(SYSTEM, lambda: NOW, "test", on=TODAY)
+    reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    return next(each.id for each in alerts.open_alerts(SYSTEM) if each.office_code == "51.71.02")
 
 
 def _issue(world: World) -> int:
