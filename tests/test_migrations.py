@@ -44,6 +44,8 @@ TRIGGERS = {
         "documents_no_update",
         "documents_no_delete",
         "documents_no_gap",
+        "allotment_lines_closed_once",
+        "allotment_lines_no_delete",
     },
     "postgresql": {
         "movements_no_change",
@@ -64,6 +66,7 @@ TRIGGERS = {
         "documents_no_change",
         "documents_no_truncate",
         "documents_no_gap",
+        "allotment_lines_closed_once",
     },
 }
 FUNCTIONS = {
@@ -81,6 +84,7 @@ FUNCTIONS = {
     "items_check_numbered",
     "documents_are_append_only",
     "documents_check_number",
+    "allotment_lines_are_closed_once",
 }
 
 

@@ -1,6 +1,7 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.documents import Document, DocumentCounter
 from inventory.models.imports import Import, ImportedDay
@@ -17,6 +18,8 @@ from inventory.models.transfers import Transfer, TransferLine
 __all__ = [
     "Alert",
     "AlertEvent",
+    "AllotmentLine",
+    "AllotmentPlan",
     "Balance",
     "CalendarDay",
     "ClosingException",
