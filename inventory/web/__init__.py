@@ -52,15 +52,16 @@ class DayConverter(BaseConverter):
         return value.isoformat()
 
 
-def init_app(app: Flask) -> None:
+def _modules() -> tuple[Any, ...]:
+    """All that have pages."""
     from inventory.web import (
         alerts,
+        allotments,
         closings,
         consumption,
         deliveries,
         destructions,
         documents,
-        errors,
         exports,
         health,
         imports,
@@ -78,10 +79,9 @@ def init_app(app: Flask) -> None:
         transfers,
     )
 
-    app.url_map.converters["code"] = CodeConverter
-    app.url_map.converters["day"] = DayConverter
-    modules = (
+    return (
         alerts,
+        allotments,
         closings,
         consumption,
         deliveries,
@@ -103,7 +103,14 @@ def init_app(app: Flask) -> None:
         suppliers,
         transfers,
     )
-    for module in modules:
+
+
+def init_app(app: Flask) -> None:
+    from inventory.web import errors, language
+
+    app.url_map.converters["code"] = CodeConverter
+    app.url_map.converters["day"] = DayConverter
+    for module in _modules():
         app.register_blueprint(module.blueprint)
     language.init_app(app)
     errors.init_app(app)
