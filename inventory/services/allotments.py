@@ -65,8 +65,8 @@ class LoanTerms:
 
 @dataclass(frozen=True, kw_only=True)
 class OfficeShare:
-    """What the proposal means for one office. Cover is in its own working days, None past the outlook of a year; days
-    are those on which the stock runs out."""
+    """What the proposal means for one office. `usable` is what it has beside what is split. Cover is in its own
+    working days, None past the outlook of a year; days are those on which the stock runs out."""
 
     code: str
     name: str
@@ -183,7 +183,8 @@ def propose_split(actor: Actor, now: datetime, office_code: str, item_code: str,
     stocks = [_taker(each, until, terms, office.code) for each in known]
     pack = item.pack_size if terms.pack is None else terms.pack
     best = allotment.split(stocks, terms.quantity - fixed, pack, terms.reserve) if stocks else None
-    shares = _shares(known, best.shares, office.code) if best else ()
+    usable = {stock.code: stock.usable for stock in stocks}
+    shares = _shares(known, best.shares, usable, office.code) if best else ()
     return Proposal(
         mode="split",
         office=office,
@@ -218,7 +219,7 @@ def propose_loans(actor: Actor, now: datetime, office_code: str, item_code: str,
     limits = {"least_shipment": terms.least_shipment, "most_shipments": terms.most_shipments}
     enough = float((until - today).days + 1)
     best = allotment.lend(lenders, pack, enough=enough, **limits) if lenders else None
-    shares = _shares(known, best.shares, "") if best else ()
+    shares = _shares(known, best.shares, {each.code: each.usable for each in known}) if best else ()
     by_code = {share.code: share for share in shares}
     ways = [
         _way(by_code[each.sender].name, each.sender, by_code[each.receiver], each.quantity)
@@ -400,17 +401,19 @@ def _lender(each: Standing, until: date, terms: LoanTerms) -> Lender:
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 
-def _shares(known: Sequence[Standing], shares: Sequence[Share], giver: str) -> tuple[OfficeShare, ...]:
+def _shares(
+    known: Sequence[Standing], shares: Sequence[Share], usable: Mapping[str, int], giver: str = ""
+) -> tuple[OfficeShare, ...]:
     by_code = {each.code: each for each in known}
-    return tuple(_share(by_code[share.code], share, share.code == giver) for share in shares)
+    return tuple(_share(by_code[share.code], share, usable[share.code], share.code == giver) for share in shares)
 
 
-def _share(standing: Standing, share: Share, is_giver: bool) -> OfficeShare:
+def _share(standing: Standing, share: Share, usable: int, is_giver: bool) -> OfficeShare:
     return OfficeShare(
         code=share.code,
         name=standing.name,
         is_giver=is_giver,
-        usable=standing.usable,
+        usable=usable,
         quantity=share.quantity,
         rule=share.rule,
         cover_before=standing.working_days(share.cover_before),
