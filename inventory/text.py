@@ -114,6 +114,8 @@ REQUEST_STEPS = {
     "closed": _("Closed: nothing more will come"),
     "cancelled": _("Cancelled"),
 }
+ALLOTMENT_MODES = {"split": _("Split a delivery"), "loans": _("Loans between offices")}
+DRAFT_STATUSES = {"draft": _("To be sent"), "sent": _("Sent"), "dropped": _("Dropped")}
 PURPOSES = {
     "distribution": _("Distribution"),
     "loan": _("Loan"),
@@ -483,6 +485,21 @@ REFUSALS: Mapping[str, Any] = {
     "cap_withdrawn": _("This day cap was withdrawn already: nothing was changed."),
     "clearing_of_blanks_only": _("Residents wait for cards: choose a blank, not a consumable."),
     "digital_share_range": _("From 0 %% to 90 %%."),
+    # Allotments.
+    "pack_range": _("A pack holds at least one."),
+    "packs_too_many": _("That is more than %(limit)s packs: choose a larger pack."),
+    "reserve_exceeds_quantity": _("%(reserve)s are kept back of %(quantity)s: nothing is left to split."),
+    "least_exceeds_quantity": _("The minimum of all offices together is %(least)s, but %(quantity)s can be split."),
+    "least_exceeds_most": _("For %(office)s the minimum, in whole packs, is above the most."),
+    "nobody_to_allot": _("There is no office to allot to."),
+    "too_many_offices": _("At most %(limit)s offices in one plan: begin further down."),
+    "plan_exceeds_stock": _("%(office)s would give %(total)s, but has %(available)s for it."),
+    "lends_and_borrows": _("%(office)s would both lend and borrow."),
+    "not_the_giver": _("In a split only the office that splits sends."),
+    "plan_not_found": _("There is no such plan among those you may see."),
+    "draft_not_found": _("There is no such draft at this office."),
+    "draft_closed": _("This draft has been sent or dropped already."),
+    "draft_differs": _("The draft is for another office or another item."),
 }
 
 
@@ -517,6 +534,8 @@ def init_app(app: Flask) -> None:
         METHODS=METHODS,
         SHIFTS=SHIFTS,
         REQUEST_STATUSES=REQUEST_STATUSES,
+        ALLOTMENT_MODES=ALLOTMENT_MODES,
+        DRAFT_STATUSES=DRAFT_STATUSES,
         REQUEST_STEPS=REQUEST_STEPS,
         STOCKTAKE_STATUSES=STOCKTAKE_STATUSES,
         COUNT_REASONS=COUNT_REASONS,

@@ -46,6 +46,8 @@ TRIGGERS = {
         "documents_no_gap",
         "outreach_plans_closed_once",
         "outreach_plans_no_delete",
+        "allotment_lines_closed_once",
+        "allotment_lines_no_delete",
     },
     "postgresql": {
         "movements_no_change",
@@ -67,6 +69,7 @@ TRIGGERS = {
         "documents_no_truncate",
         "documents_no_gap",
         "outreach_plans_closed_once",
+        "allotment_lines_closed_once",
     },
 }
 FUNCTIONS = {
@@ -85,6 +88,7 @@ FUNCTIONS = {
     "documents_are_append_only",
     "documents_check_number",
     "outreach_plans_are_closed_once",
+    "allotment_lines_are_closed_once",
 }
 
 

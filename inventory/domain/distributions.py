@@ -240,3 +240,34 @@ def _bracket(p: Numbers, m: Numbers, f: Numbers) -> tuple[Numbers, Numbers]:
             edge[kept] = np.maximum(edge[kept] + direction * stride[kept], -1.0)
             stride[kept] *= 2.0
     return low, high
+
+
+def expected_excess(stock: ArrayLike, mean: ArrayLike, dispersion: ArrayLike) -> Numbers:
+    """E[max(0, D - stock)] for a negative binomial D with that mean and variance mean + dispersion mean^2: how many
+    requests a stock leaves unmet. The stock may be negative (requests that wait already): then it is mean - stock.
+
+    With r = 1/dispersion, k P(D = k) is mean P(D' = k - 1), where D' has r + 1 in place of r: mean (1 + dispersion)
+    and dispersion/(1 + dispersion). So E[D; D > s] = mean P(D' > s - 1). Where `count_cdf` reads D off a gamma curve,
+    the excess is that of the same curve, in which shape + 1 does what r + 1 does here. Both are convex in the stock.
+    """
+    shape, (s, m, f) = _flat(stock, mean, dispersion)
+    s, f = np.floor(s), np.maximum(f, LEAST_DISPERSION)
+    out = np.maximum(m - s, 0.0)
+    open_question = (s > 0.0) & (m > 0.0)
+    small = open_question & ((m <= EXACT_BELOW_MEAN) | (f > EXACT_ABOVE_DISPERSION))
+    large = open_question & ~small
+    out[small] = _exact_excess(s[small], m[small], f[small])
+    out[large] = _curve_excess(s[large], m[large], f[large])
+    return out.reshape(shape)
+
+
+def _exact_excess(s: Numbers, m: Numbers, f: Numbers) -> Numbers:
+    beyond = m * (1.0 - _exact_cdf(s - 1.0, m * (1.0 + f), f / (1.0 + f)))
+    return np.maximum(beyond - s * (1.0 - _exact_cdf(s, m, f)), 0.0)
+
+
+def _curve_excess(s: Numbers, m: Numbers, f: Numbers) -> Numbers:
+    shape, scale, shift = _curve(m, f)
+    at = (s - shift) / scale
+    beyond = shape * (1.0 - gamma_cdf(shape + 1.0, at)) - at * (1.0 - gamma_cdf(shape, at))
+    return np.maximum(scale * beyond, 0.0)

@@ -4,6 +4,7 @@ from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, Store
 from inventory.models.caps import DayCap
 from inventory.models.clearing import ClearingRate, DigitalShare
 from inventory.models.backtests import BacktestRun, BacktestScore
+from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
@@ -25,6 +26,8 @@ __all__ = [
     "AlertEvent",
     "BacktestRun",
     "BacktestScore",
+    "AllotmentLine",
+    "AllotmentPlan",
     "Balance",
     "CalendarDay",
     "ClearingRate",

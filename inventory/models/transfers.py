@@ -25,6 +25,8 @@ class Transfer(Base):
         CheckConstraint("(status = 'dispatched') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("(purpose = 'loan') = (due_on IS NOT NULL)", name="due_on"),
         CheckConstraint("expected_on >= dispatched_on", name="expected_on"),
+        # What a draft of an allotment plan refers to.
+        Index("uq_transfers_ends", "id", "sender_id", "receiver_id", unique=True),
         Index("ix_transfers_sender_id_status", "sender_id", "status"),
         Index("ix_transfers_receiver_id_status", "receiver_id", "status"),
     )

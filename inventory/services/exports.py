@@ -23,6 +23,8 @@ from inventory.models import (
     AlertEvent,
     BacktestRun,
     BacktestScore,
+    AllotmentLine,
+    AllotmentPlan,
     Balance,
     CalendarDay,
     ClearingRate,
@@ -302,6 +304,33 @@ TABLES: tuple[Table, ...] = (
         .order_by(TransferLine.transfer_id, Item.position),
         offices=(_sender, _receiver),
         day=Transfer.dispatched_on,
+    ),
+    Table(
+        name="allotment_plans",
+        action=Action.ALLOT_DELIVERY,
+        query=_of_stock(
+            AllotmentPlan, *_own(AllotmentPlan, "office_id", "item_id", "request_id", "request_digest")
+        ).order_by(AllotmentPlan.id),
+        offices=(Office,),
+        day=AllotmentPlan.planned_on,
+    ),
+    Table(
+        name="allotment_lines",
+        action=Action.VIEW_STOCK,
+        query=select(
+            _sender.code.label("sender"),
+            _receiver.code.label("receiver"),
+            Item.code.label("item"),
+            *_own(AllotmentLine, "sender_id", "receiver_id", "item_id"),
+        )
+        .select_from(AllotmentLine)
+        .join(AllotmentPlan, AllotmentPlan.id == AllotmentLine.plan_id)
+        .join(_sender, _sender.id == AllotmentLine.sender_id)
+        .join(_receiver, _receiver.id == AllotmentLine.receiver_id)
+        .join(Item, Item.id == AllotmentLine.item_id)
+        .order_by(AllotmentLine.id),
+        offices=(_sender, _receiver),
+        day=AllotmentPlan.planned_on,
     ),
     Table(
         name="delivery_requests",

@@ -30,7 +30,7 @@ from inventory.domain.transfers import (
     with_damaged_counted,
 )
 from inventory.models import Item, Office, Transfer, TransferLine
-from inventory.services import items, offices
+from inventory.services import drafts, items, offices
 from inventory.services import ranges as number_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.ledger import Posting, post
@@ -55,10 +55,12 @@ class Dispatch:
     repays_id: int | None = None
     note: str = ""
     ranges: Mapping[str, Ranges] = field(default_factory=dict[str, Ranges])
+    draft_id: int | None = None
+    """The draft of an allotment plan that this sends."""
 
     def said(self) -> dict[str, object]:
-        """All of it by name; without the numbers where there are none."""
-        return {name: value for name, value in asdict(self).items() if name != "ranges" or value}
+        """All of it by name; without the numbers and the draft where there are none."""
+        return {name: value for name, value in asdict(self).items() if name not in ("ranges", "draft_id") or value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,8 @@ def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, ou
 
     A repeated request finds its transfer. Raises NotFound, NotAllowed; Invalid `purpose_unknown`,
     `custodian_missing`, `bast_number_missing`, `expected_before_dispatch`, `loan_needs_due_date`, `same_office`,
-    `nothing_entered`, `day_in_future`, `day_too_early`; Refusal `loan_not_found`, and what `ledger.post` raises.
+    `nothing_entered`, `day_in_future`, `day_too_early`; Refusal `loan_not_found`, and what `drafts.settle` and
+    `ledger.post` raise.
     """
     sender = offices.get(actor, Action.SEND_TRANSFER, sender_code)
     receiver_id = _receiver_id(out.receiver_code)
@@ -145,6 +148,8 @@ def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, ou
         transfer_id = session.execute(insert(Transfer).values(values).returning(Transfer.id)).scalar_one()
         rows = [{"transfer_id": transfer_id, "item_id": item_id, "sent": q} for item_id, q in sorted(sent.items())]
         session.execute(insert(TransferLine), rows)
+        if out.draft_id is not None:
+            drafts.settle(session, actor, now, out.draft_id, transfer_id, (sender.id, receiver_id), sent)
         return {"transfer_id": transfer_id}
 
     posting = post(actor, now, request_id, lines, extra=out.said(), document=write_transfer)

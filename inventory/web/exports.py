@@ -24,6 +24,8 @@ TABLES = {
     "deliveries": _("Deliveries"),
     "transfers": _("Transfers"),
     "transfer_lines": _("Quantities of transfers"),
+    "allotment_plans": _("Plans of splits and loans"),
+    "allotment_lines": _("Drafts of transfers"),
     "delivery_requests": _("Delivery requests"),
     "delivery_request_lines": _("Quantities of delivery requests"),
     "stocktakes": _("Stocktakes"),

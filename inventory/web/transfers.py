@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,13 +15,15 @@ from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccess
 from inventory import security, text
 from inventory.domain import access
 from inventory.domain.access import Action, Actor
-from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.drafts import check_draft
+from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ranges import Ranges
 from inventory.domain.transfers import PURPOSES, WORDS_LENGTH, Arrived, short_and_over
-from inventory.services import items, offices, transfers
+from inventory.services import drafts, items, offices, transfers
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 from inventory.services.transfers import Dispatch, TransferView
+from inventory.web.allotments import why_of_draft
 from inventory.web.consumption import DAY_REFUSALS, stores
 from inventory.web.forms import (
     DayField,
@@ -53,6 +56,7 @@ class DispatchForm(PostingForm):
         "day_too_early": "dispatched_on",
         "expected_before_dispatch": "expected_on",
         "loan_needs_due_date": "due_on",
+        "draft_differs": "receiver",
     }
     codes: ClassVar[tuple[str, ...]] = ()
 
@@ -71,6 +75,7 @@ class DispatchForm(PostingForm):
     custodian = WordsField(_("Who carries the blanks"), required=True)
     bast_number = WordsField(_("Number of the record of hand-over (BAST)"), most=80, required=True)
     note = WordsField(_("Note"), most=WORDS_LENGTH)
+    draft = HiddenField(default="")
 
     def offer_loans(self, loans: Iterable[Loan]) -> None:
         found = [
@@ -105,6 +110,7 @@ class DispatchForm(PostingForm):
             repays_id=int(self.repays.data) if self.repays.data else None,
             note=self.note.data or "",
             ranges={code: self[ranges_name(code)].data for code in self.codes if ranges_name(code) in self},
+            draft_id=number_of(self.draft.data),
         )
 
 
@@ -179,6 +185,11 @@ class CancelForm(PostingForm):
     day = DayField(_("Day on which the blanks came back"))
 
 
+def number_of(typed: str | None) -> int | None:
+    """The id in a hidden field or an address; None where there is none."""
+    return int(typed) if typed and re.fullmatch(r"[0-9]{1,9}", typed, re.ASCII) else None
+
+
 def sent_name(code: str) -> str:
     return f"sent-{code}"
 
@@ -240,6 +251,7 @@ def index(code: str) -> Any:
     found, owed = transfers.of_office(actor, now, code), transfers.owed(actor, now, code)
     page = "transfers/index.html"
     shown = {"office": office, "transfers": found, "owed": owed, "today": office.today(now)}
+    shown |= {"drafts": drafts.to_send(actor, code), "why_of_draft": why_of_draft}
     return render_template(page, **shown, names=item_names())
 
 
@@ -319,7 +331,7 @@ def _open_dispatch(office: OfficeView, now: datetime, loans: list[Loan]) -> Any:
     """An empty or sent form, or one that gives back the loan that the address names."""
     today = office.today(now)
     form_class = dispatch_form(items.active(), stores(office.code))
-    form = form_class(dispatched_on=today, **_giving_back(loans))
+    form = form_class(dispatched_on=today, **_giving_back(loans), **_of_draft(office))
     form.purpose.choices = choices(text.PURPOSES, PURPOSES)
     form.offer_loans(loans)
     form.dispatched_on.limit(today)
@@ -333,6 +345,24 @@ def _giving_back(loans: list[Loan]) -> dict[str, Any]:
             quantities = {sent_name(code): quantity for code, quantity in left.items()}
             return {"receiver": loan.sender_code, "purpose": "return", "repays": asked, **quantities}
     return {}
+
+
+def _of_draft(office: OfficeView) -> dict[str, Any]:
+    """What the draft that the address names says. One that was sent meanwhile is refused, unless this very form sent
+    it: then the form is answered as it was."""
+    draft_id = number_of(request.args.get("draft"))
+    if draft_id is None or request.method == "POST":
+        return {}
+    draft = drafts.get(security.current_actor(), draft_id)
+    check_draft(draft.status)
+    if draft.sender_code != office.code:
+        raise NotFound("draft_not_found")
+    return {
+        "draft": str(draft.id),
+        "receiver": draft.receiver_code,
+        "purpose": draft.purpose,
+        sent_name(draft.item_code): draft.quantity,
+    }
 
 
 def _own_end(actor: Actor, transfer: TransferView) -> OfficeView:

@@ -17,7 +17,8 @@ from inventory.adapters.spreadsheets import read_rows
 from inventory.db import Base, db
 from inventory.domain.access import SYSTEM, Action, may_somewhere
 from inventory.domain.errors import Invalid, NotAllowed, NotFound
-from inventory.services import consumption, exports, reviews
+from inventory.services import allotments, consumption, exports, reviews
+from inventory.services.allotments import SplitTerms
 from inventory.services.consumption import Printed
 from inventory.services.seals import seal_now
 from tests.conftest import NOW, TODAY
@@ -40,6 +41,8 @@ def full(world: World) -> World:
     world.print(NOW, TODAY, {"new": Printed(5)})
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     seal_now(SYSTEM, lambda: NOW, "test")
+    found = allotments.propose_split(SYSTEM, NOW, DENPASAR, BLANK, SplitTerms(quantity=50, pack=10))
+    allotments.save(SYSTEM, NOW, uuid4(), found, {(DENPASAR, "51.71.01"): 50})
     return world
 
 

@@ -12,7 +12,8 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, may, may_somewhere
-from inventory.services import alerts, closings, documents, offices, people, records, reviews
+from inventory.services import alerts, allotments, closings, documents, offices, people, records, reviews
+from inventory.services.allotments import SplitTerms
 from tests.conftest import NOW, TODAY
 from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
@@ -50,6 +51,9 @@ class Target(NamedTuple):
     document_id: int
     token: str
     """Of the document's public link."""
+    plan_id: int
+    draft_id: int
+    """Of a plan to send blanks to a district."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -82,6 +86,9 @@ def target(app: Flask) -> Target:
         person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
         document = records.issue_delivery(SYSTEM, NOW, delivery, "https://blangko.test")
         token = documents.get(SYSTEM, document.id)[1].link.rpartition("/")[2]
+        proposal = allotments.propose_split(SYSTEM, NOW, DENPASAR, BLANK, SplitTerms(quantity=500))
+        plan_id = allotments.save(SYSTEM, NOW, uuid4(), proposal, {(DENPASAR, "51.71.01"): 500})
+        draft_id = allotments.get(SYSTEM, plan_id).drafts[0].id
         db.session.remove()
     return Target(
         movement_id=movement.id,
@@ -101,6 +108,8 @@ def target(app: Flask) -> Target:
         day_cap_id=day_cap_id,
         document_id=document.id,
         token=token,
+        plan_id=plan_id,
+        draft_id=draft_id,
     )
 
 

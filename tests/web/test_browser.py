@@ -24,10 +24,12 @@ from inventory.services import (
     clearing,
     alerts,
     backtests,
+    allotments,
     closings,
     consumption,
     deliveries,
     documents,
+    drafts,
     imports,
     items,
     outreach,
@@ -35,8 +37,10 @@ from inventory.services import (
     reports,
     requests,
     reviews,
+    stated_rates,
     stocktakes,
 )
+from inventory.services.allotments import SplitTerms
 from inventory.services.consumption import Printed
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
@@ -120,10 +124,19 @@ FORMS = (
     "coverage/files",
     "outreach/new",
 )
+SPLIT = f"{HOME}/allotment?mode=split&item={BLANK}&pack=10&quantity="
+ALLOTMENTS = (
+    f"{HOME}/allotment",
+    f"{HOME}/allotment?request=1",
+    f"{SPLIT}500&reserve=30",
+    f"{HOME}/allotment?mode=loans&item={BLANK}&pack=10&keep_days=2",
+    "/allotments/1",
+)
 HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?request=1")
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
+        f"{HOME}/transfers/new?draft=1",
         f"{HOME}/imports",
         "/imports/1",
         "/imports/2",
@@ -144,6 +157,8 @@ PAGES = {
         *STOCK_PAGES,
         *DECISIONS,
         *("/alerts/{tried}", "/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
+        *ALLOTMENTS,
+        *("/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
         "/movements/{movement}/reverse",
     ),
     "other_storekeeper": (
@@ -240,6 +255,8 @@ def _try_projections(world: World) -> int:
     backtests.run(SYSTEM, lambda: NOW, "test", on=TODAY)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return next(each.id for each in alerts.open_alerts(SYSTEM) if each.office_code == "51.71.02")
+    _plan(world)
+    return {"movement": movement.id, "link": documents.get(SYSTEM, document)[1].link}
 
 
 def _issue(world: World) -> int:
@@ -266,6 +283,19 @@ def _answer(world: World, delivery_request_id: int) -> None:
     )
     counted = {FOREIGN: Counted(received=300, defective=3, asked=500, allotted=460, cartons=1, note="dus terbuka")}
     deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, counted)
+
+
+def _plan(world: World) -> None:
+    """A delivery split over the districts, one of which nothing is known of; one draft is dropped."""
+    for office, per_day in ((DENPASAR, 40), (DISTRICT, 15)):
+        stated_rates.state(SYSTEM, NOW, office, BLANK, per_day, "laporan bulanan")
+    reviews.review(SYSTEM, lambda: NOW + timedelta(minutes=1), "test", on=TODAY)
+    manager = world.actor("manager")
+    terms = SplitTerms(quantity=500, reserve=30, pack=10)
+    proposal = allotments.propose_split(manager, NOW, DENPASAR, BLANK, terms)
+    wanted = {(DENPASAR, DISTRICT): 320, (DENPASAR, "51.71.02"): 50}
+    plan_id = allotments.save(manager, NOW, uuid4(), proposal, wanted)
+    drafts.drop(manager, NOW, allotments.get(manager, plan_id).drafts[-1].id)
 
 
 def _count(world: World) -> None:
