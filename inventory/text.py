@@ -383,6 +383,11 @@ REFUSALS: Mapping[str, Any] = {
     "month_format": _("Choose a month."),
     "month_not_over": _("The month is reported after %(last)s: at this office it is %(today)s."),
     "no_late_entries": _("Nothing has been recorded late for this month since its last document."),
+    # What if.
+    "stock_not_found": _("This office has no stock of that item to project."),
+    "outreach_day_missing": _("Choose the day of the outreach."),
+    "outreach_day_range": _("Choose a day from %(first)s to %(last)s."),
+    "late_days_range": _("From 0 to %(limit)s working days."),
 }
 
 

@@ -46,7 +46,13 @@ class Learnt:
     @property
     def facts(self) -> dict[str, Any]:
         """As a projection keeps it, in plain values."""
-        return {"deliveries": self.deliveries, "low": self.low, "high": self.high, "mean": round(self.mean, 1)}
+        return {
+            "deliveries": self.deliveries,
+            "overdue": self.overdue,
+            "low": self.low,
+            "high": self.high,
+            "mean": round(self.mean, 1),
+        }
 
 
 @dataclass(frozen=True, eq=False)

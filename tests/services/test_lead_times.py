@@ -52,7 +52,13 @@ def test_a_wait_is_counted_in_working_days_to_the_first_arrival(world: World) ->
     assert (found.deliveries, found.shortest, found.longest, found.average) == (2, 1, 9, 5.0)
     assert found.low <= found.mean <= found.high
     assert found.mean < SETTING
-    assert found.facts == {"deliveries": 2, "low": found.low, "high": found.high, "mean": round(found.mean, 1)}
+    assert found.facts == {
+        "deliveries": 2,
+        "overdue": 0,
+        "low": found.low,
+        "high": found.high,
+        "mean": round(found.mean, 1),
+    }
 
 
 def test_a_past_day_knows_only_what_was_known_then(world: World) -> None:
