@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import numpy as np
+from sqlalchemy import select
 
+from inventory.db import db
 from inventory.domain import what_if
 from inventory.domain.access import Action, Actor
 from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, fan, project
 from inventory.domain.errors import Invalid, NotFound
+from inventory.domain.ledger import Kind
 from inventory.domain.offices import local_day
 from inventory.domain.what_if import PROBABILITIES, Arrival, Stock
+from inventory.models import DailyTotal
 from inventory.services import explanations, items, offices, projections
 
 
@@ -152,6 +156,19 @@ def _dated(outcome: what_if.Outcome, through: date) -> Outcome:
     )
 
 
+def _last_day(office_id: int, item_id: int, today: date) -> date:
+    """The last day whose demand is known: once prints of today are recorded their blanks have left the store, and
+    today is not still to come."""
+    printed = select(DailyTotal.quantity).where(
+        DailyTotal.office_id == office_id,
+        DailyTotal.item_id == item_id,
+        DailyTotal.day == today,
+        DailyTotal.kind == Kind.PRINT.value,
+        DailyTotal.quantity > 0,
+    )
+    return today if db.session.scalars(printed.limit(1)).first() else today - timedelta(days=1)
+
+
 def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> StockInputs:
     """What the review would project this one stock from now.
 
@@ -165,7 +182,7 @@ def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: st
     ]
     if not stocks:
         raise NotFound("stock_not_found")
-    through = local_day(now, office.time_zone) - timedelta(days=1)
+    through = _last_day(office.id, item.id, local_day(now, office.time_zone))
     first_day = through - timedelta(days=projections.HISTORY_DAYS - 1)
     days = projections._read_days(stocks, first_day, through)
     store = np.array([stock.store for stock in stocks], dtype=np.int64)

@@ -68,14 +68,16 @@ class Outlook:
 def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequence[Expected]) -> Outlook | None:
     """The picture of a stock, as far as its past and its facts go; None where there are less than two days."""
     ahead = _Ahead.of(facts)
-    days = [closing.day for closing in past] + (ahead.days if ahead else [])
+    most = _highest(past, ahead, facts)
+    shown = ahead.until_gone(-BELOW_ZERO * most) if ahead else None
+    days = [closing.day for closing in past] + (shown.days if shown else [])
     if len(days) < 2:
         return None
-    scale = _Scale.over(days, _highest(past, ahead, facts), below=ahead is not None)
-    points = {name: ahead.points(name) for name in ahead.demand} if ahead else {}
+    scale = _Scale.over(days, most, below=ahead is not None)
+    points = {name: shown.points(name) for name in shown.demand} if shown else {}
     reorder = facts.get("reorder_point")
     last_past = past[-1].day if past else days[0]
-    shown = [each for each in expected if last_past < each.on_day <= max(days)]
+    coming = [each for each in expected if last_past < each.on_day <= max(days)]
     return Outlook(
         past=scale.written(_steps([(closing.day, closing.store) for closing in past])),
         bands=tuple(
@@ -83,7 +85,7 @@ def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequenc
             for low, high in BANDS
             if low in points and high in points
         ),
-        median=scale.written(points.get("0.5", [])),
+        median=scale.written(scale.until_edge(points.get("0.5", []))),
         zero=scale.y(0),
         today=scale.x(last_past),
         reorder=None if reorder is None else scale.y(reorder),
@@ -95,7 +97,7 @@ def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequenc
             if each.arrived > 0
         ),
         expected=tuple(
-            Mark(x=scale.x(each.on_day), y=scale.y(0), day=each.on_day, quantity=each.quantity) for each in shown
+            Mark(x=scale.x(each.on_day), y=scale.y(0), day=each.on_day, quantity=each.quantity) for each in coming
         ),
         rows=ahead.rows() if ahead else (),
     )
@@ -124,6 +126,14 @@ class _Ahead:
         """What is left of the stock, from the day it was counted on."""
         left = [self.free - demand for demand in self.demand[name]]
         return [(self.start, float(self.free)), *zip(self.days, left, strict=True)]
+
+    def until_gone(self, least: float) -> _Ahead:
+        """Without the days on which hardly any case is left to be seen."""
+        luckiest = next(name for pair in BANDS for name in (*pair[:1], "0.5") if name in self.demand)
+        below = [i for i, demand in enumerate(self.demand[luckiest]) if self.free - demand < least]
+        count = below[0] + 1 if below else len(self.days)
+        demand = {name: values[:count] for name, values in self.demand.items()}
+        return _Ahead(self.start, self.free, self.days[:count], demand)
 
     def rows(self) -> tuple[Ahead, ...]:
         low, high = self.demand.get("0.9", self.demand["0.5"]), self.demand.get("0.1", self.demand["0.5"])
@@ -164,6 +174,11 @@ class _Scale:
     def written(self, points: Sequence[tuple[date, float]]) -> str:
         return " ".join(f"{self.x(day)},{self.y(figure)}" for day, figure in points)
 
+    def until_edge(self, points: Sequence[tuple[date, float]]) -> list[tuple[date, float]]:
+        """Up to the first point that lies below the picture."""
+        below = [i for i, (_, figure) in enumerate(points) if figure < self.least]
+        return list(points[: below[0] + 1] if below else points)
+
     def figures(self) -> list[int]:
         """Up to five round figures from zero on."""
         step = _round_up(self.most / 4)
@@ -173,7 +188,7 @@ class _Scale:
 def _highest(past: Sequence[Closing], ahead: _Ahead | None, facts: Mapping[str, Any]) -> float:
     figures = [closing.store for closing in past] + ([ahead.free] if ahead else [])
     # The reorder point belongs on the picture, unless the stock would be a line at the bottom beside it.
-    most = max(1, *figures)
+    most = max([1, *figures])
     reorder = facts.get("reorder_point") or 0
     return float(max(most, reorder)) * 1.05 if reorder <= 10 * most else most * 1.05
 

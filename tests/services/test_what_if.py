@@ -23,7 +23,6 @@ from tests.world import BADUNG, BLANK, DENPASAR, World
 
 TOMORROW = TODAY + timedelta(days=1)
 LATER = NOW + timedelta(days=1)
-"""History has to be over: the stock is projected from the day after it on."""
 
 
 def tried(changes: Changes | None = None, actor: Any = SYSTEM) -> Comparison:
@@ -64,6 +63,14 @@ def test_without_changes_it_agrees_with_the_review_of_that_office(world: World) 
     assert found.last_day == TODAY + timedelta(days=400)
     # Lead time of fourteen working days from Wednesday on; Thursday the 23rd and Friday the 24th are days off.
     assert found.before.next_arrival_on == date(2024, 6, 6)
+
+
+def test_once_todays_prints_are_recorded_today_is_over(world: World) -> None:
+    usual_history(2_600)
+    found = what_if.try_out(SYSTEM, NOW, DENPASAR, BLANK, Changes())
+    assert found == tried()
+    before = what_if.inputs_of_stock(SYSTEM, NOW + timedelta(days=2), DENPASAR, BLANK)
+    assert before.through == TODAY + timedelta(days=1), "of the day after tomorrow nothing is known yet"
 
 
 def test_a_stock_is_tried_out_in_less_than_a_second(world: World) -> None:

@@ -31,6 +31,7 @@ from inventory.services import (
     reports,
     requests,
     reviews,
+    stated_rates,
     stocktakes,
 )
 from inventory.services.consumption import Printed
@@ -39,6 +40,7 @@ from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY
 from tests.files import csv_file
 from tests.services.test_imports import HAD, look, use
+from tests.web.test_projections import facts_with_all
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 pytestmark = pytest.mark.browser
@@ -77,6 +79,8 @@ STOCK_PAGES = (
     "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
+    f"{HOME}/projection/{BLANK}",
+    f"{HOME}/projection/{BLANK}?outreach=900&outreach_on=2024-05-18&late_days=5&cap=70&order=500",
     f"{HOME}/reports",
     f"{HOME}/reports?month=2024-04",
     f"{HOME}/documents",
@@ -181,7 +185,9 @@ def _fill(world: World) -> dict[str, Any]:
     movement = world.print(NOW, TODAY, {"new": Printed(40, served_waiting=15), "lost": Printed(3)}).movements[0]
     world.spoil(NOW, TODAY, 2)
     world.propose_destruction(NOW, TODAY, 2)
+    stated_rates.state(SYSTEM, NOW, DENPASAR, BLANK, 60, "Pos Bali, 12/05/2024")
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    facts_with_all()
     _count(world)
     _send_in_files(world)
     _fill_numbers(world)
