@@ -26,8 +26,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.domain.distributions import beta_cdf
-
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.integer]
 
@@ -35,7 +33,7 @@ LONGEST_DAYS = 250
 """Open days, a year of them: also the longest setting. What takes longer is told apart by nothing."""
 PRIOR_DELIVERIES = 3.0
 """Deliveries that the setting is worth: about a season's."""
-PRIOR_DEGREES = 4.0
+PRIOR_DEGREES = 4
 """Deliveries that the usual variation is worth; variances need more evidence than means."""
 PRIOR_VARIATION = 0.3
 """The usual standard deviation of a lead time over its mean."""
@@ -100,7 +98,7 @@ class _Posterior:
 
     centre: float
     scale: float
-    degrees: float
+    degrees: int
     overdue: int
 
     @classmethod
@@ -128,16 +126,15 @@ class _Posterior:
 
 def _weights(posteriors: Sequence[_Posterior]) -> Numbers:
     """(S,M) chances of each number of days: the t distribution of log(X + 1/2) between log m and log(m + 1)."""
-    centre, scale, degrees = (
-        np.array([getattr(each, name) for each in posteriors], dtype=np.float64)
-        for name in ("centre", "scale", "degrees")
-    )
+    centre = np.array([each.centre for each in posteriors], dtype=np.float64)
+    scale = np.array([each.scale for each in posteriors], dtype=np.float64)
+    degrees = np.array([each.degrees for each in posteriors], dtype=np.int64)
     ends = np.log(np.arange(1.0, LONGEST_DAYS + 2.0))
     learnt = scale > 0.0
     # A setting alone is a step at its own day.
     reached = np.where(ends > centre[:, None], 1.0, 0.0)
     distance = (ends - centre[learnt, None]) / scale[learnt, None]
-    reached[learnt] = student_cdf(distance, degrees[learnt, None])
+    reached[learnt] = student_cdf(distance, degrees[learnt])
     enough = np.flatnonzero(np.all(reached >= 1.0 - NEGLIGIBLE, axis=0))
     last = int(enough[0]) if enough.size else LONGEST_DAYS
     reached = reached[:, : last + 1]
@@ -145,11 +142,29 @@ def _weights(posteriors: Sequence[_Posterior]) -> Numbers:
     return np.diff(reached, axis=1, prepend=0.0)
 
 
-def student_cdf(t: Numbers, degrees: Numbers) -> Numbers:
-    """P(T <= t) of Student's t distribution (Abramowitz and Stegun 26.7.1, with 26.5.27)."""
-    t, degrees = np.broadcast_arrays(t, degrees)
-    tail = 0.5 * beta_cdf(degrees / 2.0, np.full(t.shape, 0.5), degrees / (degrees + t * t))
-    return np.where(t > 0.0, 1.0 - tail, tail)
+def student_cdf(t: Numbers, degrees: Counts) -> Numbers:
+    """(S,M) P(T <= t) of Student's t distributions with whole degrees of freedom (S,), at least 1.
+
+    Abramowitz and Stegun 26.7.3 and 26.7.4: finite series in the cosine of atan(t / sqrt(degrees)).
+    """
+    out = np.empty(t.shape)
+    for number in np.unique(degrees):
+        rows = degrees == number
+        angle = np.arctan(t[rows] / math.sqrt(number))
+        out[rows] = 0.5 + 0.5 * _within(angle, int(number))
+    return out
+
+
+def _within(angle: Numbers, degrees: int) -> Numbers:
+    """P(|T| <= t), with the sign of t."""
+    odd = degrees % 2
+    cosine = np.cos(angle)
+    term = cosine if odd else np.ones_like(angle)
+    series = np.zeros_like(angle)
+    for number in range(2 + odd, degrees + 1, 2):
+        series += term
+        term = term * cosine**2 * (number - 1) / number
+    return 2.0 / math.pi * (angle + np.sin(angle) * series) if odd else np.sin(angle) * series
 
 
 def _quantile(reached: Numbers, probability: float) -> Counts:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inventory.domain.distributions import beta_cdf
 from inventory.domain.lead_times import LONGEST_DAYS, LeadTimes, Waits, learn, student_cdf
 
 days = st.integers(0, 400)
@@ -86,11 +87,19 @@ def test_a_request_that_has_waited_for_longer_than_usual_counts_and_no_other() -
 
 def test_student_t_has_its_published_quantiles() -> None:
     """Abramowitz and Stegun, table 26.10: t for A(t) = 0.90 two-sided, that is 0.95 one-sided."""
-    degrees = np.array([1.0, 4.0, 10.0, 30.0])
-    t = np.array([6.314, 2.132, 1.812, 1.697])
-    assert student_cdf(t, degrees) == pytest.approx(0.95, abs=2e-4)
-    assert student_cdf(-t, degrees) == pytest.approx(0.05, abs=2e-4)
-    assert student_cdf(np.zeros(4), degrees) == pytest.approx(0.5)
+    degrees = np.array([1, 2, 3, 4, 5, 10, 29, 30])
+    t = np.array([[6.314, 2.920, 2.353, 2.132, 2.015, 1.812, 1.699, 1.697]]).T
+    assert student_cdf(t, degrees)[:, 0] == pytest.approx(np.full(8, 0.95), abs=2e-4)
+    assert student_cdf(-t, degrees)[:, 0] == pytest.approx(np.full(8, 0.05), abs=2e-4)
+    assert student_cdf(t * 0, degrees)[:, 0] == pytest.approx(np.full(8, 0.5))
+
+
+@given(st.integers(1, 60), st.floats(-50, 50))
+def test_student_t_agrees_with_the_incomplete_beta_function(degrees: int, t: float) -> None:
+    """Abramowitz and Stegun 26.5.27."""
+    tail = 0.5 * float(beta_cdf(degrees / 2, 0.5, degrees / (degrees + t * t)))
+    expected = 1 - tail if t > 0 else tail
+    assert student_cdf(np.array([[t]]), np.array([degrees]))[0, 0] == pytest.approx(expected, abs=1e-7)
 
 
 def test_the_posterior_is_the_textbooks() -> None:
@@ -98,7 +107,7 @@ def test_the_posterior_is_the_textbooks() -> None:
     found = of(14, (14,))
     scale = math.sqrt(4 * math.log(1.09) / 5 * 1.25 * 0.25)
     reached = np.cumsum(found.weights[0])[16]
-    expected = student_cdf(np.array([math.log(17 / 14.5) / scale]), np.array([5.0]))[0]
+    expected = student_cdf(np.array([[math.log(17 / 14.5) / scale]]), np.array([5]))[0, 0]
     assert reached == pytest.approx(expected)
 
 
