@@ -79,8 +79,7 @@ def init_app(app: Flask) -> None:
         transfers,
     )
 
-    app.url_map.converters["code"] = CodeConverter
-    app.url_map.converters["day"] = DayConverter
+    app.url_map.converters.update(code=CodeConverter, day=DayConverter)
     modules = (
         alerts,
         closings,

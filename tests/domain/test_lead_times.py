@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.domain.distributions import beta_cdf
@@ -25,6 +25,7 @@ def of(setting: int, taken: tuple[int, ...] = (), waiting: tuple[int, ...] = ())
     return learn([Waits(setting=setting, taken=taken, waiting=waiting)])
 
 
+@settings(deadline=None)
 @given(st.lists(waits, min_size=1, max_size=4))
 def test_rows_are_probabilities_of_bounded_waits(offices: list[Waits]) -> None:
     found = learn(offices)
@@ -66,6 +67,7 @@ def test_the_spread_comes_in_with_the_deliveries() -> None:
     assert (many.low[0], many.high[0]) == (pytest.approx(low, abs=2), pytest.approx(high, abs=2))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.lists(st.integers(0, 120), min_size=1, max_size=10), st.integers(1, 40))
 def test_longer_waits_never_make_the_usual_wait_shorter(setting: int, taken: list[int], more: int) -> None:
     def median(found: LeadTimes) -> int:
@@ -94,6 +96,7 @@ def test_student_t_has_its_published_quantiles() -> None:
     assert student_cdf(t * 0, degrees)[:, 0] == pytest.approx(np.full(8, 0.5))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.floats(-50, 50))
 def test_student_t_agrees_with_the_incomplete_beta_function(degrees: int, t: float) -> None:
     """Abramowitz and Stegun 26.5.27."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.domain.demand import Ahead, History, Horizon, Position, fan, project
@@ -158,6 +158,7 @@ def test_past_the_calendar_ahead_there_is_no_day() -> None:
     assert try_out(beyond, NOTHING).next_arrival == 17
 
 
+@settings(deadline=None)
 @given(
     outreach=st.integers(0, 3_000),
     column=st.integers(0, DAYS - 1),
