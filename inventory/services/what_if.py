@@ -16,7 +16,7 @@ from inventory.domain.demand import Ahead, History, Horizon, Position, Projectio
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import Kind
 from inventory.domain.offices import local_day
-from inventory.domain.what_if import PROBABILITIES, Arrival, Stock
+from inventory.domain.what_if import LATEST, PROBABILITIES, Arrival, Stock
 from inventory.models import DailyTotal
 from inventory.services import explanations, items, offices, projections
 
@@ -81,7 +81,8 @@ def try_out(actor: Actor, now: datetime, office_code: str, item_code: str, chang
     `item_not_found`, `stock_not_found`; NotAllowed; Invalid `outreach_day_range`, `outreach_day_missing`,
     `late_days_range`, `quantity_too_large`.
     """
-    inputs = inputs_of_stock(actor, now, office_code, item_code)
+    # Twice as many days hold the working days of any but the strangest week.
+    inputs = inputs_of_stock(actor, now, office_code, item_code, further=2 * min(max(changes.late_days, 0), LATEST))
     last_day = inputs.through + timedelta(days=inputs.ahead.open.shape[1])
     wanted = _checked(changes, inputs.through + timedelta(days=1), last_day)
     projection = project(inputs.history, inputs.ahead, inputs.horizon, inputs.position)
@@ -169,8 +170,8 @@ def _last_day(office_id: int, item_id: int, today: date) -> date:
     return today if db.session.scalars(printed.limit(1)).first() else today - timedelta(days=1)
 
 
-def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> StockInputs:
-    """What the review would project this one stock from now.
+def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str, further: int = 0) -> StockInputs:
+    """What the review would project this one stock from now; `further` calendar days are looked ahead beyond its own.
 
     Raises NotFound `office_not_found`, `item_not_found`, `stock_not_found` (an office that never held the item, or an
     outreach team, whose stock counts for its office); NotAllowed.
@@ -187,7 +188,8 @@ def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: st
     days = projections._read_days(stocks, first_day, through)
     store = np.array([stock.store for stock in stocks], dtype=np.int64)
     closing = store - projections._change_after(stocks, through)
-    is_open, is_open_ahead = projections._open_flags(stocks, first_day, through, projections.LONGEST_OUTLOOK)
+    outlook = min(projections.LONGEST_OUTLOOK, projections._outlook_days(stocks) + further)
+    is_open, is_open_ahead = projections._open_flags(stocks, first_day, through, outlook)
     [stock] = stocks
     rate = np.nan if stock.stated_rate is None else stock.stated_rate
     return StockInputs(

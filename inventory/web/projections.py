@@ -44,7 +44,7 @@ class WhatIfForm(QueryForm):
             outreach_on=self.outreach_on.data,
             late_days=self.late_days.data,
             nothing_comes=self.nothing_comes.data,
-            cap=self.cap.data or None,
+            cap=self.cap.data,
             order=self.order.data,
         )
 

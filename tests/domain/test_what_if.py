@@ -134,6 +134,11 @@ def test_under_a_cap_requests_wait_and_the_stock_lasts() -> None:
     assert busy.needed + busy.waiting == try_out(stock, NOTHING).needed
 
 
+def test_a_cap_of_nothing_stops_the_printing() -> None:
+    outcome = try_out(steady(), Changes(cap=0))
+    assert (outcome.empty, outcome.needed, outcome.suggested, outcome.waiting) == (None, 0, 0, 1_900)
+
+
 def test_another_order_comes_when_an_order_comes() -> None:
     stock = steady(store=1_500)
     usual, small = try_out(stock, NOTHING), try_out(stock, Changes(order=50))

@@ -98,13 +98,18 @@ def test_only_the_newest_requests_count(world: World, monkeypatch: pytest.Monkey
     assert found.deliveries == 2
 
 
-def test_offices_are_learnt_from_each_on_its_own(world: World) -> None:
+@pytest.mark.parametrize("most_in_a_list", [500, 0])
+def test_offices_are_learnt_from_each_on_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, most_in_a_list: int
+) -> None:
+    monkeypatch.setattr(lead_times, "MOST_IN_A_LIST", most_in_a_list)
     delivered(world, MONDAY, MONDAY + timedelta(days=1))
     theirs = Asking(supplier="Ditjen Dukcapil", asked_on=MONDAY, asked={BLANK: 7})
     requests.ask(world.actor("other_storekeeper"), NOW, uuid4(), BADUNG, theirs)
     ids: dict[str, Any] = {code: offices.get(SYSTEM, Action.VIEW_STOCK, code).id for code in (DENPASAR, BADUNG)}
     found = lead_times.of_offices(dict.fromkeys(ids.values(), SETTING), TODAY)
     assert {code: found.learnt[ids[code]].deliveries for code in ids} == {DENPASAR: 1, BADUNG: 0}
+    assert set(lead_times.of_offices({ids[DENPASAR]: SETTING}, TODAY).learnt) == {ids[DENPASAR]}
     here, there = found.weights_of(list(ids.values())).argmax(axis=1)
     assert here < SETTING < there
     with pytest.raises(NotAllowed):

@@ -60,7 +60,8 @@ def test_without_changes_it_agrees_with_the_review_of_that_office(world: World) 
     assert found.before.empty_on is not None
     assert found.before.empty_on.isoformat() == facts["stockout_on"]
     assert found.before.chance_before == pytest.approx(facts["stockout_in_lead"], abs=0.011)
-    assert found.last_day == TODAY + timedelta(days=400)
+    assert found.last_day == TODAY + timedelta(days=120)
+    assert tried(Changes(late_days=10)).last_day == TODAY + timedelta(days=140)
     # Lead time of fourteen working days from Wednesday on; Thursday the 23rd and Friday the 24th are days off.
     assert found.before.next_arrival_on == date(2024, 6, 6)
 
@@ -77,9 +78,10 @@ def test_a_stock_is_tried_out_in_less_than_a_second(world: World) -> None:
     usual_history(2_600)
     changes = Changes(outreach=500, outreach_on=TOMORROW, late_days=10, cap=400, order=3_000)
     tried(changes)
-    began = time.perf_counter()
+    # Of this process: how busy the machine is otherwise says nothing.
+    began = time.process_time()
     tried(changes)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 def test_outreach_a_cap_and_another_order_change_what_they_should(world: World) -> None:
@@ -186,7 +188,7 @@ def test_days_and_figures_out_of_bounds_are_refused(world: World) -> None:
     for wrong, code in (
         (replace(outreach, outreach_on=None), "outreach_day_missing"),
         (replace(outreach, outreach_on=TODAY), "outreach_day_range"),
-        (replace(outreach, outreach_on=TODAY + timedelta(days=401)), "outreach_day_range"),
+        (replace(outreach, outreach_on=TODAY + timedelta(days=121)), "outreach_day_range"),
         (Changes(late_days=121), "late_days_range"),
         (Changes(cap=10_000_001), "quantity_too_large"),
     ):
