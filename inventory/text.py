@@ -238,6 +238,7 @@ CONTRADICTIONS: Mapping[str, Any] = {
     "figure_fell": _(
         "%(measure)s: %(value)s, after %(earlier)s on %(since)s. A fall by %(difference)s is hardly possible."
     ),
+}
 OUTREACH_STATUSES = {
     "planned": _("Planned"),
     "held": _("Held"),
@@ -500,6 +501,10 @@ REFUSALS: Mapping[str, Any] = {
     "draft_not_found": _("There is no such draft at this office."),
     "draft_closed": _("This draft has been sent or dropped already."),
     "draft_differs": _("The draft is for another office or another item."),
+    # What if.
+    "stock_not_found": _("This office has no stock of that item to project."),
+    "outreach_day_missing": _("Choose the day of the outreach."),
+    "late_days_range": _("From 0 to %(limit)s working days."),
 }
 
 

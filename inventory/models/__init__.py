@@ -1,10 +1,10 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
 from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.allotments import AllotmentLine, AllotmentPlan
+from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.caps import DayCap
 from inventory.models.clearing import ClearingRate, DigitalShare
-from inventory.models.backtests import BacktestRun, BacktestScore
-from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
@@ -24,10 +24,10 @@ from inventory.models.transfers import Transfer, TransferLine
 __all__ = [
     "Alert",
     "AlertEvent",
-    "BacktestRun",
-    "BacktestScore",
     "AllotmentLine",
     "AllotmentPlan",
+    "BacktestRun",
+    "BacktestScore",
     "Balance",
     "CalendarDay",
     "ClearingRate",
@@ -45,9 +45,9 @@ __all__ = [
     "Document",
     "DocumentCounter",
     "EquipmentReport",
-    "FigureEntry",
     "Event",
     "EventItem",
+    "FigureEntry",
     "Import",
     "ImportedDay",
     "Item",

@@ -21,10 +21,10 @@ from inventory.domain.errors import Invalid, NotAllowed, NotFound
 from inventory.models import (
     Alert,
     AlertEvent,
-    BacktestRun,
-    BacktestScore,
     AllotmentLine,
     AllotmentPlan,
+    BacktestRun,
+    BacktestScore,
     Balance,
     CalendarDay,
     ClearingRate,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -12,10 +11,10 @@ from wtforms import SelectField
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.alerts import Level, Subject
-from inventory.services import alerts, backtests, items
-from inventory.services.alerts import AlertView
+from inventory.services import alerts, backtests
 from inventory.web.forms import QueryForm, WordsField, choices
 from inventory.web.forms import lazy as _
+from inventory.web.projections import reading_aids
 
 blueprint = Blueprint("alerts", __name__, url_prefix="/alerts")
 
@@ -44,7 +43,7 @@ def index() -> Any:
     low = [alert for alert in found or [] if alert.subject is Subject.LOW_STOCK]
     custody = [alert for alert in found or [] if alert.subject is not Subject.LOW_STOCK]
     page = "alerts/index.html"
-    return render_template(page, alerts=low, custody=custody, form=form, **_reading_aids()), form.status
+    return render_template(page, alerts=low, custody=custody, form=form, **reading_aids()), form.status
 
 
 @blueprint.get("/<int(max=2147483647):alert_id>")
@@ -60,22 +59,5 @@ def show(alert_id: int) -> Any:
         events=detail.events,
         facts=detail.alert.facts,
         tried=tried,
-        **_reading_aids(),
+        **reading_aids(),
     )
-
-
-def day_of(written: str | None) -> date | None:
-    """A day in an alert's facts, which hold plain JSON values."""
-    return date.fromisoformat(written) if written else None
-
-
-def _span_of(alert: AlertView) -> tuple[float, float] | None:
-    """Between which figures demand lies in nine cases of ten."""
-    quantiles = alert.facts.get("quantiles") or {}
-    low, high = quantiles.get("0.05"), quantiles.get("0.95")
-    return None if low is None or high is None else (low, high)
-
-
-def _reading_aids() -> dict[str, Any]:
-    names = {item.code: text.in_language(item.names) for item in items.active()}
-    return {"names": names, "day_of": day_of, "span_of": _span_of}

@@ -15,7 +15,7 @@ from inventory.domain import access
 from inventory.domain.access import Action, Actor
 from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
-from inventory.services import balances, clearing, items, lots, offices, stated_rates
+from inventory.services import balances, clearing, items, lead_times, lots, offices, stated_rates
 from inventory.services.offices import OfficeView
 from inventory.web.forms import BaseForm, DayField, PostingForm, QuantityField, ShareField, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -246,10 +246,12 @@ def _settings_page(
     digital_form: DigitalForm | None = None,
 ) -> str:
     """The page with its four forms; those that were not sent are shown fresh."""
-    since = date(office.today(security.now()).year - 1, 1, 1)
+    today = office.today(security.now())
+    since = date(today.year - 1, 1, 1)
     return render_template(
         "offices/settings.html",
         office=office,
+        lead_time=lead_times.of_office(actor, Action.MANAGE_OFFICES, office.code, today),
         form=form or SettingsForm.of(office.settings, sent=False),
         day_form=day_form or CalendarDayForm(formdata=None),
         rate_form=rate_form or RateForm(formdata=None),

@@ -10,7 +10,7 @@ from flask import Blueprint, render_template
 from inventory import security
 from inventory.domain.access import Action
 from inventory.domain.errors import Refusal
-from inventory.services import offices, suppliers
+from inventory.services import lead_times, offices, suppliers
 from inventory.web.forms import DayField, QueryForm
 from inventory.web.forms import lazy as _
 
@@ -48,4 +48,6 @@ def index(code: str) -> Any:
     if valid and form.refusal is None:
         form.since.data, form.until.data = since, until
         form.since.raw_data = form.until.raw_data = None
-    return render_template("suppliers/index.html", office=office, suppliers=found, form=form), form.status
+    lead_time = lead_times.of_office(actor, Action.VIEW_STOCK, code, today)
+    page = "suppliers/index.html"
+    return render_template(page, office=office, suppliers=found, lead_time=lead_time, form=form), form.status

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261123_allotments"
-down_revision = "20261122_alerts_of_offices"
+down_revision = "20261123_backtests"
 branch_labels = None
 depends_on = None
 

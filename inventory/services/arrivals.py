@@ -1,0 +1,78 @@
+"""What is under way to an office's stock, with the day on which it is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import select
+
+from inventory.db import db
+from inventory.domain.requests import OPEN, hope_ends, still_expected
+from inventory.models import DeliveryRequest, DeliveryRequestLine, Transfer, TransferLine
+from inventory.services import open_requests
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """Blanks that are yet to come. `on_day` is the office's own; a day that has passed means: late already.
+
+    One of `transfer_id` and `delivery_request_id` says what brings them.
+    """
+
+    on_day: date
+    quantity: int
+    transfer_id: int | None = None
+    delivery_request_id: int | None = None
+
+
+def expected(
+    office_id: int, item_id: int, lead_time_days: int, today: date, nth_open_day: Callable[[date, int], date]
+) -> list[Expected]:
+    """What is in transit and on order now, the soonest first; requests without hope of an answer are left out, as
+    the projection leaves them out.
+
+    A request counts from its first working day after asking, `lead_time_days` on: `nth_open_day(after, n)` of the
+    office's calendar says which that is. It asks for no permission: callers have.
+    """
+    found = [*_in_transit(office_id, item_id), *_on_order(office_id, item_id, lead_time_days, today, nth_open_day)]
+    return sorted(found, key=lambda each: (each.on_day, each.quantity))
+
+
+def _in_transit(office_id: int, item_id: int) -> list[Expected]:
+    rows = db.session.execute(
+        select(Transfer.id, Transfer.expected_on, TransferLine.sent)
+        .join(TransferLine, TransferLine.transfer_id == Transfer.id)
+        .where(Transfer.receiver_id == office_id, Transfer.status == "dispatched", TransferLine.item_id == item_id)
+    )
+    return [Expected(on_day=day, quantity=sent, transfer_id=id) for id, day, sent in rows]
+
+
+def _on_order(
+    office_id: int, item_id: int, lead_time_days: int, today: date, nth_open_day: Callable[[date, int], date]
+) -> list[Expected]:
+    rows = db.session.execute(
+        select(
+            DeliveryRequest.id,
+            DeliveryRequest.asked_on,
+            DeliveryRequest.needed_by,
+            DeliveryRequestLine.asked,
+            DeliveryRequestLine.allotted,
+            open_requests.received_of_line(),
+        )
+        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
+        .where(
+            DeliveryRequest.office_id == office_id,
+            DeliveryRequest.status.in_(OPEN),
+            DeliveryRequestLine.item_id == item_id,
+        )
+    )
+    found = []
+    for id, asked_on, needed_by, asked, allotted, received in rows:
+        left = still_expected(asked, allotted, int(received))
+        hopeless = allotted is None and hope_ends(asked_on, needed_by, lead_time_days) < today
+        if left and not hopeless:
+            day = nth_open_day(asked_on, lead_time_days) if lead_time_days else asked_on
+            found.append(Expected(on_day=day, quantity=left, delivery_request_id=id))
+    return found

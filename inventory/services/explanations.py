@@ -1,0 +1,116 @@
+"""Why a projection says what it says: its facts, the days behind it, and what is under way, for any one stock."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from inventory.db import db
+from inventory.domain.access import Action, Actor
+from inventory.domain.alerts import Subject
+from inventory.domain.ledger import Kind, effect_of
+from inventory.models import Alert, Balance, DailyTotal, StoredProjection
+from inventory.services import arrivals, calendars, items, offices
+from inventory.services.arrivals import Expected
+from inventory.services.items import ItemView
+from inventory.services.offices import OfficeView
+
+PAST_DAYS = 60
+LONGEST_WAIT = timedelta(days=2 * 366)
+"""How far the calendar is read: the longest lead time, and a closure in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closing:
+    """What the store held at the end of a day, and how much had come in on it."""
+
+    day: date
+    store: int
+    arrived: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """The latest review of an office's stock of an item.
+
+    `facts` are those of `projections.StockProjection`; they, `level`, `on_day` and `made_at` are empty before the
+    first review. `past` ends with the office's today. `expected`: what is under way now.
+    """
+
+    office: OfficeView
+    item: ItemView
+    level: str | None
+    on_day: date | None
+    made_at: datetime | None
+    facts: dict[str, Any]
+    alert_id: int | None
+    past: tuple[Closing, ...]
+    expected: tuple[Expected, ...]
+
+
+def of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> Explanation:
+    """Raises NotFound `office_not_found`, `item_not_found`; NotAllowed."""
+    office = offices.get(actor, Action.VIEW_ALERT, office_code)
+    item = items.get(item_code)
+    stored = db.session.get(StoredProjection, (office.id, item.id))
+    return Explanation(
+        office=office,
+        item=item,
+        level=stored.level if stored else None,
+        on_day=stored.on_day if stored else None,
+        made_at=stored.made_at if stored else None,
+        facts=stored.facts if stored else {},
+        alert_id=_open_alert(office.id, item.id),
+        past=_past(office.id, item.id, office.today(now)),
+        expected=tuple(under_way(office, item.id, office.today(now))),
+    )
+
+
+def _open_alert(office_id: int, item_id: int) -> int | None:
+    return db.session.scalar(
+        select(Alert.id).where(
+            Alert.office_id == office_id,
+            Alert.item_id == item_id,
+            Alert.subject == Subject.LOW_STOCK.value,
+            Alert.resolved_at.is_(None),
+        )
+    )
+
+
+def _past(office_id: int, item_id: int, today: date) -> tuple[Closing, ...]:
+    """The closings of the last days, from the balance of now and the daily totals back to them."""
+    balance = db.session.get(Balance, (office_id, item_id))
+    if balance is None or balance.first_on is None:
+        return ()
+    first = max(today - timedelta(days=PAST_DAYS - 1), balance.first_on)
+    rows = db.session.execute(
+        select(DailyTotal.day, DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
+            DailyTotal.office_id == office_id, DailyTotal.item_id == item_id, DailyTotal.day >= first
+        )
+    )
+    change: dict[date, int] = defaultdict(int)
+    arrived: dict[date, int] = defaultdict(int)
+    for day, kind, reason, quantity in rows:
+        effect = effect_of(kind, reason).store * quantity
+        change[day] += effect
+        if kind in (Kind.RECEIPT.value, Kind.ARRIVAL.value):
+            arrived[day] += effect
+    store = balance.store - sum(effect for day, effect in change.items() if day > today)
+    closings = []
+    for number in range((today - first).days + 1):
+        day = today - timedelta(days=number)
+        closings.append(Closing(day=day, store=store, arrived=arrived[day]))
+        store -= change[day]
+    return tuple(reversed(closings))
+
+
+def under_way(office: OfficeView, item_id: int, today: date) -> list[Expected]:
+    """See `arrivals.expected`, by the office's own calendar."""
+    span = today - LONGEST_WAIT, today + LONGEST_WAIT
+    week = office.settings.working_days
+    calendar = calendars.of_offices([(office.id, week)], *span)[office.id]
+    return arrivals.expected(office.id, item_id, office.settings.lead_time_days, today, calendar.nth_open_day)
