@@ -35,7 +35,7 @@ from inventory.domain.texts import check_text
 from inventory.models import Balance, DailyTotal, Destruction, DestructionLine, Item, Movement, Office, Proposal
 from inventory.services import items, offices, proposals
 from inventory.services.consumption import FIRST_DAY
-from inventory.services.ledger import Posting, post
+from inventory.services.ledger import Posting, hold, post
 from inventory.services.proposals import Asked, ProposalView
 
 RECORDS = (ProposalKind.DESTRUCTION, ProposalKind.WRITE_OFF)
@@ -142,7 +142,7 @@ def approve(actor: Actor, now: datetime, request_id: UUID, proposal_id: int) -> 
     def document(session: Session) -> Mapping[str, int]:
         references = settle(session)
         if proposal.kind is ProposalKind.DESTRUCTION:
-            _hold(session, proposal.office_id, {item_id for item_id, _, _ in parts})
+            hold(session, proposal.office_id)  # no other destruction counts the same blanks meanwhile
             check_spoiled(_lying(session, proposal.office_id, before=proposal_id), parts)
         return references
 
@@ -251,17 +251,6 @@ def _checked(kind: ProposalKind, record: Record) -> dict[str, Any]:
 def _counted(part: Part) -> Part:
     """The part, where nobody said how many but which."""
     return replace(part, quantity=part.quantity or count(part.ranges))
-
-
-def _hold(session: Session, office_id: int, item_ids: set[int]) -> None:
-    """Lock the balance rows, in the order in which every posting takes them, so that no other destruction counts the
-    same blanks meanwhile."""
-    session.execute(
-        select(Balance.item_id)
-        .where(Balance.office_id == office_id, Balance.item_id.in_(item_ids))
-        .order_by(Balance.item_id)
-        .with_for_update(key_share=True)
-    ).all()
 
 
 _INTO_SPOILED = or_(
