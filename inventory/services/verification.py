@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session, aliased
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
-from inventory.domain.ledger import FIGURES, NEVER_NEGATIVE, OUTSIDE, PLACES, Kind, obeys_law
-from inventory.domain.proposals import ProposalStatus
+from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, OUTSIDE, PLACES, obeys_law
+from inventory.domain.proposals import ProposalStatus, needs_second_person
 from inventory.domain.ranges import Range, Whereabouts, less
 from inventory.domain.schedules import Schedule
 from inventory.domain.seals import GENESIS, seal
@@ -330,11 +330,16 @@ def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, st
     return expected
 
 
-_GUARDED = or_(
-    and_(Movement.kind == Kind.RECEIPT.value, Movement.reverses_id.is_not(None)),
-    Movement.kind == Kind.DESTROY.value,
-    and_(Movement.kind == Kind.SPOIL.value, Movement.reason == "obsolete"),
-)
+def _guarded() -> ColumnElement[bool]:
+    """SQL: movements that must stand on a proposal. What needs one does so whatever it says that it reverses."""
+    branches = []
+    for kind, reason in EFFECTS:
+        such = and_(Movement.kind == kind.value, Movement.reason == reason)
+        if needs_second_person(kind, reason, reversal=False):
+            branches.append(such)
+        elif needs_second_person(kind, reason, reversal=True):
+            branches.append(and_(such, Movement.reverses_id.is_not(None)))
+    return or_(*branches)
 
 
 def _second_person(session: Session) -> Iterator[Fault]:
@@ -348,7 +353,7 @@ def _second_person(session: Session) -> Iterator[Fault]:
     wrong = (
         select(Movement.id, Movement.office_id, Movement.item_id)
         .outerjoin(Proposal, approved)
-        .where(_GUARDED, Proposal.id.is_(None))
+        .where(_guarded(), Proposal.id.is_(None))
         .order_by(Movement.id)
     )
     for row in session.execute(wrong.limit(1)):
