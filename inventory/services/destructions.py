@@ -70,13 +70,15 @@ class DestructionView:
 
 @dataclass(frozen=True, kw_only=True)
 class Overdue:
-    """Spoiled blanks of an office that should have been destroyed by now: how many lie there, and since when."""
+    """Spoiled blanks of an office that should have been destroyed by now: how many lie there, since when, and how many
+    calendar days ago they were due."""
 
     office_id: int
     item_id: int
     spoiled: int
     oldest_on: date
     due_on: date
+    days_late: int
 
 
 def propose(actor: Actor, now: datetime, request_id: UUID, office_code: str, kind: ProposalKind, record: Record) -> int:
@@ -193,9 +195,10 @@ def overdue(now: datetime, office_ids: Iterable[int] | None = None) -> list[Over
         if oldest is None:
             continue
         due = oldest + timedelta(days=row.destroy_within_days)
-        if due < local_day(now, row.time_zone):
+        days_late = (local_day(now, row.time_zone) - due).days
+        if days_late > 0:
             stock = {"office_id": row.office_id, "item_id": row.item_id, "spoiled": row.spoiled}
-            found.append(Overdue(**stock, oldest_on=oldest, due_on=due))
+            found.append(Overdue(**stock, oldest_on=oldest, due_on=due, days_late=days_late))
     return found
 
 
