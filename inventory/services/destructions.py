@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
+from inventory.domain.calendars import check_period
 from inventory.domain.destructions import (
     CAUSES,
     METHODS,
@@ -206,10 +207,7 @@ def spoilage(actor: Actor, office_code: str, since: date, until: date) -> list[t
     """What was spoiled from one day to another, both included: item code, cause, shift (None where not said) and
     number. Raises Invalid `period_backwards`, `period_too_long`; NotFound, NotAllowed."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    if since > until:
-        raise Invalid("period_backwards")
-    if (until - since).days >= MAX_DAYS:
-        raise Invalid("period_too_long", limit=MAX_DAYS)
+    check_period(since, until, MAX_DAYS)
     rows = db.session.execute(
         select(Item.code, Movement.reason, Movement.shift, func.sum(Movement.quantity))
         .join(Item, Item.id == Movement.item_id)
