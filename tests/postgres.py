@@ -14,6 +14,18 @@ from pathlib import Path
 
 INSTALLED = "/usr/lib/postgresql"
 
+# Nothing of a test's has to outlive the server, so nothing waits for a disk or is written twice.
+CARELESS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "wal_level=minimal", "max_wal_senders=0")
+
+
+def _memory() -> Path | None:
+    folder = Path("/dev/shm")  # noqa: S108
+    return folder if folder.is_dir() and shutil.disk_usage(folder).free > 2 * 10**9 else None
+
+
+IN_MEMORY = _memory()
+"""Where files are kept in memory, when there is such a place and it is roomy."""
+
 
 def binaries() -> Path | None:
     """The folder of the newest installed server's programs, or None."""
@@ -37,12 +49,13 @@ def server() -> Iterator[str | None]:
         return
     # Debian's server refuses to run as root, so root hands it to the account that its package made.
     user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="blangko-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="blangko-pg-", dir=IN_MEMORY))
     if user:
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
     port = _free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+    settings = ("listen_addresses=127.0.0.1", "max_connections=200", "max_wal_size=256MB", *CARELESS)
+    options = f"-p {port} -k {folder} " + " ".join(f"-c {setting}" for setting in settings)
     data = str(folder / "data")
 
     def run(*command: str) -> None:

@@ -40,9 +40,9 @@ in_both_languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
 @pytest.fixture
-def app(make_app: Any, tmp_path: Path) -> Flask:
+def app(lasting_app: Any, tmp_path: Path) -> Flask:
     """Texts need no database."""
-    return make_app(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
+    return lasting_app(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
 
 
 @cache

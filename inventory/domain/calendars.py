@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from inventory.domain.errors import Invalid
+
 DAYS_IN_WEEK = 7
 # Longer than any closure an office came back from: past it, an answer would hide a wrong calendar.
 LONGEST_CLOSURE_DAYS = 3 * 366
@@ -90,3 +92,11 @@ def days_between(start: date, end_inclusive: date) -> Iterator[date]:
     """Every calendar day from start to end_inclusive, in order."""
     first = start.toordinal()
     return map(date.fromordinal, range(first, end_inclusive.toordinal() + 1))
+
+
+def check_period(since: date, until: date, most_days: int) -> None:
+    """A period of days, both its ends included. Raises Invalid `period_backwards`, `period_too_long`."""
+    if since > until:
+        raise Invalid("period_backwards")
+    if (until - since).days >= most_days:
+        raise Invalid("period_too_long", limit=most_days)

@@ -483,7 +483,7 @@ def _exceptions(condition: ColumnElement[bool], limit: int) -> list[ExceptionVie
 def _known() -> ColumnElement[Any]:
     """SQL: what the book expects of a difference's closing as known now; see `_book`."""
     same_stock = (DailyTotal.office_id == DayClosing.office_id, DailyTotal.item_id == DayClosing.item_id)
-    later = select(func.sum(ledger.store_effect(DailyTotal))).where(*same_stock, DailyTotal.day > DayClosing.day)
+    later = select(func.sum(ledger.effect_on(DailyTotal, "store"))).where(*same_stock, DailyTotal.day > DayClosing.day)
     printed = select(func.sum(DailyTotal.quantity)).where(
         *same_stock, DailyTotal.day == DayClosing.day, DailyTotal.kind == Kind.PRINT.value
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -63,57 +63,57 @@ def _overdue_transfers(now: datetime) -> Iterator[Finding]:
             late.setdefault((row.sender_id, row.item_id), []).append(row)
     for (office_id, item_id), found in late.items():
         days = (local_day(now, found[0].time_zone) - found[0].expected_on).days
-        facts = {
-            "quantity": sum(row.sent for row in found),
-            "transfers": [row.id for row in found[:20]],
-            "since": found[0].expected_on.isoformat(),
-            "days_late": days,
-        }
-        level = lateness_level(days, TRANSFER_PATIENCE)
-        yield _finding(Subject.OVERDUE_TRANSFER, office_id, item_id, level, facts)
+        yield Finding(
+            subject=Subject.OVERDUE_TRANSFER,
+            office_id=office_id,
+            item_id=item_id,
+            level=lateness_level(days, TRANSFER_PATIENCE),
+            facts={
+                "quantity": sum(row.sent for row in found),
+                "transfers": [row.id for row in found[:20]],
+                "since": found[0].expected_on.isoformat(),
+                "days_late": days,
+            },
+        )
 
 
 def _spoiled_not_destroyed(now: datetime) -> Iterator[Finding]:
     """Critical after as long again as the office allows."""
-    late = destructions.overdue(now)
-    zones = _zones({each.office_id for each in late})
-    for each in late:
-        days = (local_day(now, zones[each.office_id]) - each.due_on).days
-        facts = {
-            "quantity": each.spoiled,
-            "oldest_on": each.oldest_on.isoformat(),
-            "since": each.due_on.isoformat(),
-            "days_late": days,
-        }
-        level = lateness_level(days, _allowed(each.oldest_on, each.due_on))
-        yield _finding(Subject.SPOILED_NOT_DESTROYED, each.office_id, each.item_id, level, facts)
+    for each in destructions.overdue(now):
+        yield Finding(
+            subject=Subject.SPOILED_NOT_DESTROYED,
+            office_id=each.office_id,
+            item_id=each.item_id,
+            level=lateness_level(each.days_late, (each.due_on - each.oldest_on).days),
+            facts={
+                "quantity": each.spoiled,
+                "oldest_on": each.oldest_on.isoformat(),
+                "since": each.due_on.isoformat(),
+                "days_late": each.days_late,
+            },
+        )
 
 
 def _days_not_closed(now: datetime) -> Iterator[Finding]:
     """Of offices that close their days; one that never began to is listed on the page of closings instead."""
     for office_id, days in closings.unclosed_days(now):
-        facts = {"days": len(days), "since": min(days).isoformat(), "days_late": len(days)}
-        level = lateness_level(len(days), CLOSING_PATIENCE)
-        yield _finding(Subject.DAY_NOT_CLOSED, office_id, None, level, facts)
+        yield Finding(
+            subject=Subject.DAY_NOT_CLOSED,
+            office_id=office_id,
+            item_id=None,
+            level=lateness_level(len(days), CLOSING_PATIENCE),
+            facts={"days": len(days), "since": min(days).isoformat(), "days_late": len(days)},
+        )
 
 
 def _differences(now: datetime) -> Iterator[Finding]:
     """Per office: the differences found at closing that no manager has cleared by the next day."""
     for office_id, count, since, time_zone in closings.open_by_office():
         late = (local_day(now, time_zone) - since).days
-        facts = {"quantity": count, "since": since.isoformat(), "days_late": late}
-        level = lateness_level(late, CLOSING_PATIENCE)
-        yield _finding(Subject.DAY_DIFFERENCE, office_id, None, level, facts)
-
-
-def _allowed(oldest_on: date, due_on: date) -> int:
-    return (due_on - oldest_on).days
-
-
-def _zones(office_ids: set[int]) -> dict[int, str]:
-    rows = db.session.execute(select(Office.id, Office.time_zone).where(Office.id.in_(office_ids)))
-    return {row.id: row.time_zone for row in rows}
-
-
-def _finding(subject: Subject, office_id: int, item_id: int | None, level: Level, facts: dict[str, Any]) -> Finding:
-    return Finding(subject=subject, office_id=office_id, item_id=item_id, level=level, facts=facts)
+        yield Finding(
+            subject=Subject.DAY_DIFFERENCE,
+            office_id=office_id,
+            item_id=None,
+            level=lateness_level(late, CLOSING_PATIENCE),
+            facts={"quantity": count, "since": since.isoformat(), "days_late": late},
+        )

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
+from inventory.domain.calendars import check_period
 from inventory.domain.destructions import (
     CAUSES,
     METHODS,
@@ -35,7 +36,7 @@ from inventory.domain.texts import check_text
 from inventory.models import Balance, DailyTotal, Destruction, DestructionLine, Item, Movement, Office, Proposal
 from inventory.services import items, offices, proposals
 from inventory.services.consumption import FIRST_DAY
-from inventory.services.ledger import Posting, post
+from inventory.services.ledger import Posting, hold, post
 from inventory.services.proposals import Asked, ProposalView
 
 RECORDS = (ProposalKind.DESTRUCTION, ProposalKind.WRITE_OFF)
@@ -70,13 +71,15 @@ class DestructionView:
 
 @dataclass(frozen=True, kw_only=True)
 class Overdue:
-    """Spoiled blanks of an office that should have been destroyed by now: how many lie there, and since when."""
+    """Spoiled blanks of an office that should have been destroyed by now: how many lie there, since when, and how many
+    calendar days ago they were due."""
 
     office_id: int
     item_id: int
     spoiled: int
     oldest_on: date
     due_on: date
+    days_late: int
 
 
 def propose(actor: Actor, now: datetime, request_id: UUID, office_code: str, kind: ProposalKind, record: Record) -> int:
@@ -142,7 +145,7 @@ def approve(actor: Actor, now: datetime, request_id: UUID, proposal_id: int) -> 
     def document(session: Session) -> Mapping[str, int]:
         references = settle(session)
         if proposal.kind is ProposalKind.DESTRUCTION:
-            _hold(session, proposal.office_id, {item_id for item_id, _, _ in parts})
+            hold(session, proposal.office_id)  # no other destruction counts the same blanks meanwhile
             check_spoiled(_lying(session, proposal.office_id, before=proposal_id), parts)
         return references
 
@@ -193,9 +196,10 @@ def overdue(now: datetime, office_ids: Iterable[int] | None = None) -> list[Over
         if oldest is None:
             continue
         due = oldest + timedelta(days=row.destroy_within_days)
-        if due < local_day(now, row.time_zone):
+        days_late = (local_day(now, row.time_zone) - due).days
+        if days_late > 0:
             stock = {"office_id": row.office_id, "item_id": row.item_id, "spoiled": row.spoiled}
-            found.append(Overdue(**stock, oldest_on=oldest, due_on=due))
+            found.append(Overdue(**stock, oldest_on=oldest, due_on=due, days_late=days_late))
     return found
 
 
@@ -203,10 +207,7 @@ def spoilage(actor: Actor, office_code: str, since: date, until: date) -> list[t
     """What was spoiled from one day to another, both included: item code, cause, shift (None where not said) and
     number. Raises Invalid `period_backwards`, `period_too_long`; NotFound, NotAllowed."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    if since > until:
-        raise Invalid("period_backwards")
-    if (until - since).days >= MAX_DAYS:
-        raise Invalid("period_too_long", limit=MAX_DAYS)
+    check_period(since, until, MAX_DAYS)
     rows = db.session.execute(
         select(Item.code, Movement.reason, Movement.shift, func.sum(Movement.quantity))
         .join(Item, Item.id == Movement.item_id)
@@ -251,17 +252,6 @@ def _checked(kind: ProposalKind, record: Record) -> dict[str, Any]:
 def _counted(part: Part) -> Part:
     """The part, where nobody said how many but which."""
     return replace(part, quantity=part.quantity or count(part.ranges))
-
-
-def _hold(session: Session, office_id: int, item_ids: set[int]) -> None:
-    """Lock the balance rows, in the order in which every posting takes them, so that no other destruction counts the
-    same blanks meanwhile."""
-    session.execute(
-        select(Balance.item_id)
-        .where(Balance.office_id == office_id, Balance.item_id.in_(item_ids))
-        .order_by(Balance.item_id)
-        .with_for_update(key_share=True)
-    ).all()
 
 
 _INTO_SPOILED = or_(

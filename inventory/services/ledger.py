@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, and_, case, cast, func, insert, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, and_, case, cast, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -285,12 +285,12 @@ def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
     return dict(effects)
 
 
-def store_effect(table: Any) -> Any:
-    """SQL: what a movement or a daily total did to the store."""
+def effect_on(table: type[Movement] | type[DailyTotal], figure: str) -> ColumnElement[int]:
+    """SQL: what a movement or a daily total did to one of the FIGURES, from the one table of effects."""
     branches = [
-        (and_(table.kind == kind.value, table.reason == reason), literal(effect.store) * table.quantity)
+        (and_(table.kind == kind.value, table.reason == reason), literal(by) * table.quantity)
         for (kind, reason), effect in EFFECTS.items()
-        if effect.store
+        if (by := getattr(effect, figure))
     ]
     return case(*branches, else_=0)
 

@@ -26,6 +26,7 @@ from inventory.domain.proposals import (
 from inventory.domain.texts import check_text
 from inventory.models import Office, Person, Proposal
 from inventory.services import offices
+from inventory.services.idempotency import once
 from inventory.services.offices import in_reach
 
 
@@ -94,18 +95,11 @@ def put(actor: Actor, now: datetime, asked: Asked) -> int:
         return proposal_id
 
     try:
-        return write(work)
+        return once(Proposal, Proposal.id, asked.request_id, asked.digest, work)
     except IntegrityError as error:
-        earlier = db.session.execute(
-            select(Proposal.id, Proposal.request_digest).where(Proposal.request_id == asked.request_id)
-        ).one_or_none()
-        if earlier is None:
-            if "movement_id" in str(error.orig):
-                raise Refusal("reversal_already_asked") from error
-            raise
-        if earlier.request_digest != asked.digest:
-            raise Refusal("request_id_reused") from error
-        return earlier.id
+        if "movement_id" in str(error.orig):
+            raise Refusal("reversal_already_asked") from error
+        raise
 
 
 def approval(actor: Actor, now: datetime, proposal_id: int) -> Callable[[Session], Mapping[str, int]]:

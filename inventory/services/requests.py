@@ -9,10 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db
 from inventory.domain.access import Action, Actor, may, reach, require
 from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import NOTE_LENGTH, body_digest, check_day
@@ -32,6 +31,7 @@ from inventory.models import (
 from inventory.services import deliveries, items, offices, open_requests
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.deliveries import DeliveryView
+from inventory.services.idempotency import once
 from inventory.services.offices import in_reach
 
 
@@ -150,7 +150,7 @@ def ask(actor: Actor, now: datetime, request_id: UUID, office_code: str, asking:
         session.execute(insert(DeliveryRequestLine), rows)
         return made
 
-    return _once(DeliveryRequest, DeliveryRequest.id, request_id, digest, put)
+    return once(DeliveryRequest, DeliveryRequest.id, request_id, digest, put)
 
 
 def allot(
@@ -262,22 +262,7 @@ def suggested(actor: Actor, office_code: str) -> dict[str, int]:
     return {code: int(order) for code, order in orders.items() if order}
 
 
-# --- writing once ------------------------------------------------------------------------------------------------
-
-
-def _once(table: type[Any], key: Any, request_id: UUID, digest: str, work: Callable[[Session], int]) -> int:
-    """Do `work` in one transaction, once per request id: a repeated form finds what it did, whatever stops it now."""
-    try:
-        return write(work)
-    except (IntegrityError, Refusal) as error:
-        earlier = db.session.execute(
-            select(key, table.request_digest).where(table.request_id == request_id)
-        ).one_or_none()
-        if earlier is None:
-            raise
-        if earlier.request_digest != digest:
-            raise Refusal("request_id_reused") from error
-        return earlier[0]
+# --- steps -------------------------------------------------------------------------------------------------------
 
 
 def _step(
@@ -308,7 +293,7 @@ def _step(
         session.execute(insert(DeliveryRequestStep).values(values))
         return found.id
 
-    return _once(DeliveryRequestStep, DeliveryRequestStep.delivery_request_id, request_id, digest, put)
+    return once(DeliveryRequestStep, DeliveryRequestStep.delivery_request_id, request_id, digest, put)
 
 
 def _end(

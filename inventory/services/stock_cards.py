@@ -10,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
+from inventory.domain.calendars import check_period
 from inventory.domain.errors import Invalid
 from inventory.domain.ledger import effect_of
 from inventory.models import Delivery, Movement, Person
@@ -70,10 +71,7 @@ def read(
     if min(since or until, until) < FIRST_DAY:
         raise Invalid("day_too_early", day=min(since or until, until), first=FIRST_DAY)
     since = since or max(until - timedelta(days=29), FIRST_DAY)
-    if since > until:
-        raise Invalid("period_backwards")
-    if (until - since).days >= MAX_DAYS:
-        raise Invalid("period_too_long", limit=MAX_DAYS)
+    check_period(since, until, MAX_DAYS)
     opening = balances.as_of(actor, office_code, item_code, since - timedelta(days=1)).store
     lines = _lines(office.id, item.id, since, until, opening)
     return StockCard(

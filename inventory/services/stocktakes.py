@@ -485,12 +485,12 @@ def _book(session: Session, row: Any, item_id: int, at: datetime) -> int:
     statement, so that all of it is of the same moment.
     """
     day = local_day(at, row.time_zone)
-    later = select(func.coalesce(func.sum(ledger.store_effect(DailyTotal)), 0)).where(
+    later = select(func.coalesce(func.sum(ledger.effect_on(DailyTotal, "store")), 0)).where(
         DailyTotal.office_id == row.office_id, DailyTotal.item_id == item_id, DailyTotal.day > day
     )
     original = aliased(Movement)
     after = (
-        select(func.coalesce(func.sum(ledger.store_effect(Movement)), 0))
+        select(func.coalesce(func.sum(ledger.effect_on(Movement, "store")), 0))
         .outerjoin(original, original.id == Movement.reverses_id)
         .where(
             Movement.office_id == row.office_id,

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, case, extract, func, select, union_all
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
-from inventory.domain.errors import Invalid
+from inventory.domain.calendars import check_period
 from inventory.models import Delivery, DeliveryRequest, DeliveryRequestLine, Office
 from inventory.models.offices import within
 from inventory.services import calendars, offices, open_requests
@@ -67,10 +67,7 @@ def performance(actor: Actor, office_code: str, since: date, until: date) -> tup
     `period_too_long`.
     """
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    if until < since:
-        raise Invalid("period_backwards")
-    if (until - since).days >= LONGEST_PERIOD:
-        raise Invalid("period_too_long", limit=LONGEST_PERIOD)
+    check_period(since, until, LONGEST_PERIOD)
     there = (within(office.path), in_reach(reach(actor, Action.VIEW_STOCK)))
     found: dict[str, _Found] = defaultdict(_Found)
     for row in _orders(there, since, until):

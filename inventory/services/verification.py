@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
-from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, OUTSIDE, PLACES, Kind, obeys_law
-from inventory.domain.proposals import ProposalStatus
+from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, OUTSIDE, PLACES, obeys_law
+from inventory.domain.proposals import ProposalStatus, needs_second_person
 from inventory.domain.ranges import Range, Whereabouts, less
 from inventory.domain.schedules import Schedule
 from inventory.domain.seals import GENESIS, seal
@@ -41,6 +41,7 @@ from inventory.models import (
     TransferLine,
 )
 from inventory.services import ranges, runs, seals
+from inventory.services.ledger import effect_on
 from inventory.services.runs import RunView
 
 VERIFICATION = "verification"
@@ -218,7 +219,7 @@ def _daily_totals(session: Session) -> Iterator[Fault]:
 
 def _balances(session: Session) -> Iterator[Fault]:
     """Each figure of a balance is the sum of the movements' effects on it, and the law holds."""
-    sums = [_whole(func.sum(_effect(figure))).label(figure) for figure in FIGURES]
+    sums = [_whole(func.sum(effect_on(Movement, figure))).label(figure) for figure in FIGURES]
     summed = (
         select(Movement.office_id, Movement.item_id, *sums).group_by(Movement.office_id, Movement.item_id).subquery()
     )
@@ -253,7 +254,7 @@ def _unbalanced(session: Session) -> Iterator[Fault]:
 
 def _closings(session: Session) -> Iterator[Fault]:
     """No day closed with a negative figure."""
-    sums = [_whole(func.sum(_effect(figure))).label(figure) for figure in NEVER_NEGATIVE]
+    sums = [_whole(func.sum(effect_on(Movement, figure))).label(figure) for figure in NEVER_NEGATIVE]
     by_day = (
         select(Movement.office_id, Movement.item_id, Movement.effective_on.label("day"), *sums)
         .group_by(Movement.office_id, Movement.item_id, Movement.effective_on)
@@ -329,11 +330,16 @@ def _expected(transfer: Transfer, line: TransferLine) -> list[tuple[int, str, st
     return expected
 
 
-_GUARDED = or_(
-    and_(Movement.kind == Kind.RECEIPT.value, Movement.reverses_id.is_not(None)),
-    Movement.kind == Kind.DESTROY.value,
-    and_(Movement.kind == Kind.SPOIL.value, Movement.reason == "obsolete"),
-)
+def _guarded() -> ColumnElement[bool]:
+    """SQL: movements that must stand on a proposal. What needs one does so whatever it says that it reverses."""
+    branches = []
+    for kind, reason in EFFECTS:
+        such = and_(Movement.kind == kind.value, Movement.reason == reason)
+        if needs_second_person(kind, reason, reversal=False):
+            branches.append(such)
+        elif needs_second_person(kind, reason, reversal=True):
+            branches.append(and_(such, Movement.reverses_id.is_not(None)))
+    return or_(*branches)
 
 
 def _second_person(session: Session) -> Iterator[Fault]:
@@ -347,7 +353,7 @@ def _second_person(session: Session) -> Iterator[Fault]:
     wrong = (
         select(Movement.id, Movement.office_id, Movement.item_id)
         .outerjoin(Proposal, approved)
-        .where(_GUARDED, Proposal.id.is_(None))
+        .where(_guarded(), Proposal.id.is_(None))
         .order_by(Movement.id)
     )
     for row in session.execute(wrong.limit(1)):
@@ -651,16 +657,6 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     _number_places,
     _number_balances,
 )
-
-
-def _effect(figure: str) -> ColumnElement[int]:
-    """SQL: what a movement did to a figure, from the ledger's one table of effects."""
-    branches = [
-        (and_(Movement.kind == kind.value, Movement.reason == reason), literal(by) * Movement.quantity)
-        for (kind, reason), effect in EFFECTS.items()
-        if (by := getattr(effect, figure))
-    ]
-    return case(*branches, else_=0)
 
 
 def _whole(total: ColumnElement[Any]) -> ColumnElement[int]:

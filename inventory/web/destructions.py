@@ -19,7 +19,7 @@ from inventory.services import destructions, items, offices
 from inventory.services.destructions import Record
 from inventory.services.offices import OfficeView
 from inventory.web.consumption import stores
-from inventory.web.forms import DayField, PostingForm, QuantityField, QueryForm, RangesField, WordsField, choices
+from inventory.web.forms import DayField, PeriodForm, PostingForm, QuantityField, RangesField, WordsField, choices
 from inventory.web.forms import lazy as _
 from inventory.web.transfers import item_names
 
@@ -77,13 +77,6 @@ class RecordForm(PostingForm):
         for key in self.keys:
             if key[0] == refusal.facts.get("item") and ranges_name(key) in self:
                 self[ranges_name(key)].errors = [*self[ranges_name(key)].errors, text.sentence(refusal)]
-
-
-class PeriodForm(QueryForm):
-    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
-
-    since = DayField(_("From"), required=False, name="from")
-    until = DayField(_("To"), required=False, name="to")
 
 
 def part_name(key: Key) -> str:

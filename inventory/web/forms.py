@@ -242,6 +242,15 @@ class DayField(DateField):
             raise ValidationError(text.sentence_for("day_too_early", {"day": self.data, "first": FIRST_DAY}))
 
 
+class PeriodForm(QueryForm):
+    """From which day to which, both included; either may be left out."""
+
+    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
+
+    since = DayField(_("From"), required=False, name="from")
+    until = DayField(_("To"), required=False, name="to")
+
+
 class TimeOfDayField(TimeField):
     """A time of day by the minute, on the office's clock; None when it is left empty."""
 

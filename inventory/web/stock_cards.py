@@ -16,19 +16,10 @@ from inventory.services import items, ledger, offices, reversals, stock_cards
 from inventory.services.ledger import Posting, Recorded
 from inventory.services.stock_cards import CardLine, StockCard
 from inventory.web.consumption import stores
-from inventory.web.forms import DayField, PostingForm, QueryForm, WordsField
+from inventory.web.forms import PeriodForm, PostingForm, WordsField
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("stock_cards", __name__)
-
-
-class PeriodForm(QueryForm):
-    """From which day to which."""
-
-    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
-
-    since = DayField(_("From"), required=False, name="from")
-    until = DayField(_("To"), required=False, name="to")
 
 
 class ReversalForm(PostingForm):

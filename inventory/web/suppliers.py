@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -11,23 +11,9 @@ from inventory import security
 from inventory.domain.access import Action
 from inventory.domain.errors import Refusal
 from inventory.services import lead_times, offices, suppliers
-from inventory.web.forms import DayField, QueryForm
-from inventory.web.forms import lazy as _
+from inventory.web.forms import PeriodForm
 
 blueprint = Blueprint("suppliers", __name__)
-
-
-class PeriodForm(QueryForm):
-    """From which day to which; without them, the last twelve months."""
-
-    REFUSED_FIELDS = {"period_backwards": "until", "period_too_long": "since"}
-
-    since = DayField(_("From"), required=False, name="from")
-    until = DayField(_("To"), required=False, name="to")
-
-    def period(self, today: date) -> tuple[date, date]:
-        until = self.until.data or today
-        return self.since.data or (until - timedelta(days=364)), until
 
 
 @blueprint.get("/offices/<code:code>/suppliers")
@@ -37,7 +23,9 @@ def index(code: str) -> Any:
     today = offices.get(actor, Action.VIEW_STOCK, code).today(security.now())
     form = PeriodForm()
     valid = form.validate()
-    since, until = form.period(today) if valid else (today - timedelta(days=364), today)
+    since, until = (form.since.data, form.until.data) if valid else (None, None)
+    until = until or today
+    since = since or until - timedelta(days=364)
     try:
         office, found = suppliers.performance(actor, code, since, until)
     except Refusal as refusal:

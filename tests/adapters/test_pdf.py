@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pypdfium2 as pdfium
@@ -45,6 +46,11 @@ def opened(data: bytes) -> Iterator[Any]:
         document.close()
 
 
+@cache
+def drawn(name: str, language: str = "id") -> bytes:
+    return draw(ALL[name], DIGEST, language)
+
+
 def pages_of(data: bytes) -> list[str]:
     """What can be selected and copied, page by page, spaces and lines made one."""
     with opened(data) as document:
@@ -68,7 +74,7 @@ def test_there_is_a_paper_of_every_kind() -> None:
 def test_every_page_says_what_it_is_and_keeps_inside_its_margins(name: str, language: str) -> None:
     paper = ALL[name]
     title = Words(language, "Asia/Makassar")(paper.kind, TITLES)
-    data = draw(paper, DIGEST, language)
+    data = drawn(name, language)
     shown = pages_of(data)
     for number, page in enumerate(shown, start=1):
         whole = page.replace(" ", "")
@@ -88,7 +94,7 @@ def test_every_page_says_what_it_is_and_keeps_inside_its_margins(name: str, lang
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_same_paper_makes_the_same_bytes(name: str) -> None:
-    assert draw(ALL[name], DIGEST, "id") == draw(ALL[name], DIGEST, "id")
+    assert draw(ALL[name], DIGEST, "id") == drawn(name)
 
 
 def test_another_process_at_another_time_makes_the_same_bytes() -> None:
@@ -112,7 +118,7 @@ def test_another_process_at_another_time_makes_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("name", ["delivery", "long_card"])
 def test_the_code_on_every_page_holds_the_link(name: str) -> None:
-    with opened(draw(ALL[name], DIGEST, "id")) as document:
+    with opened(drawn(name)) as document:
         for page in document:
             image = page.render(scale=2).to_pil()
             assert [code.text for code in zxingcpp.read_barcodes(image)] == [LINK]
@@ -120,7 +126,7 @@ def test_the_code_on_every_page_holds_the_link(name: str) -> None:
 
 def test_it_is_an_archivable_file_in_its_language() -> None:
     for language in ("id", "en"):
-        data = draw(EACH["delivery"], DIGEST, language)
+        data = drawn("delivery", language)
         assert data.startswith(b"%PDF-1.7")
         assert b"<pdfaid:part>2</pdfaid:part>" in data
         assert b"<pdfaid:conformance>U</pdfaid:conformance>" in data
@@ -134,7 +140,7 @@ def test_it_is_an_archivable_file_in_its_language() -> None:
 
 
 def test_a_record_of_hand_over_says_all_that_was_counted() -> None:
-    [page] = pages_of(draw(EACH["delivery"], DIGEST, "id"))
+    [page] = pages_of(drawn("delivery"))
     assert "Blangko KTP-el WNI keping 10.000 4.000 2 3.990 37 10 0" in page
     assert "Ribbon rol 8 – – 10 0 0 2" in page
     assert "Satu dus basah di sudut, isinya utuh." in page
@@ -145,7 +151,7 @@ def test_a_record_of_hand_over_says_all_that_was_counted() -> None:
 
 
 def test_a_count_sheet_tells_nothing_of_the_books() -> None:
-    [page] = pages_of(draw(EACH["count_sheet"], DIGEST, "id"))
+    [page] = pages_of(drawn("count_sheet"))
     below = page.split("Barang Satuan Hitungan Jam Paraf")[1].split("Yang menghitung")[0]
     assert below.strip() == (
         "Blangko KTP-el WNI keping Blangko KTP-el WNA keping Blangko KIA keping Ribbon rol Film rol"
@@ -153,11 +159,11 @@ def test_a_count_sheet_tells_nothing_of_the_books() -> None:
 
 
 def test_a_stocktake_shows_count_recount_book_and_difference() -> None:
-    [page] = pages_of(draw(EACH["stocktake"], DIGEST, "id"))
+    [page] = pages_of(drawn("stocktake"))
     assert "Blangko KTP-el WNI keping 00:30 1.636 1.637 1.639 −2" in page
     assert "Ribbon rol 00:42 0 – 0 0" in page
     assert "Film rol 00:45 12 – 11 +1" in page
-    assert "belum disetujui" in pages_of(draw(AWKWARD["unapproved"], DIGEST, "id"))[0]
+    assert "belum disetujui" in pages_of(drawn("unapproved"))[0]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +171,7 @@ def test_a_stocktake_shows_count_recount_book_and_difference() -> None:
     [("id", "seribu enam ratus tiga puluh sembilan"), ("en", "one thousand six hundred thirty-nine")],
 )
 def test_a_destruction_says_its_total_in_figures_and_words(language: str, words: str) -> None:
-    [page] = pages_of(draw(EACH["destruction"], DIGEST, language))
+    [page] = pages_of(drawn("destruction", language))
     assert words in page
     assert page.count("1.639" if language == "id" else "1,639") == 1
     for name in ("Wayan Sudarma", "Luh Putu Sri", "I Gusti Ngurah Bagus Oka"):
@@ -195,7 +201,7 @@ def test_numbers_are_spelled_out(value: int, indonesian: str, english: str) -> N
 
 
 def test_a_long_card_repeats_its_head_and_cuts_no_row() -> None:
-    data = draw(AWKWARD["long_card"], DIGEST, "id")
+    data = drawn("long_card")
     shown = pages_of(data)
     assert len(shown) > 5
     assert all("No. Tanggal Uraian Dokumen, catatan Masuk Keluar Sisa" in page for page in shown)
@@ -216,7 +222,7 @@ def test_an_empty_card_says_so_and_carries_its_balance() -> None:
 
 
 def test_a_month_shows_every_item_and_every_line() -> None:
-    shown = " ".join(pages_of(draw(AWKWARD["seven_items"], DIGEST, "id")))
+    shown = " ".join(pages_of(drawn("seven_items")))
     for number in range(7):
         assert f"Barang nomor {number}" in shown
     assert "Pencetakan: Perubahan data −411 −412 −413 −414 −415" in shown
@@ -225,8 +231,8 @@ def test_a_month_shows_every_item_and_every_line() -> None:
 
 
 def test_made_up_data_says_so_on_every_page() -> None:
-    assert all("DATA BUATAN" in page for page in pages_of(draw(AWKWARD["synthetic"], DIGEST, "id")))
-    assert not any("DATA BUATAN" in page for page in pages_of(draw(EACH["transfer"], DIGEST, "id")))
+    assert all("DATA BUATAN" in page for page in pages_of(drawn("synthetic")))
+    assert not any("DATA BUATAN" in page for page in pages_of(drawn("transfer")))
 
 
 def test_every_word_is_there_in_both_languages_with_the_same_facts() -> None:

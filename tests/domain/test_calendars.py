@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.domain.calendars import OfficeCalendar, parse_working_week
+from inventory.domain.calendars import OfficeCalendar, check_period, parse_working_week
+from inventory.domain.errors import Invalid
 
 LEBARAN = {date(2026, 3, 20): "Idulfitri 1447 H", date(2026, 3, 21): "Idulfitri 1447 H"}
 OFFICE = OfficeCalendar("1111100", LEBARAN)
@@ -113,3 +114,13 @@ def test_the_nth_open_day_closes_a_span_of_n_open_days(office, after, n):
     assert day > after
     assert office.is_open(day)
     assert office.count_open(after + timedelta(days=1), day) == n
+
+
+def test_a_period_has_both_its_ends_and_a_most_of_days() -> None:
+    check_period(date(2024, 5, 1), date(2024, 5, 1), 1)
+    check_period(date(2024, 5, 1), date(2024, 5, 31), 31)
+    with pytest.raises(Invalid, match="period_too_long") as raised:
+        check_period(date(2024, 5, 1), date(2024, 6, 1), 31)
+    assert raised.value.facts == {"limit": 31}
+    with pytest.raises(Invalid, match="period_backwards"):
+        check_period(date(2024, 5, 2), date(2024, 5, 1), 31)

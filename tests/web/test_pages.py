@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from inventory.db import db
 from inventory.domain.ledger import Effect
 from inventory.services import people
 from tests.conftest import NOW, TODAY
-from tests.web.client import csrf_token, fields, in_language, log_in, log_out, send
+from tests.web.client import csrf_token, fields, in_language, log_in, log_in_by_form, log_out, send
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 HOME = f"/offices/{DENPASAR}"
@@ -310,27 +311,27 @@ def test_a_page_asks_for_login_and_comes_back(client: FlaskClient) -> None:
     asked = client.get(CONSUMPTION)
     assert asked.status_code == 302
     assert asked.location.startswith("/login?next=")
-    answer = log_in(client, "storekeeper", next_path=CONSUMPTION)
+    answer = log_in_by_form(client, "storekeeper", next_path=CONSUMPTION)
     assert answer.location == CONSUMPTION
 
 
 @pytest.mark.parametrize("target", ["https://evil.test/", "//evil.test/", "/\\evil.test", "https:evil.test"])
 def test_login_and_language_never_lead_off_the_site(client: FlaskClient, target: str) -> None:
-    location = log_in(client, "storekeeper", next_path=target).location or "/"
+    location = log_in_by_form(client, "storekeeper", next_path=target).location or "/"
     assert location.startswith("/")
     assert not location.startswith(("//", "/\\"))
     if client.get(HOME).status_code != 200:
-        log_in(client, "storekeeper")
+        log_in_by_form(client, "storekeeper")
     data = {"language": "en", "next": target, "csrf_token": csrf_token(client, "/change")}
     assert client.post("/language", data=data).location == "/"
 
 
 def test_a_wrong_password_is_refused_and_logging_out_ends_it(client: FlaskClient) -> None:
-    wrong = log_in(client, "storekeeper", password="not the password")
+    wrong = log_in_by_form(client, "storekeeper", password="not the password")
     assert wrong.status_code == 200
     assert 'role="alert"' in wrong.text
     assert client.get(HOME).status_code == 302
-    log_in(client, "storekeeper")
+    log_in_by_form(client, "storekeeper")
     assert client.get(HOME).status_code == 200
     assert client.get("/logout").status_code == 405
     assert client.post("/logout").status_code == 400
@@ -339,12 +340,12 @@ def test_a_wrong_password_is_refused_and_logging_out_ends_it(client: FlaskClient
 
 
 def test_a_password_is_changed(client: FlaskClient) -> None:
-    log_in(client, "storekeeper")
+    log_in_by_form(client, "storekeeper")
     new = "another long password"
     typed = {"password": PASSWORD, "new_password": new, "new_password_confirm": new}
     assert send(client, "/change", typed).status_code == 302
     log_out(client)
-    assert log_in(client, "storekeeper", password=new).status_code == 302
+    assert log_in_by_form(client, "storekeeper", password=new).status_code == 302
 
 
 # --- administrators ------------------------------------------------------------------------------------------------
@@ -436,13 +437,13 @@ def test_the_language_is_kept_with_the_account(app: Flask, client: FlaskClient) 
     data = {"language": "en", "next": "/login?next=/", "csrf_token": csrf_token(client)}
     assert client.post("/language", data=data).location == "/login?next=/"
     assert '<html lang="en">' in client.get("/login").text
-    log_in(client, "storekeeper")
+    log_in_by_form(client, "storekeeper")
     assert '<html lang="en">' in client.get(HOME).text
     in_language(client, "id")
     assert '<html lang="id">' in client.get(HOME).text
     elsewhere = app.test_client()
     send(elsewhere, "/login", {"language": "en"}, action="/language")
-    log_in(elsewhere, "storekeeper")
+    log_in_by_form(elsewhere, "storekeeper")
     assert '<html lang="id">' in elsewhere.get(HOME).text
     assert client.post("/language", data={"language": "xx", "csrf_token": csrf_token(client, HOME)}).status_code == 400
 
@@ -528,4 +529,17 @@ def test_synthetic_stock_is_labelled(app: Flask, storekeeper: FlaskClient) -> No
 def test_accounts_of_the_small_world_are_all_let_in(app: Flask) -> None:
     for name in PEOPLE:
         client = app.test_client()
-        assert log_in(client, name).status_code == 302
+        assert log_in_by_form(client, name).status_code == 302
+
+
+def test_tests_let_people_in_as_the_form_does(app: Flask) -> None:
+    def session_after(enter: Callable[[FlaskClient, str], object]) -> dict[str, Any]:
+        client = app.test_client()
+        enter(client, "storekeeper")
+        assert client.get(HOME).status_code == 200
+        with client.session_transaction() as session:
+            assert abs(session.pop("fs_paa") - time.time()) < 60
+            session.pop("csrf_token")  # of the page that was read
+            return dict(session)
+
+    assert session_after(log_in) == session_after(log_in_by_form)
