@@ -75,9 +75,9 @@ def pair(office_code: str) -> tuple[int, int]:
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Denpasar's demand moves; Denpasar Timur prints exactly twenty a day, as no model can say better."""
+    """Denpasar's demand moves; Denpasar Timur prints exactly two hundred a day, as no model can say better."""
     record(DENPASAR, uneven(420, 300))
-    record(SMALL, constant(420, 20))
+    record(SMALL, constant(420, 200))
     return world
 
 

@@ -260,7 +260,7 @@ def _try_projections(world: World) -> int:
     which takes the average."""
     stated_rates.state(SYSTEM, NOW, DENPASAR, BLANK, 60, "Pos Bali, 12/05/2024")
     record("51.71.02", uneven(420, 40), left=60)
-    record("51", constant(420, 20), left=30_000)
+    record("51", constant(420, 200), left=30_000)
     backtests.run(SYSTEM, lambda: NOW, "test", on=TODAY)
     reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     return next(each.id for each in alerts.open_alerts(SYSTEM) if each.office_code == "51.71.02")
