@@ -12,7 +12,7 @@ from flask import Flask, current_app, g
 from flask_security import Security, SQLAlchemyUserDatastore, current_user, hash_password
 from flask_security.decorators import auth_required
 from flask_wtf import CSRFProtect
-from passlib.hash import argon2
+from passlib.hash import argon2  # pyright: ignore[reportAttributeAccessIssue]  (made when asked for)
 
 from inventory.config import Config
 from inventory.db import db

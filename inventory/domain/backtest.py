@@ -179,7 +179,7 @@ def worse(model: Numbers, average: Numbers, valid: Flags) -> Flags:
     At least six windows; a loss larger by more than 10 %, in three windows of four, and by three standard errors of
     the windows' differences. Chance has many series to choose from: of 1,000 made-up offices for which the average
     is worse by a fifth, 5 % more loss in most of eight windows picked 79, and the average did worse for them in the
-    half year after; this rule picks none of them over a year, and all of those with a constant schedule.
+    half year after; this rule picks next to none of them over a year, and large offices with a constant schedule.
     """
     windows, lost = valid.sum(axis=1), (valid & (model > average)).sum(axis=1)
     apart = np.where(valid, model - average, 0.0)
@@ -298,7 +298,9 @@ def _try(history: History, horizon: Horizon, origin: int, number: int, length: C
 def until(history: History, days: int) -> History:
     """The first so many days of a history, without a copy."""
     names = ("demand", "served_waiting", "open", "known", "stocked_out")
-    return replace(history, **{name: getattr(history, name)[:, :days] for name in names})
+    kept = {name: getattr(history, name)[:, :days] for name in names}
+    rationed = None if history.rationed is None else history.rationed[:, :days]
+    return replace(history, **kept, rationed=rationed)
 
 
 def _shares(series: int, number: int) -> Numbers:
@@ -435,6 +437,8 @@ def _seen(
     for rows in _chunks(history, settings):
         inside = history.open[rows, columns] & (np.arange(weekday.size) < length[rows, None])
         usable = inside & history.known[rows, columns] & ~history.stocked_out[rows, columns]
+        if history.rationed is not None:
+            usable &= ~history.rationed[rows, columns]
         weight = np.nan_to_num(projection.weekday_weights[rows])[:, weekday]
         new = history.demand[rows, columns] - history.served_waiting[rows, columns]
         whole = (weight * inside).sum(axis=1)

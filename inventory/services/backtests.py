@@ -35,7 +35,7 @@ from inventory.domain.offices import local_day
 from inventory.domain.schedules import Schedule
 from inventory.models import BacktestRun, BacktestScore, Balance, Item, Office
 from inventory.models.offices import within
-from inventory.services import offices, projections, runs
+from inventory.services import offices, projection_inputs, runs
 from inventory.services.offices import OfficeView, in_reach
 from inventory.services.runs import RunView
 
@@ -68,22 +68,13 @@ def _inputs(actor: Actor, now: datetime, on: date | None, office_path: str | Non
     A stock that came later than that has nothing to be tried on.
     """
     by_day: dict[date, list[Any]] = defaultdict(list)
-    for row in projections._stocks(actor, office_path):
+    for row in projection_inputs.stocks_in_reach(actor, office_path):
         by_day[on or local_day(now, row.time_zone) - timedelta(days=1)].append(row)
     for through, rows in by_day.items():
-        stocks = [row for row in rows if row.first_on <= through]
-        if not stocks:
-            continue
-        first_day = through - timedelta(days=projections.HISTORY_DAYS - 1)
-        days = projections._read_days(stocks, first_day, through)
-        store = np.array([stock.store for stock in stocks], dtype=np.int64)
-        closing = store - projections._change_after(stocks, through)
-        is_open, _ = projections._open_flags(stocks, first_day, through, 1)
-        horizon = Horizon(
-            lead_days=np.array([stock.lead_time_days for stock in stocks]),
-            review_days=np.array([stock.review_period_days for stock in stocks]),
-        )
-        yield _Inputs(stocks, through, projections._history(stocks, days, closing, is_open), horizon)
+        found = projection_inputs.histories(rows, through)
+        if found is not None:
+            stocks, history, horizon = found
+            yield _Inputs(stocks, through, history, horizon)
 
 
 @dataclass(frozen=True, eq=False)

@@ -494,7 +494,8 @@ def _sum_of(measure: str, summed: Mapping[str, Figure], below: _Below) -> Told:
     paths = topmost(summed)
     days = [summed[path].as_of for path in paths]
     value = sum(summed[path].value for path in paths)
-    return Told(measure=measure, value=value, since=min(days), until=max(days), **below.named(paths))
+    named: dict[str, Any] = below.named(paths)
+    return Told(measure=measure, value=value, since=min(days), until=max(days), **named)
 
 
 def _shares(own: Sequence[Figure], below: _Below) -> dict[str, ToldShare]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
 from inventory.domain.alerts import Subject
+from inventory.domain.demand import FanParts, fan_of
 from inventory.domain.ledger import Kind, effect_of
 from inventory.models import Alert, Balance, DailyTotal, StoredProjection
 from inventory.services import arrivals, calendars, items, offices
@@ -20,6 +22,8 @@ from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 
 PAST_DAYS = 60
+FAN = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+"""The middle, and bands of 50, 80 and 95 %."""
 LONGEST_WAIT = timedelta(days=2 * 366)
 """How far the calendar is read: the longest lead time, and a closure in it."""
 
@@ -63,11 +67,25 @@ def of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> E
         level=stored.level if stored else None,
         on_day=stored.on_day if stored else None,
         made_at=stored.made_at if stored else None,
-        facts=stored.facts if stored else {},
+        facts=_with_fan(stored.facts) if stored else {},
         alert_id=_open_alert(office.id, item.id),
         past=_past(office.id, item.id, office.today(now)),
         expected=tuple(under_way(office, item.id, office.today(now))),
     )
+
+
+def _with_fan(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts with the fan that their figures describe: quantiles of the demand up to some of the days ahead."""
+    ahead = facts.get("ahead")
+    if not ahead or "fan" in facts:
+        return facts
+    known = facts | ahead
+    drawn: dict[str, Any] = {
+        field.name: np.array(known[field.name]) if isinstance(known[field.name], list) else known[field.name]
+        for field in fields(FanParts)
+    }
+    lines = fan_of(FanParts(**drawn), FAN)
+    return facts | {"fan": {"days": ahead["days"]} | {str(p): row.tolist() for p, row in zip(FAN, lines, strict=True)}}
 
 
 def _open_alert(office_id: int, item_id: int) -> int | None:

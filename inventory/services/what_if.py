@@ -12,13 +12,14 @@ from sqlalchemy import select
 from inventory.db import db
 from inventory.domain import what_if
 from inventory.domain.access import Action, Actor
-from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, fan, project
+from inventory.domain.demand import Projection, fan
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import Kind
 from inventory.domain.offices import local_day
 from inventory.domain.what_if import LATEST, PROBABILITIES, Arrival, Stock
 from inventory.models import DailyTotal
-from inventory.services import explanations, items, offices, projections
+from inventory.services import explanations, items, offices, projection_inputs, projections
+from inventory.services.projection_inputs import Inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +62,6 @@ class Comparison:
     last_day: date
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class StockInputs:
-    """What one stock is projected from, as for all stocks: see `domain.demand`. Each has one row. The days ahead
-    begin on the day after `through`."""
-
-    history: History
-    ahead: Ahead
-    horizon: Horizon
-    position: Position
-    through: date
-
-
 def try_out(actor: Actor, now: datetime, office_code: str, item_code: str, changes: Changes) -> Comparison | None:
     """The stock now, without and with the changes; None where there is nothing to project from.
 
@@ -85,8 +74,8 @@ def try_out(actor: Actor, now: datetime, office_code: str, item_code: str, chang
     inputs = inputs_of_stock(actor, now, office_code, item_code, further=2 * min(max(changes.late_days, 0), LATEST))
     last_day = inputs.through + timedelta(days=inputs.ahead.open.shape[1])
     wanted = _checked(changes, inputs.through + timedelta(days=1), last_day)
-    projection = project(inputs.history, inputs.ahead, inputs.horizon, inputs.position)
-    if not (projection.enough[0] or projection.from_stated_rate[0]):
+    projection, _ = projections.projected(inputs)
+    if np.isnan(projection.level[0]):
         return None
     office = offices.get(actor, Action.VIEW_ALERT, office_code)
     expected = explanations.under_way(office, items.get(item_code).id, office.today(now))
@@ -121,7 +110,7 @@ def _checked(changes: Changes, first: date, last: date) -> what_if.Changes:
     return wanted
 
 
-def _stock(inputs: StockInputs, projection: Projection, arrivals: Sequence[Arrival]) -> Stock:
+def _stock(inputs: Inputs, projection: Projection, arrivals: Sequence[Arrival]) -> Stock:
     position = inputs.position
     paths = fan(projection, 0, (*PROBABILITIES, float(position.service_level[0])))
     return Stock(
@@ -170,7 +159,7 @@ def _last_day(office_id: int, item_id: int, today: date) -> date:
     return today if db.session.scalars(printed.limit(1)).first() else today - timedelta(days=1)
 
 
-def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str, further: int = 0) -> StockInputs:
+def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str, further: int = 0) -> Inputs:
     """What the review would project this one stock from now; `further` calendar days are looked ahead beyond its own.
 
     Raises NotFound `office_not_found`, `item_not_found`, `stock_not_found` (an office that never held the item, or an
@@ -178,31 +167,10 @@ def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: st
     """
     office = offices.get(actor, Action.VIEW_ALERT, office_code)
     item = items.get(item_code)
-    stocks = [
-        row for row in projections._stocks(actor, office.path) if (row.office_id, row.item_id) == (office.id, item.id)
-    ]
-    if not stocks:
-        raise NotFound("stock_not_found")
+    rows = projection_inputs.stocks_in_reach(actor, office.path)
+    stocks = [row for row in rows if (row.office_id, row.item_id) == (office.id, item.id)]
     through = _last_day(office.id, item.id, local_day(now, office.time_zone))
-    first_day = through - timedelta(days=projections.HISTORY_DAYS - 1)
-    days = projections._read_days(stocks, first_day, through)
-    store = np.array([stock.store for stock in stocks], dtype=np.int64)
-    closing = store - projections._change_after(stocks, through)
-    outlook = min(projections.LONGEST_OUTLOOK, projections._outlook_days(stocks) + further)
-    is_open, is_open_ahead = projections._open_flags(stocks, first_day, through, outlook)
-    [stock] = stocks
-    rate = np.nan if stock.stated_rate is None else stock.stated_rate
-    return StockInputs(
-        history=projections._history(stocks, days, closing, is_open),
-        ahead=Ahead(open=is_open_ahead),
-        horizon=Horizon(lead_days=np.array([stock.lead_time_days]), review_days=np.array([stock.review_period_days])),
-        position=Position(
-            store=store,
-            inbound=projections._inbound(stocks, through, past=False).all,
-            backlog=np.zeros_like(store),
-            pack_size=np.array([stock.pack_size]),
-            service_level=np.array([stock.service_level]),
-            stated_rate=np.array([rate]),
-        ),
-        through=through,
-    )
+    inputs = projection_inputs.gather(stocks, through, past=False, further=further) if stocks else None
+    if inputs is None:
+        raise NotFound("stock_not_found")
+    return inputs

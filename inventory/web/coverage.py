@@ -89,7 +89,7 @@ def _machines(label: Any, **kwargs: Any) -> QuantityField:
 class EquipmentForm(ReportForm):
     """Of each kind how many work and how many do not; a kind of which both are left empty is not reported."""
 
-    REFUSED_FIELDS = ReportForm.REFUSED_FIELDS | {"capacity_missing": "cards_a_day"}
+    REFUSED_FIELDS = {**ReportForm.REFUSED_FIELDS, "capacity_missing": "cards_a_day"}
 
     printer_working = _machines(_("Printers that work"))
     printer_out_of_order = _machines(_("Printers out of order"))

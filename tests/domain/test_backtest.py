@@ -246,11 +246,11 @@ def test_chunks_change_nothing(tried: tuple[History, Horizon, Backtest]) -> None
 
 
 def test_a_constant_schedule_is_better_served_by_the_average() -> None:
-    history = make_world(5, series=30, days=730).history
+    history = make_world(5, series=30, days=730, dispersion=0.6).history
     constant = rows_of(history, slice(0, 2))
     constant = replace(
         constant,
-        demand=np.where(constant.open, 25, 0),
+        demand=np.where(constant.open, 250, 0),
         served_waiting=np.zeros_like(constant.demand),
         stocked_out=np.zeros_like(constant.open),
     )

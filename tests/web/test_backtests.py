@@ -138,7 +138,7 @@ def test_the_command_prints_json(app: Flask, tried: int) -> None:
     app.config["CLOCK"] = lambda: NOW.replace(hour=4)
     found = json.loads(flask(app, "backtest", "--on", str(TODAY), "--json").output)
     assert found["counts"]["tried"] == 2
-    assert [(each["office"], each["worse"]) for each in found["worst"]][0] == (SMALL, True)
+    assert (found["worst"][0]["office"], found["worst"][0]["worse"]) == (SMALL, True)
     assert set(found["scores"]["methods"]) == {"model", "average", "naive"}
     app.config["CLOCK"] = lambda: NOW.replace(hour=5)
     below = json.loads(flask(app, "backtest", "--on", str(TODAY), "--office", SMALL, "--json").output)

@@ -303,19 +303,6 @@ def _answer(world: World, delivery_request_id: int) -> None:
     deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, counted)
 
 
-def _plan(world: World) -> None:
-    """A delivery split over the districts, one of which nothing is known of; one draft is dropped."""
-    for office, per_day in ((DENPASAR, 40), (DISTRICT, 15)):
-        stated_rates.state(SYSTEM, NOW, office, BLANK, per_day, "laporan bulanan")
-    reviews.review(SYSTEM, lambda: NOW + timedelta(minutes=1), "test", on=TODAY)
-    manager = world.actor("manager")
-    terms = SplitTerms(quantity=500, reserve=30, pack=10)
-    proposal = allotments.propose_split(manager, NOW, DENPASAR, BLANK, terms)
-    wanted = {(DENPASAR, DISTRICT): 320, (DENPASAR, "51.71.02"): 50}
-    plan_id = allotments.save(manager, NOW, uuid4(), proposal, wanted)
-    drafts.drop(manager, NOW, allotments.get(manager, plan_id).drafts[-1].id)
-
-
 def _count(world: World) -> None:
     """A closed day with differences and a late entry, and a stocktake in each state; the stock is as it was."""
     closings.close(world.storekeeper, NOW, uuid4(), DENPASAR, TODAY, {BLANK: 943}, {BLANK: 40})

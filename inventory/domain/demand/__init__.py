@@ -10,8 +10,10 @@ The recipe, in the order of project(); each step is a module of this package:
    origin knowing only what was known then.
 5. blend: these experts weighted by how well they foretold the windows after the past origins.
 6. spread: noise of single days, and how wrong levels were over those windows, shrunk to offices of like volume.
+   An office with a few days only borrows from its relatives (`newcomers`).
 7. mixture: negative binomial demand around no burst, one, two, or more.
 8. outlook: demand by calendar day, reorder point, suggested order, chance and day of the stock-out.
+Beside them `reasons` says what the demand is made up of.
 
 S is the number of series (one per office and item), T the days of history, H the days ahead. A day's exposure
 is its weekday weight times the factors of its kind, 0 when closed: the mean is about 1 per open day, so that level
@@ -20,11 +22,12 @@ input gives the same bits.
 """
 
 from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
-from inventory.domain.demand.projection import Projection, fan, project
+from inventory.domain.demand.projection import FanParts, Projection, fan, fan_of, project
 
 __all__ = [
     "DEFAULTS",
     "Ahead",
+    "FanParts",
     "History",
     "Horizon",
     "Position",
@@ -32,5 +35,6 @@ __all__ = [
     "Seasons",
     "Settings",
     "fan",
+    "fan_of",
     "project",
 ]

@@ -86,7 +86,8 @@ def find_bursts(
     """Which days were bursts, how often they come and how large they are."""
     series = history.series
     chance = np.zeros(0)
-    days = _Days(*(np.zeros(0, dtype=np.int64),) * 2, *(np.zeros(0),) * 4)
+    nowhere, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
+    days = _Days(nowhere, nowhere, nothing, nothing, nothing, nothing)
     belief = _Belief(
         np.zeros(series), settings.usual_daily_dispersion, np.full(series, settings.usual_daily_dispersion),
         np.full(series, settings.usual_burst_rate), np.zeros(series), settings.usual_burst_size,
@@ -194,5 +195,5 @@ def _weigh(days: _Days, belief: _Belief, settings: Settings) -> tuple[Numbers, _
     scatter += prior * settings.usual_burst_variation * mean**2
     variation = float(np.clip(scatter / weight / mean**2, 0.05, 1.0))
     own = (np.bincount(days.rows, chance * size, series) + mean * prior) / (number + prior)
-    seen = number + pool * prior_days
+    seen: Numbers = np.asarray(number + pool * prior_days, dtype=np.float64)
     return chance, _Belief(belief.days_seen, belief.daily_pool, belief.daily, rate, seen, mean, variation, own)

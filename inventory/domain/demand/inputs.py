@@ -96,6 +96,12 @@ class Settings:
     # day.
     stated_dispersion: float = 0.16
     stated_daily_dispersion: float = 0.5
+    # Days of its own that an office needs before it may lean on its relatives for the rest; how much these differ when
+    # too few are there to tell (a factor of two), and at least (30 %); a new level's own unsteadiness (20 %).
+    newcomer_days: int = 5
+    usual_relative_variation: float = 0.5
+    least_relative_variation: float = 0.1
+    newcomer_dispersion: float = 0.04
     # Planned outreach brings what it brings: a coefficient of variation of 40 % of what was expected.
     planned_dispersion: float = 0.16
     # Series computed at a time: working memory of about 100 MB for two years of history.
@@ -124,6 +130,7 @@ class History:
     it and trailing days nobody has recorded yet are unknown, not zero. stocked_out (S,T): the day began or
     ended with too little stock, so that its prints say nothing about demand. rationed (S,T): a cap on prints was
     reached, with the same effect; None is never. group (S,): label of the pool; None is one pool.
+    family (S,): label of those that a new office is like (same parent and item); None lets nobody borrow.
 
     Raises ValueError for shapes that differ, negative prints, or more served waiting than printed.
     """
@@ -136,6 +143,7 @@ class History:
     stocked_out: Flags
     group: Counts | None = None
     rationed: Flags | None = None
+    family: Counts | None = None
 
     def __post_init__(self) -> None:
         if self.demand.ndim != 2:
@@ -144,8 +152,9 @@ class History:
             expect_shape(name, getattr(self, name), self.demand.shape)
         if self.rationed is not None:
             expect_shape("rationed", self.rationed, self.demand.shape)
-        if self.group is not None:
-            expect_shape("group", self.group, self.demand.shape[:1])
+        for name in ("group", "family"):
+            if getattr(self, name) is not None:
+                expect_shape(name, getattr(self, name), self.demand.shape[:1])
         if np.any(self.served_waiting < 0) or np.any(self.demand < self.served_waiting):
             raise ValueError("prints that served waiting requests lie between 0 and all prints of the day")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from inventory.domain.demand.arrays import Numbers, ratio
 from inventory.domain.distributions import count_cdf, count_quantile
@@ -118,7 +119,7 @@ def quantiles(probabilities: Numbers, mixture: Mixture) -> Numbers:
     return out
 
 
-def _rows(mixture: Mixture, rows: Numbers) -> Mixture:
+def _rows(mixture: Mixture, rows: NDArray[Any]) -> Mixture:
     return Mixture(mixture.weights[rows], mixture.mean[rows], mixture.dispersion[rows])
 
 

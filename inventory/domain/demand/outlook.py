@@ -190,8 +190,9 @@ class _Demand:
         return found.astype(np.int64)
 
     def _rows(self, rows: Counts) -> _Demand:
-        parts = (rows_of(each, rows) for each in (self.days, self.forecast, self.spread))
-        return _Demand(*parts, self.variation)
+        return _Demand(
+            rows_of(self.days, rows), rows_of(self.forecast, rows), rows_of(self.spread, rows), self.variation
+        )
 
     def _mixture(self, base: Numbers, open_days: Counts, planned: Numbers, planned_variance: Numbers) -> Mixture:
         extra = (slice(None),) + (None,) * (base.ndim - 1)

@@ -14,6 +14,7 @@ from inventory.domain.demand.bursts import Bursts, find_bursts
 from inventory.domain.demand.evidence import Survey, survey
 from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
 from inventory.domain.demand.levels import Replay, replay
+from inventory.domain.demand.newcomers import borrow
 from inventory.domain.demand.outlook import Forecast, Outlook, outlook
 from inventory.domain.demand.profile import Profile, profile
 from inventory.domain.demand.spread import Spread, spread, stand_in
@@ -24,7 +25,8 @@ class Projection:
     """What is to be expected, and why. Without a projection numbers are NaN, whole numbers -1, flags False.
 
     enough (S,): the history sufficed. from_stated_rate (S,): it did not, and the stated rate was used
-    instead. from_average (S,): the plain average of twelve weeks stands for the model. days_used + days_stocked_out
+    instead. from_average (S,): the plain average of twelve weeks stands for the model. borrowed (S,): the share of a
+    newcomer's level that comes from its relatives, 0 for all others. days_used + days_stocked_out
     + days_rationed + days_closed + days_unknown (S,): the T days of history, each counted once. windows_used (S,):
     past windows the errors are measured on. level (S,): mean demand per open day now. weekday_weights (S,7): Monday
     first, mean 1 over the days used. after_closure (S,): factor of the first open day after a closure.
@@ -49,6 +51,7 @@ class Projection:
     enough: Flags
     from_stated_rate: Flags
     from_average: Flags
+    borrowed: Numbers
     days_used: Counts
     days_stocked_out: Counts
     days_rationed: Counts
@@ -116,40 +119,75 @@ def project(
     plain = plain & enough
     blended = blend(replayed, bursts, enough, plain, horizon, settings)
     own = spread(replayed, blended, bursts, enough, plain, horizon, settings)
-    level, scatter, stated = stand_in(position, enough, blended.level, own, settings)
+    borrowed = borrow(history, surveyed, blended.level, enough, settings)
+    level, scatter, stated, borrows = stand_in(position, enough, blended.level, own, borrowed, settings)
     forecast = _forecast(level, bursts, enough & ~plain)
     looked = outlook(
         history, ahead, seasons, profiled, horizon, position, forecast, bursts.variation, scatter, settings
     )
-    return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, enough, stated, plain,
-                     settings)  # fmt: skip
+    flags = _Flags(enough, stated, plain, np.where(borrows, borrowed.share, 0.0))
+    return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, flags, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Flags:
+    """Where each projection comes from; borrowed (S,): the share that comes from relatives."""
+
+    enough: Flags
+    stated: Flags
+    average: Flags
+    borrowed: Numbers
+
+    @property
+    def known(self) -> Flags:
+        return self.enough | self.stated | (self.borrowed > 0)
 
 
 def fan(projection: Projection, series: int, probabilities: Sequence[float] | None = None) -> Numbers:
     """(Q,H) quantiles of one series' cumulative demand by calendar day; NaN when it has no projection."""
-    wanted = np.array(projection.probabilities if probabilities is None else probabilities)
+    wanted = projection.probabilities if probabilities is None else probabilities
     mean = projection.cumulative_mean[series]
     if np.isnan(mean).any():
-        return np.full((wanted.size, mean.size), np.nan)
-    own = Spread(
-        horizon=projection.dispersion[[series]],
-        level=projection.level_dispersion[[series]],
-        daily=projection.daily_dispersion[[series]],
-        days=projection.horizon_days[[series]],
-    )
-    days = projection.open_days_ahead[series]
-    planned = projection.cumulative_planned[series]
-    number = projection.burst_rate[series] * days
-    jump = projection.burst_jump[series]
+        return np.full((len(wanted), mean.size), np.nan)
+    drawn = {field.name: getattr(projection, field.name)[series] for field in fields(FanParts)}
+    return fan_of(FanParts(**drawn), wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class FanParts:
+    """What the fan of one series is drawn from: the fields of Projection of the same names, of that series, for days
+    (H,) of one's choice, and for the whole of it."""
+
+    cumulative_mean: Numbers
+    cumulative_planned: Numbers
+    cumulative_planned_variance: Numbers
+    open_days_ahead: Counts
+    level_dispersion: float
+    daily_dispersion: float
+    horizon_days: int
+    burst_rate: float
+    burst_jump: float
+    burst_seen: float
+    burst_variation: float
+
+
+def fan_of(parts: FanParts, probabilities: Sequence[float]) -> Numbers:
+    """(Q,H) quantiles of the cumulative demand of one series by its days."""
+    wanted, days = np.array(probabilities), np.asarray(parts.open_days_ahead)
+    level, daily, horizon = (np.array([each]) for each in (parts.level_dispersion, parts.daily_dispersion,
+                                                            parts.horizon_days))  # fmt: skip
+    own = Spread(level + daily / horizon, level, daily, horizon)
+    number = np.asarray(parts.burst_rate * days, dtype=np.float64)
+    planned = np.asarray(parts.cumulative_planned)
     demand = mixture.of_demand(
-        np.maximum(mean - planned - number * jump, 0.0),
+        np.maximum(np.asarray(parts.cumulative_mean) - planned - number * parts.burst_jump, 0.0),
         own.over(days[None, :])[0],
         number,
-        np.full(days.shape, jump),
-        float(projection.burst_variation[series]),
-        projection.burst_seen[[series]],
+        np.full(days.shape, parts.burst_jump),
+        parts.burst_variation,
+        np.array([parts.burst_seen]),
         planned,
-        projection.cumulative_planned_variance[series],
+        np.asarray(parts.cumulative_planned_variance),
     )
     found = mixture.quantiles(np.broadcast_to(wanted, (days.size, wanted.size)), demand)
     # Late days may be relatively surer than early ones; the demand so far still never falls.
@@ -174,13 +212,14 @@ def _forecast(level: Numbers, bursts: Bursts, modelled: Flags) -> Forecast:
 
 def _assemble(
     surveyed: Survey, profiled: Profile, replayed: Replay, bursts: Bursts, blended: Blend, scatter: Spread,
-    forecast: Forecast, looked: Outlook, enough: Flags, stated: Flags, plain: Flags, settings: Settings,
+    forecast: Forecast, looked: Outlook, flags: _Flags, settings: Settings,
 ) -> Projection:  # fmt: skip
-    known = enough | stated
+    enough, known = flags.enough, flags.known
     return Projection(
         enough=enough,
-        from_stated_rate=stated,
-        from_average=plain,
+        from_stated_rate=flags.stated,
+        from_average=flags.average,
+        borrowed=flags.borrowed,
         days_used=surveyed.days_used,
         days_stocked_out=surveyed.days_stocked_out,
         days_rationed=surveyed.days_rationed,

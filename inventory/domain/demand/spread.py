@@ -15,6 +15,7 @@ from inventory.domain.demand.blend import Blend, blend
 from inventory.domain.demand.bursts import Bursts
 from inventory.domain.demand.inputs import Horizon, Position, Settings
 from inventory.domain.demand.levels import Replay
+from inventory.domain.demand.newcomers import Borrowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +135,18 @@ def _pool_surprise(seen: _Seen, off: Numbers, average: Flags, horizon: Horizon, 
 
 
 def stand_in(
-    position: Position, enough: Flags, level: Numbers, own: Spread, settings: Settings
-) -> tuple[Numbers, Spread, Flags]:
-    """Level and spread, from the stated rate where the history is not enough; NaN where there is neither."""
+    position: Position, enough: Flags, level: Numbers, own: Spread, borrowed: Borrowed, settings: Settings
+) -> tuple[Numbers, Spread, Flags, Flags]:
+    """Level and spread where the history is not enough: from the stated rate, or else borrowed from relatives; NaN
+    where there is neither. Flags (S,): of which series a rate was used, and which borrow."""
     rate = np.full(level.shape, np.nan) if position.stated_rate is None else position.stated_rate
     stated = ~enough & ~np.isnan(rate)
-    fixed, daily = settings.stated_dispersion, settings.stated_daily_dispersion
+    borrows = borrowed.known & ~stated
+    level = np.where(enough, level, np.where(stated, rate, np.where(borrows, borrowed.level, np.nan)))
+    fixed = np.where(borrows, borrowed.dispersion, settings.stated_dispersion)
+    daily = np.where(borrows, settings.usual_daily_dispersion, settings.stated_daily_dispersion)
     return (
-        np.where(enough, level, np.where(stated, rate, np.nan)),
+        level,
         Spread(
             np.where(enough, own.horizon, fixed + daily / own.days),
             np.where(enough, own.level, fixed),
@@ -149,4 +154,5 @@ def stand_in(
             own.days,
         ),
         stated,
+        borrows,
     )

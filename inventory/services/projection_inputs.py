@@ -1,0 +1,428 @@
+"""What projections are made from: the stocks in an actor's reach, their daily totals, calendars and what is coming."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import and_, case, func, null, or_, select
+
+from inventory.db import db
+from inventory.domain.access import Action, Actor, reach
+from inventory.domain.calendars import OfficeCalendar
+from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons
+from inventory.domain.ledger import PRINT_REASONS, Kind
+from inventory.domain.offices import OfficeKind
+from inventory.domain.requests import OPEN, hope_ends, still_expected
+from inventory.models import (
+    Balance,
+    DailyTotal,
+    DeliveryRequest,
+    DeliveryRequestLine,
+    Item,
+    Office,
+    StatedRate,
+    Transfer,
+    TransferLine,
+)
+from inventory.models.offices import within
+from inventory.services import calendars, coverage, known_demand, lead_times, open_requests
+from inventory.services.known_demand import KnownDemand
+from inventory.services.lead_times import OfficeLeadTimes
+from inventory.services.ledger import effect_on
+from inventory.services.offices import in_reach
+
+HISTORY_DAYS = 730
+SHORTEST_OUTLOOK = 120
+LONGEST_OUTLOOK = 400
+
+
+def stocks_in_reach(actor: Actor, office_path: str | None) -> Sequence[Any]:
+    query = (
+        select(
+            Balance.office_id,
+            Balance.item_id,
+            Balance.store,
+            Balance.first_on,
+            Balance.synthetic,
+            Office.code.label("office_code"),
+            Office.name.label("office_name"),
+            Office.parent_id,
+            Office.time_zone,
+            Office.lead_time_days,
+            Office.review_period_days,
+            Office.service_level,
+            Office.working_days,
+            Item.code.label("item_code"),
+            Item.pack_size,
+            Item.prints_per_unit,
+            StatedRate.per_day.label("stated_rate"),
+            StatedRate.source.label("stated_source"),
+        )
+        .join(Office, Office.id == Balance.office_id)
+        .join(Item, Item.id == Balance.item_id)
+        .outerjoin(
+            StatedRate,
+            (StatedRate.office_id == Balance.office_id) & (StatedRate.item_id == Balance.item_id),
+        )
+        # What an outreach team holds and prints counts for its office: see `_teams`.
+        .where(Office.active, Item.active, Balance.last_seq > 0, Office.kind != OfficeKind.OUTREACH.value)
+        .where(in_reach(reach(actor, Action.VIEW_ALERT)))
+    )
+    if office_path is not None:
+        query = query.where(within(office_path))
+    return db.session.execute(query).all()
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """What the daily totals say, one row per stock and one column per calendar day up to `through`."""
+
+    first_day: date
+    printed: np.ndarray
+    served: np.ndarray
+    store_change: np.ndarray
+    last_recorded: np.ndarray
+    """(S,) column of the last day on which the office recorded anything, for whichever item; -1 for never."""
+
+    def rows(self, kept: list[int]) -> Days:
+        parts = (self.printed, self.served, self.store_change, self.last_recorded)
+        return Days(self.first_day, *(part[kept] for part in parts))
+
+
+def read_days(stocks: Sequence[Any], first_day: date, through: date) -> Days:
+    row_of = {(stock.office_id, stock.item_id): i for i, stock in enumerate(stocks)}
+    shape = (len(stocks), HISTORY_DAYS)
+    printed, served, change = (np.zeros(shape, dtype=np.int64) for _ in range(3))
+    last_of_office: dict[int, int] = defaultdict(lambda: -1)
+    teams = _teams()
+    for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through, teams):
+        column = (day - first_day).days
+        owner_id = teams[office_id] if office_id in teams else int(office_id)
+        last_of_office[owner_id] = max(last_of_office[owner_id], column)
+        row = row_of.get((owner_id, item_id))
+        if row is None:
+            continue
+        printed[row, column] += prints
+        served[row, column] += waiting
+        if owner_id == office_id:
+            change[row, column] = store
+    last = np.array([last_of_office[stock.office_id] for stock in stocks])
+    return Days(first_day, printed, served, change, last)
+
+
+def _teams() -> dict[int, int]:
+    """The office of each outreach team: what a team prints is its office's demand."""
+    rows = db.session.execute(select(Office.id, Office.parent_id).where(Office.kind == OfficeKind.OUTREACH.value))
+    teams: dict[int, int] = {}
+    for team_id, office_id in rows:
+        if office_id is not None:
+            teams[team_id] = office_id
+    return teams
+
+
+def _day_rows(stocks: Sequence[Any], first_day: date, through: date, teams: Mapping[int, int]) -> Iterator[Any]:
+    query = (
+        select(
+            DailyTotal.office_id,
+            DailyTotal.item_id,
+            DailyTotal.day,
+            func.sum(case((DailyTotal.kind == Kind.PRINT.value, DailyTotal.quantity), else_=0)),
+            func.sum(DailyTotal.served_waiting),
+            func.sum(effect_on(DailyTotal, "store")),
+        )
+        .where(DailyTotal.day.between(first_day, through))
+        .group_by(DailyTotal.office_id, DailyTotal.item_id, DailyTotal.day)
+    )
+    office_ids = {stock.office_id for stock in stocks}
+    office_ids |= {team_id for team_id, office_id in teams.items() if office_id in office_ids}
+    if len(office_ids) <= 500:  # else the whole table is wanted anyway, and a list would only slow the query
+        query = query.where(DailyTotal.office_id.in_(office_ids))
+    yield from db.session.execute(query.execution_options(yield_per=10_000))
+
+
+def printed_for(stocks: Sequence[Any], since: date, through: date) -> np.ndarray:
+    """(S,R) new requests printed in a period, by reason in the order of PRINT_REASONS."""
+    row_of = {(stock.office_id, stock.item_id): i for i, stock in enumerate(stocks)}
+    found = np.zeros((len(stocks), len(PRINT_REASONS)), dtype=np.int64)
+    quantity = func.sum(DailyTotal.quantity - DailyTotal.served_waiting)
+    key = DailyTotal.office_id, DailyTotal.item_id, DailyTotal.reason
+    of_prints = select(*key, quantity).where(
+        DailyTotal.kind == Kind.PRINT.value, DailyTotal.day.between(since, through)
+    )
+    for office_id, item_id, reason, prints in db.session.execute(of_prints.group_by(*key)):
+        row = row_of.get((office_id, item_id))
+        if row is not None:
+            found[row, PRINT_REASONS.index(reason)] = max(int(prints), 0)
+    return found
+
+
+def change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
+    rows = db.session.execute(
+        select(DailyTotal.office_id, DailyTotal.item_id, func.sum(effect_on(DailyTotal, "store")))
+        .where(DailyTotal.day > through)
+        .group_by(DailyTotal.office_id, DailyTotal.item_id)
+    )
+    return _per_stock(stocks, {(office_id, item_id): int(total) for office_id, item_id, total in rows})
+
+
+@dataclass(frozen=True, eq=False)
+class Inbound:
+    """(S,) each: what is on its way to an office, what its open requests still promise, and what its outreach teams
+    have with them."""
+
+    in_transit: np.ndarray
+    on_order: np.ndarray
+    with_teams: np.ndarray
+
+    @property
+    def all(self) -> np.ndarray:
+        return self.in_transit + self.on_order + self.with_teams
+
+
+def inbound(stocks: Sequence[Any], day: date, *, past: bool) -> Inbound:
+    """What was yet to come to each office at the close of `day`, or, unless that is past, is now."""
+    through = day if past else None
+    under_way = _under_way(through)
+    with_teams: dict[tuple[int, int], int] = defaultdict(int)
+    for team_id, office_id in _teams().items():
+        for (receiver_id, item_id), quantity in under_way.items():
+            if receiver_id == team_id:
+                with_teams[office_id, item_id] += quantity
+    for (office_id, item_id), quantity in _teams_stores(through).items():
+        with_teams[office_id, item_id] += quantity
+    return Inbound(_per_stock(stocks, under_way), _on_order(stocks, day, through), _per_stock(stocks, with_teams))
+
+
+def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
+    """What outreach teams had in their stores, by their office and item."""
+    rows = db.session.execute(
+        select(Office.parent_id, Balance.item_id, func.sum(Balance.store))
+        .join(Office, Office.id == Balance.office_id)
+        .where(Office.kind == OfficeKind.OUTREACH.value)
+        .group_by(Office.parent_id, Balance.item_id)
+    )
+    stores = {(office_id, item_id): int(total) for office_id, item_id, total in rows if office_id is not None}
+    if through is not None and stores:
+        later = db.session.execute(
+            select(Office.parent_id, DailyTotal.item_id, func.sum(effect_on(DailyTotal, "store")))
+            .join(Office, Office.id == DailyTotal.office_id)
+            .where(Office.kind == OfficeKind.OUTREACH.value, DailyTotal.day > through)
+            .group_by(Office.parent_id, DailyTotal.item_id)
+        )
+        for office_id, item_id, total in later:
+            if office_id is not None and (office_id, item_id) in stores:
+                stores[office_id, item_id] -= int(total)
+    return stores
+
+
+def _under_way(through: date | None) -> dict[tuple[int, int], int]:
+    """What was on its way at the close of `through`, or is now, by receiver and item."""
+    under_way = Transfer.status == "dispatched"
+    if through is not None:
+        still_open = or_(Transfer.closed_on.is_(None), Transfer.closed_on > through)
+        under_way = and_(Transfer.dispatched_on <= through, still_open)
+    rows = db.session.execute(
+        select(Transfer.receiver_id, TransferLine.item_id, func.sum(TransferLine.sent))
+        .join(TransferLine, TransferLine.transfer_id == Transfer.id)
+        .where(under_way)
+        .group_by(Transfer.receiver_id, TransferLine.item_id)
+    )
+    return {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+
+
+def _on_order(stocks: Sequence[Any], day: date, through: date | None) -> np.ndarray:
+    """(S,) what was yet to come on each office's requests at the close of `through`, or is now.
+
+    What was asked counts only until an allotment says otherwise, and until its hope ends by `day`.
+    """
+    lead_times = {stock.office_id: stock.lead_time_days for stock in stocks}
+    counts, allotted = DeliveryRequest.status.in_(OPEN), DeliveryRequestLine.allotted
+    if through is not None:
+        still_open = or_(DeliveryRequest.closed_on.is_(None), DeliveryRequest.closed_on > through)
+        counts = and_(DeliveryRequest.asked_on <= through, still_open)
+        allotted = case((DeliveryRequest.allotted_on <= through, allotted), else_=null())
+    rows = db.session.execute(
+        select(
+            DeliveryRequest.office_id,
+            DeliveryRequest.asked_on,
+            DeliveryRequest.needed_by,
+            DeliveryRequestLine.item_id,
+            DeliveryRequestLine.asked,
+            allotted,
+            open_requests.received_of_line(through),
+        )
+        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
+        .where(counts)
+    )
+    on_order: dict[tuple[int, int], int] = defaultdict(int)
+    for office_id, asked_on, needed_by, item_id, asked, promised, received in rows:
+        hopeless = hope_ends(asked_on, needed_by, lead_times.get(office_id, 0)) < day
+        if promised is None and hopeless:
+            continue
+        on_order[office_id, item_id] += still_expected(asked, promised, int(received))
+    return _per_stock(stocks, on_order)
+
+
+def _per_stock(stocks: Sequence[Any], found: Mapping[tuple[int, int], int]) -> np.ndarray:
+    """(S,) what was found for each stock; 0 where nothing was."""
+    return np.array([found.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+
+
+def outlook_days(stocks: Iterable[Any]) -> int:
+    """Calendar days that surely hold every office's lead time and review period."""
+    longest = max(
+        math.ceil((stock.lead_time_days + stock.review_period_days) * 7 / stock.working_days.count("1"))
+        for stock in stocks
+    )
+    return min(LONGEST_OUTLOOK, max(SHORTEST_OUTLOOK, longest + 45))
+
+
+def open_flags(stocks: Sequence[Any], first_day: date, through: date, outlook: int) -> tuple[np.ndarray, np.ndarray]:
+    end = through + timedelta(days=outlook)
+    weeks = {stock.office_id: stock.working_days for stock in stocks}
+    by_office = calendars.of_offices(weeks.items(), first_day, end)
+    flags: dict[int, np.ndarray] = {}
+
+    def flags_of(calendar: OfficeCalendar) -> np.ndarray:
+        if id(calendar) not in flags:
+            flags[id(calendar)] = np.array(calendar.flags(first_day, end), dtype=bool)
+        return flags[id(calendar)]
+
+    every = np.stack([flags_of(by_office[stock.office_id]) for stock in stocks])
+    return every[:, :HISTORY_DAYS], every[:, HISTORY_DAYS:]
+
+
+def _history(stocks: Sequence[Any], days: Days, closing: np.ndarray, is_open: np.ndarray) -> History:
+    columns = np.arange(HISTORY_DAYS)
+    first = np.array([(stock.first_on - days.first_day).days for stock in stocks])
+    # The day on which recording began is not a whole one. And nobody has recorded anything after the office's last
+    # entry yet: those days are unknown, not days of no demand.
+    known = (columns > first[:, None]) & (columns <= days.last_recorded[:, None])
+    change_from = np.cumsum(days.store_change[:, ::-1], axis=1)[:, ::-1]
+    opened_with = closing[:, None] - change_from
+    closed_with = opened_with + days.store_change
+    return History(
+        first_day=days.first_day,
+        demand=days.printed,
+        served_waiting=np.minimum(days.served, days.printed),
+        open=is_open,
+        known=known,
+        stocked_out=(opened_with <= 0) | (closed_with <= 0),
+        group=np.array([stock.item_id for stock in stocks]),
+        family=np.unique([(stock.parent_id or 0, stock.item_id) for stock in stocks], axis=0, return_inverse=True)[1],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """All that the projection of some stocks is made from; their history ends with the same day, `through`."""
+
+    stocks: Sequence[Any]
+    through: date
+    history: History
+    ahead: Ahead
+    horizon: Horizon
+    position: Position
+    seasons: Seasons
+    known: KnownDemand
+    inbound: Inbound
+    lead_times: OfficeLeadTimes
+
+
+def gather(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) -> Inputs | None:
+    """What the stocks given (see stocks_in_reach) are projected from, at the close of `through` when `past`, else with
+    the stock of now; None when none of them was there yet. `further` calendar days are looked ahead beyond the usual.
+    """
+    found = _recorded(rows, through, past=past, further=further)
+    if found is None:
+        return None
+    stocks, open_ahead = found.stocks, found.is_open_ahead
+    on_way = inbound(stocks, through, past=past)
+    waiting = {
+        office_id: said.print_ready or 0
+        for office_id, said in coverage.backlog_of({stock.office_id for stock in stocks}, through).items()
+    }
+    known = known_demand.of_stocks(stocks, found.days.first_day, through, found.days.printed, open_ahead, waiting)
+    learnt = lead_times.of_offices({stock.office_id: stock.lead_time_days for stock in stocks}, through)
+    return Inputs(
+        stocks=stocks,
+        through=through,
+        history=replace(found.history, rationed=known.rationed),
+        ahead=Ahead(open=open_ahead, extra=known.extra, cap=known.cap_ahead, factor=known.factor),
+        horizon=_horizon(stocks, learnt),
+        position=_position(stocks, found.store, on_way),
+        seasons=Seasons(
+            past=known.season[:, :HISTORY_DAYS],
+            ahead=known.season[:, HISTORY_DAYS:],
+            stated=np.array([np.nan if each.factor is None else each.factor for each in known.seasons]),
+        ),
+        known=known,
+        inbound=on_way,
+        lead_times=learnt,
+    )
+
+
+def histories(rows: Sequence[Any], through: date) -> tuple[Sequence[Any], History, Horizon] | None:
+    """Those of the stocks that were there, their history up to `through`, and their horizon as set; for a backtest,
+    which must not know of plans."""
+    found = _recorded(rows, through, past=True)
+    if found is None:
+        return None
+    days = found.days
+    known = known_demand.of_stocks(found.stocks, days.first_day, through, days.printed, found.is_open_ahead[:, :1], {})
+    return found.stocks, replace(found.history, rationed=known.rationed), _horizon(found.stocks, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Recorded:
+    """What the books say of stocks: `store` at the end of the history or now, and the calendar ahead."""
+
+    stocks: Sequence[Any]
+    days: Days
+    store: np.ndarray
+    history: History
+    is_open_ahead: np.ndarray
+
+
+def _recorded(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) -> _Recorded | None:
+    first_day = through - timedelta(days=HISTORY_DAYS - 1)
+    # A stock that came later was not there yet. (Without `past`, one that came today is: with no history behind it.)
+    stocks = [stock for stock in rows if stock.first_on <= through] if past else list(rows)
+    if not stocks:
+        return None
+    days = read_days(stocks, first_day, through)
+    now = np.array([stock.store for stock in stocks], dtype=np.int64)
+    closing = now - change_after(stocks, through)
+    outlook = min(LONGEST_OUTLOOK, outlook_days(stocks) + further)
+    is_open, is_open_ahead = open_flags(stocks, first_day, through, outlook)
+    history = _history(stocks, days, closing, is_open)
+    return _Recorded(stocks, days, closing if past else now, history, is_open_ahead)
+
+
+def _horizon(stocks: Sequence[Any], learnt: OfficeLeadTimes | None) -> Horizon:
+    weights = None
+    if learnt is not None and learnt.learnt:
+        weights = learnt.weights_of([stock.office_id for stock in stocks])
+        weights = weights * np.array([stock.office_id in learnt.learnt for stock in stocks])[:, None]
+    return Horizon(
+        lead_days=np.array([stock.lead_time_days for stock in stocks]),
+        review_days=np.array([stock.review_period_days for stock in stocks]),
+        lead_weights=weights,
+    )
+
+
+def _position(stocks: Sequence[Any], store: np.ndarray, on_way: Inbound) -> Position:
+    return Position(
+        store=store,
+        inbound=on_way.all,
+        backlog=np.zeros(len(stocks), dtype=np.int64),
+        pack_size=np.array([stock.pack_size for stock in stocks]),
+        service_level=np.array([stock.service_level for stock in stocks]),
+        stated_rate=np.array([np.nan if stock.stated_rate is None else stock.stated_rate for stock in stocks]),
+    )
