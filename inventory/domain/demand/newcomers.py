@@ -7,7 +7,6 @@ drawn from its own days and from the levels of its family, each after how much i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -54,7 +53,7 @@ def borrow(history: History, surveyed: Survey, level: Numbers, enough: Flags, se
 
 def _relatives(family: Counts, level: Numbers, enough: Flags, settings: Settings) -> tuple[Numbers, Numbers, Numbers]:
     """(S,) geometric mean of the family's levels, squared coefficient of variation among them, and their number."""
-    logs: Any = np.where(enough, np.log(np.maximum(np.nan_to_num(level, nan=1.0), 0.05)), 0.0)
+    logs = np.log(np.where(enough, np.maximum(np.nan_to_num(level, nan=1.0), 0.05), 1.0))
     number = by_pool(enough * 1.0, family)
     middle = ratio(by_pool(logs, family), number, 0.0)
     squares = by_pool(enough * (logs - middle[family]) ** 2, family)
