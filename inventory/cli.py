@@ -455,6 +455,8 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
     click.echo()
     backtests.run(SYSTEM, security.now, worker_name(), on=made.last_day)
     run, found = reviews.review(SYSTEM, security.now, worker_name(), on=made.last_day)
+    if run.status != "done":
+        raise click.ClickException(f"The review failed: {run.error}")
     click.echo(review_table(found))
     click.echo(f"\n{made.offices} offices, {made.movements} movements; history is SYNTHETIC and ends {made.last_day}.")
     click.echo(f"{run.counts['stocks']} stocks reviewed. To list them again: flask review --on {made.last_day}\n")

@@ -157,7 +157,8 @@ def printed_for(stocks: Sequence[Any], since: date, through: date) -> np.ndarray
     )
     for office_id, item_id, reason, prints in db.session.execute(of_prints.group_by(*key)):
         row = row_of.get((office_id, item_id))
-        if row is not None:
+        # Ribbon and film are used up by cards, for no reason of their own.
+        if row is not None and reason in PRINT_REASONS:
             found[row, PRINT_REASONS.index(reason)] = max(int(prints), 0)
     return found
 

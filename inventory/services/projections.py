@@ -231,7 +231,8 @@ def _explaining(inputs: Inputs, projection: Projection, mix: np.ndarray, i: int)
     if math.isnan(level):
         return {}
     facts: dict[str, Any] = {"ahead": _ahead_facts(inputs.through, projection, i)}
-    if projection.enough[i] or projection.borrowed[i]:
+    is_blank = inputs.stocks[i].prints_per_unit is None
+    if is_blank and (projection.enough[i] or projection.borrowed[i]):
         parts = zip(PRINT_REASONS, mix, strict=True)
         facts["reasons"] = {reason: round(float(share) * level, 1) for reason, share in parts}
     if projection.borrowed[i]:

@@ -37,7 +37,19 @@ from inventory.models import (
     Person,
     ReportedFigure,
 )
-from inventory.services import balances, calendars, coverage, demo, events, items, ledger, offices, outreach, people
+from inventory.services import (
+    balances,
+    calendars,
+    coverage,
+    demo,
+    events,
+    items,
+    ledger,
+    offices,
+    outreach,
+    people,
+    projections,
+)
 from tests.conftest import NOW, TODAY, dispose, test_settings
 from tests.world import World
 
@@ -253,6 +265,23 @@ def test_its_accounts_can_log_in(built: demo.Demo) -> None:
         person = db.session.scalars(select(Person).where(Person.email == account.email)).one()
         assert person.password == fake_hash(account.password)
         assert [grant.role for grant in people.actor_for(person).grants] == [account.role]
+
+
+def test_every_stock_of_it_is_projected_and_explained(built: demo.Demo) -> None:
+    found = projections.of_stocks(SYSTEM, NOW, on=built.last_day)
+    facts = {(each.office_code, each.item_code): each.facts for each in found}
+    assert set(facts) == set(stores())
+    for (_, item), told in facts.items():
+        assert told["enough"]
+        assert told["suggested_order"] is not None
+        if item in ("ribbon", "film"):
+            assert "reasons" not in told
+        else:
+            assert sum(told["reasons"].values()) == pytest.approx(told["level_per_day"], abs=0.3)
+    denpasar = facts[DENPASAR, BLANK]
+    assert denpasar["store"] == 1_639
+    assert denpasar["cover_days"] < 7
+    assert denpasar["outreach"]["prints"] > 0
 
 
 def everything() -> tuple[list[Any], ...]:
