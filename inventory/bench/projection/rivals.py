@@ -85,8 +85,8 @@ def statistical(days: list[Numbers], length: int, only: tuple[str, ...] = ()) ->
 
     Intervals are conformal; AutoETS and AutoTheta are tried with their own as well.
     """
-    from statsforecast.models import IMAPA, TSB, AutoETS, AutoTheta
-    from statsforecast.utils import ConformalIntervals
+    from statsforecast.models import IMAPA, TSB, AutoETS, AutoTheta  # pyright: ignore[reportMissingImports]
+    from statsforecast.utils import ConformalIntervals  # pyright: ignore[reportMissingImports]
 
     makers: dict[str, Any] = {
         "AutoETS": lambda windows: AutoETS(season_length=1, prediction_intervals=windows),
