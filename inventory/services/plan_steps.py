@@ -8,14 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db
 from inventory.domain.access import Actor
-from inventory.domain.errors import Refusal
 from inventory.domain.ledger import body_digest
 from inventory.models import Person, PlanStep
+from inventory.services.idempotency import once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,17 +55,7 @@ def take(
         session.execute(insert(PlanStep).values(**vars(taken), **stamp, subject=subject))
         return taken.subject_id
 
-    try:
-        return write(put)
-    except (IntegrityError, Refusal) as error:
-        earlier = db.session.execute(
-            select(PlanStep.subject_id, PlanStep.request_digest).where(PlanStep.request_id == request_id)
-        ).one_or_none()
-        if earlier is None:
-            raise
-        if earlier.request_digest != digest:
-            raise Refusal("request_id_reused") from error
-        return earlier.subject_id
+    return once(PlanStep, PlanStep.subject_id, request_id, digest, put)
 
 
 def of_subject(subject: str, subject_id: int, limit: int = 100) -> list[StepView]:
