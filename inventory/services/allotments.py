@@ -10,15 +10,14 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db
 from inventory.domain import allotment
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.allotment import Lender, Outcome, Share, Stock
 from inventory.domain.drafts import check_planned, check_within
-from inventory.domain.errors import Invalid, NotFound, Refusal
+from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import body_digest
 from inventory.domain.offices import OfficeKind
 from inventory.domain.quantities import check_quantity
@@ -26,6 +25,7 @@ from inventory.models import AllotmentLine, AllotmentPlan, Item, Office, Person
 from inventory.models.offices import within
 from inventory.services import calendars, drafts, items, offices, standings
 from inventory.services.drafts import DraftView
+from inventory.services.idempotency import once
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 from inventory.services.standings import Standing
@@ -262,15 +262,12 @@ def save(
     item = items.get(proposal.item_code)
     said = {"plan": _asked(proposal), "planned": {" > ".join(ends): q for ends, q in planned.items()}}
     digest = body_digest(actor.person_id, (), said)
-    earlier = _earlier(request_id, digest)
-    if earlier is not None:
-        return earlier
-    _check_sums(proposal, planned, item)
     values = _plan_values(proposal, item, request_id, digest) | {"made_by_id": actor.person_id, "made_at": now}
     values["planned_on"] = proposal.office.today(now)
     whys = {(way.sender_code, way.receiver_code): way for way in proposal.ways}
 
     def put(session: Session) -> int:
+        _check_sums(proposal, planned, item)
         plan_id = session.execute(insert(AllotmentPlan).values(values).returning(AllotmentPlan.id)).scalar_one()
         rows = [
             {
@@ -287,13 +284,7 @@ def save(
         session.execute(insert(AllotmentLine), rows)
         return plan_id
 
-    try:
-        return write(put)
-    except IntegrityError:
-        earlier = _earlier(request_id, digest)
-        if earlier is None:
-            raise
-        return earlier
+    return once(AllotmentPlan, AllotmentPlan.id, request_id, digest, put)
 
 
 def get(actor: Actor, plan_id: int) -> PlanView:
@@ -525,15 +516,6 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
         return round(each, 2) if isinstance(each, float) and math.isfinite(each) else each
 
     return {name: value(each) for name, each in facts.items()}
-
-
-def _earlier(request_id: UUID, digest: str) -> int | None:
-    row = db.session.execute(
-        select(AllotmentPlan.id, AllotmentPlan.request_digest).where(AllotmentPlan.request_id == request_id)
-    ).one_or_none()
-    if row is not None and row.request_digest != digest:
-        raise Refusal("request_id_reused")
-    return row.id if row is not None else None
 
 
 def _plans(*conditions: Any, limit: int | None = None) -> list[PlanView]:
