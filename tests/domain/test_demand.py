@@ -226,7 +226,8 @@ def test_the_factor_after_a_closure_stays_within_reason():
     nothing = np.zeros_like(opened)
     history = History(MONDAY, prints, np.zeros_like(prints), opened, ~nothing, nothing)
     found = project(history, Ahead(opened[:, :30]), plain_horizon(1), plain_position(1))
-    assert found.after_closure[0] == 3.0
+    # What no closure explains is taken for bursts.
+    assert 2.5 < found.after_closure[0] <= 3.0
 
 
 def test_closed_days_add_nothing():

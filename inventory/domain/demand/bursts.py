@@ -2,7 +2,7 @@
 
 A day's new requests are negative binomial around level times exposure, or, on a burst, around that plus a size in
 usual days' worth. Which of the two is weighed by expectation and maximisation (Dempster, Laird and Rubin 1977): the
-chance that a day was a burst, then rates, sizes and the noise of the other days anew, three rounds.
+chance that a day was a burst, then rates, sizes and the noise of the other days anew, in a few rounds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ NEIGHBOURS = 10
 FEWEST_OF_A_LEVEL = 4
 """High days near each other below which nothing speaks of a new level."""
 MOST_RATE = 0.3
+MOST_SIZE = 50.0
+"""Usual days' worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +85,13 @@ class _Belief:
 
 
 def find_bursts(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, settings: Settings
-) -> Bursts:
-    """Which days were bursts, how often they come and how large they are."""
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, even: Flags, settings: Settings,
+    rounds: int,
+) -> Bursts:  # fmt: skip
+    """Which days were bursts, how often they come and how large they are, after so many rounds.
+
+    even (S,): series with a level that bursts can stand out from; the others have none, and teach the pool nothing.
+    """
     series = history.series
     chance = np.zeros(0)
     nowhere, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -95,9 +101,9 @@ def find_bursts(
         np.full(series, settings.usual_burst_rate), np.zeros(series), settings.usual_burst_size,
         settings.usual_burst_variation, np.full(series, settings.usual_burst_size),
     )  # fmt: skip
-    for round_number in range(settings.burst_rounds + 1):
+    for round_number in range(rounds + 1):
         first_look = round_number == 0
-        days, chance, belief = _look(history, ahead, seasons, profile, days, chance, belief, first_look, settings)
+        days, chance, belief = _look(history, ahead, seasons, profile, even, days, chance, belief, first_look, settings)
         if not first_look:
             chance, belief = _weigh(days, belief, settings)
     return Bursts(
@@ -107,15 +113,15 @@ def find_bursts(
 
 
 def _look(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, days: _Days, chance: Numbers,
-    belief: _Belief, first: bool, settings: Settings,
+    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, even: Flags, days: _Days,
+    chance: Numbers, belief: _Belief, first: bool, settings: Settings,
 ) -> tuple[_Days, Numbers, _Belief]:  # fmt: skip
     """Levels and noise without what is thought to be bursts, and the days that stand out from them."""
     found: list[_Days] = []
     own, weight, seen = (np.zeros(history.series) for _ in range(3))
     for rows in chunks(history.series, settings.chunk):
         prints, exposure = observed(history, ahead, seasons, profile, rows)
-        usable = exposure > 0
+        usable = (exposure > 0) & even[rows, None]
         part = slice(*np.searchsorted(days.rows, [rows.start, rows.stop]))
         ordinary = usable.astype(np.float64)
         ordinary[days.rows[part] - rows.start, days.columns[part]] -= chance[part]
@@ -190,7 +196,8 @@ def _weigh(days: _Days, belief: _Belief, settings: Settings) -> tuple[Numbers, _
         number = np.bincount(days.rows, chance, series)
         pool = (number.sum() + pool * prior_days) / (belief.days_seen.sum() + prior_days)
         rate = np.minimum((number + pool * prior_days) / (belief.days_seen + prior_days), MOST_RATE)
-    size = ratio(days.prints - days.usual, days.level, 0.0)
+    # Beside a level of next to nothing anything is large, and says little of what bursts are like.
+    size = np.minimum(ratio(days.prints - days.usual, days.level, 0.0), MOST_SIZE)
     prior = settings.burst_size_prior
     weight = chance.sum() + prior
     mean = max(((chance * size).sum() + prior * settings.usual_burst_size) / weight, 0.5)

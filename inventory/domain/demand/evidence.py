@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_weekday, chunks, stack
 from inventory.domain.demand.inputs import Ahead, History, Settings
+
+if TYPE_CHECKING:
+    from inventory.domain.demand.bursts import Bursts
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +29,14 @@ class Survey:
     days_after: Numbers
 
 
-def survey(history: History, ahead: Ahead, settings: Settings) -> Survey:
-    return stack(Survey, (_survey_rows(history, ahead, rows) for rows in chunks(history.series, settings.chunk)))
+def survey(history: History, ahead: Ahead, settings: Settings, bursts: Bursts | None = None) -> Survey:
+    """The prints are those without the bursts, once these have been found."""
+    parts = (_survey_rows(history, ahead, rows, bursts) for rows in chunks(history.series, settings.chunk))
+    return stack(Survey, parts)
 
 
-def _survey_rows(history: History, ahead: Ahead, rows: slice) -> Survey:
-    prints, usable = evidence(history, rows)
+def _survey_rows(history: History, ahead: Ahead, rows: slice, bursts: Bursts | None) -> Survey:
+    prints, usable = evidence(history, rows, bursts)
     known, opened, out = history.known[rows], history.open[rows], history.stocked_out[rows]
     after = usable & after_closure(history, ahead, rows)[:, : history.days]
     plain = usable & ~after
@@ -48,15 +54,17 @@ def _survey_rows(history: History, ahead: Ahead, rows: slice) -> Survey:
     )
 
 
-def evidence(history: History, rows: slice) -> tuple[Numbers, Flags]:
-    """New requests printed on each day that says something about demand (C,T), and which days those are.
+def evidence(history: History, rows: slice, bursts: Bursts | None = None) -> tuple[Numbers, Flags]:
+    """New requests printed on each day that says something about demand (C,T), and which days those are; without
+    the bursts, where these are given.
 
     Prints for waiting requests are the demand of days that are left out: to leave out the days and keep the
     prints would count that demand on the wrong days, which is worse than leaving out neither.
     """
     usable = history.open[rows] & history.known[rows] & ~history.stocked_out[rows] & ~_rationed(history, rows)
     new = history.demand[rows] - history.served_waiting[rows]
-    return np.where(usable, new, 0).astype(np.float64), usable
+    prints = np.where(usable, new, 0).astype(np.float64)
+    return prints if bursts is None else bursts.set_apart(prints, rows), usable
 
 
 def _rationed(history: History, rows: slice) -> Flags:

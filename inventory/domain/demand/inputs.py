@@ -23,7 +23,7 @@ class Settings:
     # A trend never more than halves or doubles the level over a window.
     most_trend: float = 2.0
     # A trend has to foretell better than a level before it is believed: its errors start this much worse.
-    trend_handicap: float = 1.2
+    trend_handicap: float = 1.7
     # About six working weeks: below, a weekday has been seen five times at most, and a level is a guess.
     minimum_open_days: int = 30
     # Reported quantiles: four bands (50, 80, 90, 95 %), the middle, and the tails that service levels use.
@@ -43,8 +43,9 @@ class Settings:
     burst_first_look: float = 2.5
     # Days looked at afterwards: those above the usual by as many standard deviations of that office itself.
     burst_candidates: float = 1.5
-    # Rounds of telling bursts from noise; the third changes hardly anything.
-    burst_rounds: int = 3
+    # Rounds of telling bursts from noise with a first profile, and again with one that they are no longer in;
+    # another changes hardly anything.
+    burst_rounds: tuple[int, int] = (1, 2)
     # Open days of the pool's rate mixed into an office's own; bursts of the pool's size into its own size.
     burst_rate_prior_days: float = 60.0
     burst_size_prior: float = 5.0
@@ -56,6 +57,11 @@ class Settings:
     usual_daily_dispersion: float = 0.08
     daily_prior_days: float = 30.0
     least_daily_dispersion: float = 0.002
+    # A series is lumpy when its empty days are too many even for a daily dispersion of so much; calendar days after
+    # which a batch counts half; batches of usual variation mixed into a series' own.
+    batch_dispersion: float = 4.0
+    batch_half_life: float = 240.0
+    batch_variation_prior: float = 2.0
     # Open days of the long-run mean mixed into each level: a short half-life after a long gap falls back on
     # it.
     level_prior_days: float = 2.0

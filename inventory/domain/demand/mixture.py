@@ -36,7 +36,7 @@ class Mixture:
 
 
 def of_demand(
-    base: Numbers, dispersion: Numbers, number: Numbers, jump: Numbers, variation: float, seen: Numbers,
+    base: Numbers, dispersion: Numbers, number: Numbers, jump: Numbers, variation: ArrayLike, seen: Numbers,
     planned: Numbers, planned_variance: Numbers,
 ) -> Mixture:  # fmt: skip
     """The mixture for expected demand `base` (...) of that dispersion, `number` (...) bursts expected of `jump` (...)
@@ -47,7 +47,7 @@ def of_demand(
     weights, count, spread = _burst_parts(number, seen)
     mean = (base + planned)[..., None] + count * jump[..., None]
     own = base + dispersion * base**2 + planned + planned_variance
-    each = jump**2 * variation + jump
+    each = jump**2 * np.asarray(variation) + jump
     variance = own[..., None] + count * each[..., None] + spread * (jump**2)[..., None]
     return Mixture(weights, mean, np.maximum(ratio(variance - mean, mean**2, 0.0), 0.0))
 

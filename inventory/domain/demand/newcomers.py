@@ -29,13 +29,15 @@ class Borrowed:
     share: Numbers
 
 
-def borrow(history: History, surveyed: Survey, level: Numbers, enough: Flags, settings: Settings) -> Borrowed:
-    """Levels of series without enough history, from their own days and the levels (S,) of those that have `enough`."""
+def borrow(
+    history: History, surveyed: Survey, level: Numbers, enough: Flags, telling: Flags, settings: Settings
+) -> Borrowed:
+    """Levels of series without `enough` history, from their own days and the levels (S,) of those `telling` (S,)."""
     nothing = np.full(history.series, np.nan)
     if history.family is None:
         return Borrowed(np.zeros(history.series, dtype=bool), nothing, nothing, nothing)
     family = np.unique(history.family, return_inverse=True)[1]
-    mean, differ, relatives = _relatives(family, level, enough, settings)
+    mean, differ, relatives = _relatives(family, level, telling, settings)
     days = surveyed.days_used
     prints = surveyed.prints.sum(axis=1) + surveyed.prints_after.sum(axis=1)
     # A day's noise over how much relatives differ: the days of its own that say as much as they do.
@@ -51,12 +53,12 @@ def borrow(history: History, surveyed: Survey, level: Numbers, enough: Flags, se
     )
 
 
-def _relatives(family: Counts, level: Numbers, enough: Flags, settings: Settings) -> tuple[Numbers, Numbers, Numbers]:
+def _relatives(family: Counts, level: Numbers, telling: Flags, settings: Settings) -> tuple[Numbers, Numbers, Numbers]:
     """(S,) geometric mean of the family's levels, squared coefficient of variation among them, and their number."""
-    logs = np.log(np.where(enough, np.maximum(np.nan_to_num(level, nan=1.0), 0.05), 1.0))
-    number = by_pool(enough * 1.0, family)
+    logs = np.log(np.where(telling, np.maximum(np.nan_to_num(level, nan=1.0), 0.05), 1.0))
+    number = by_pool(telling * 1.0, family)
     middle = ratio(by_pool(logs, family), number, 0.0)
-    squares = by_pool(enough * (logs - middle[family]) ** 2, family)
+    squares = by_pool(telling * (logs - middle[family]) ** 2, family)
     measured = np.maximum(ratio(squares, number - 1.0, 0.0), settings.least_relative_variation)
     differ = np.where(number >= SURE, measured, settings.usual_relative_variation)
     return np.exp(middle)[family], differ[family], number[family]

@@ -47,13 +47,15 @@ class Outlook:
 class Forecast:
     """What is known of each series' demand: level (C,) without bursts, and what strays from it.
 
-    burst_rate (C,) an open day, burst_jump (C,) prints of one, burst_seen (C,) what the rate rests on.
+    burst_rate (C,) an open day, burst_jump (C,) prints of one, burst_seen (C,) what the rate rests on,
+    burst_variation (C,): squared coefficient of variation of the prints of one.
     """
 
     level: Numbers
     burst_rate: Numbers
     burst_jump: Numbers
     burst_seen: Numbers
+    burst_variation: Numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Days:
 
 def outlook(
     history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, horizon: Horizon, position: Position,
-    forecast: Forecast, variation: float, spread: Spread, settings: Settings,
+    forecast: Forecast, spread: Spread, settings: Settings,
 ) -> Outlook:  # fmt: skip
     first = (history.first_day + timedelta(days=history.days)).weekday()
     labels = None if seasons is None else seasons.ahead
@@ -78,19 +80,19 @@ def outlook(
         after = after_closure(history, ahead, rows)[:, history.days :]
         exposure = profile.exposure(rows, ahead.open[rows], after, labels, first)
         own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
-        parts.append(_outlook_rows(exposure, rows_of(ahead, rows), *own, variation, settings))
+        parts.append(_outlook_rows(exposure, rows_of(ahead, rows), *own, settings))
     return stack(Outlook, parts)
 
 
 def _outlook_rows(
     exposure: Numbers, ahead: Ahead, forecast: Forecast, spread: Spread, horizon: Horizon, position: Position,
-    variation: float, settings: Settings,
+    settings: Settings,
 ) -> Outlook:  # fmt: skip
     known = ~np.isnan(forecast.level)
     forecast = replace(forecast, level=np.where(known, forecast.level, 0.0))
     spread = _usable(spread, known)
     days = _days(exposure, ahead, forecast, settings)
-    demand = _Demand(days, forecast, spread, variation)
+    demand = _Demand(days, forecast, spread)
     lead, total = demand.over_days(horizon.lead_days), demand.over_days(horizon.total)
     probabilities = np.broadcast_to(np.array(settings.probabilities), (known.size, len(settings.probabilities)))
     service = position.service_level[:, None]
@@ -153,7 +155,6 @@ class _Demand:
     days: Days
     forecast: Forecast
     spread: Spread
-    variation: float
 
     def over_days(self, length: Counts) -> Mixture:
         """(C,) over the next `length` (C,) open days; past the calendar its mean open day stands in."""
@@ -190,9 +191,7 @@ class _Demand:
         return found.astype(np.int64)
 
     def _rows(self, rows: Counts) -> _Demand:
-        return _Demand(
-            rows_of(self.days, rows), rows_of(self.forecast, rows), rows_of(self.spread, rows), self.variation
-        )
+        return _Demand(rows_of(self.days, rows), rows_of(self.forecast, rows), rows_of(self.spread, rows))
 
     def _mixture(self, base: Numbers, open_days: Counts, planned: Numbers, planned_variance: Numbers) -> Mixture:
         extra = (slice(None),) + (None,) * (base.ndim - 1)
@@ -201,7 +200,7 @@ class _Demand:
             self.spread.over(open_days),
             self.forecast.burst_rate[extra] * open_days,
             np.broadcast_to(self.forecast.burst_jump[extra], base.shape),
-            self.variation,
+            self.forecast.burst_variation[extra],
             self.forecast.burst_seen[extra],
             planned,
             planned_variance,

@@ -9,6 +9,7 @@ import numpy as np
 
 from inventory.domain.demand import mixture
 from inventory.domain.demand.arrays import Counts, Flags, Numbers, expect_shape, where_known
+from inventory.domain.demand.batches import Batches, find_batches
 from inventory.domain.demand.blend import Blend, blend
 from inventory.domain.demand.bursts import Bursts, find_bursts
 from inventory.domain.demand.evidence import Survey, survey
@@ -25,7 +26,8 @@ class Projection:
     """What is to be expected, and why. Without a projection numbers are NaN, whole numbers -1, flags False.
 
     enough (S,): the history sufficed. from_stated_rate (S,): it did not, and the stated rate was used
-    instead. from_average (S,): the plain average of twelve weeks stands for the model. borrowed (S,): the share of a
+    instead. from_average (S,): the plain average of twelve weeks stands for the model. lumpy (S,): demand comes
+    in batches, and all of it is in the burst fields (see batches). borrowed (S,): the share of a
     newcomer's level that comes from its relatives, 0 for all others. days_used + days_stocked_out
     + days_rationed + days_closed + days_unknown (S,): the T days of history, each counted once. windows_used (S,):
     past windows the errors are measured on. level (S,): mean demand per open day now. weekday_weights (S,7): Monday
@@ -35,7 +37,7 @@ class Projection:
     + review without bursts, whose variance is mean + f mean^2; it is made of level_dispersion (S,), which stays, and
     daily_dispersion (S,), which averages out over days (see Spread). burst_rate (S,) bursts an open day, burst_size
     (S,) in usual days' worth, burst_jump (S,) in prints, burst_seen (S,): how many the rate rests on,
-    burst_variation (S,): squared coefficient of variation of a size, the same for all. backtest_error (S,): mean
+    burst_variation (S,): squared coefficient of variation of a size. backtest_error (S,): mean
     absolute error of the past windows, relative to their mean demand. probabilities (Q,), quantiles (S,Q): demand over
     lead + review, new requests and planned prints. mean_lead, mean_horizon (S,). reorder_point (S,): demand over the
     lead time at the service level, plus backlog; order_up_to (S,): the same over lead + review. suggested_order (S,):
@@ -51,6 +53,7 @@ class Projection:
     enough: Flags
     from_stated_rate: Flags
     from_average: Flags
+    lumpy: Flags
     borrowed: Numbers
     days_used: Counts
     days_stocked_out: Counts
@@ -111,22 +114,35 @@ def project(
     _expect_series(history, ahead, horizon, position, seasons)
     plain = np.zeros(history.series, dtype=bool) if average is None else average
     expect_shape("average", plain, (history.series,))
-    surveyed = survey(history, ahead, settings)
-    profiled = profile(history, ahead, seasons, surveyed, settings)
-    bursts = find_bursts(history, ahead, seasons, profiled, settings)
+    surveyed, profiled, batches, bursts = _learn(history, ahead, seasons, settings)
     replayed = replay(history, ahead, seasons, profiled, bursts, horizon, settings)
     enough = surveyed.days_used >= settings.minimum_open_days
     plain = plain & enough
-    blended = blend(replayed, bursts, enough, plain, horizon, settings)
-    own = spread(replayed, blended, bursts, enough, plain, horizon, settings)
-    borrowed = borrow(history, surveyed, blended.level, enough, settings)
+    # What batches look like as levels and bursts must not teach other series anything.
+    telling = enough & ~batches.lumpy
+    blended = blend(replayed, bursts, telling, plain, horizon, settings)
+    own = spread(replayed, blended, bursts, telling, plain, horizon, settings)
+    borrowed = borrow(history, surveyed, blended.level, enough, telling, settings)
     level, scatter, stated, borrows = stand_in(position, enough, blended.level, own, borrowed, settings)
-    forecast = _forecast(level, bursts, enough & ~plain)
-    looked = outlook(
-        history, ahead, seasons, profiled, horizon, position, forecast, bursts.variation, scatter, settings
-    )
-    flags = _Flags(enough, stated, plain, np.where(borrows, borrowed.share, 0.0))
+    forecast = _forecast(level, bursts, batches, enough & ~plain)
+    looked = outlook(history, ahead, seasons, profiled, horizon, position, forecast, scatter, settings)
+    flags = _Flags(enough, stated, plain, batches.lumpy & enough & ~plain, np.where(borrows, borrowed.share, 0.0))
     return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, flags, settings)
+
+
+def _learn(
+    history: History, ahead: Ahead, seasons: Seasons | None, settings: Settings
+) -> tuple[Survey, Profile, Batches, Bursts]:
+    """What kinds of days there are, and which were bursts: each is needed to see the other, so twice in turn."""
+    first, again = settings.burst_rounds
+    surveyed = survey(history, ahead, settings)
+    profiled = profile(history, ahead, seasons, surveyed, settings)
+    batches = find_batches(history, ahead, seasons, profiled, settings)
+    even = ~batches.lumpy
+    bursts = find_bursts(history, ahead, seasons, profiled, even, settings, first)
+    surveyed = survey(history, ahead, settings, bursts)
+    profiled = profile(history, ahead, seasons, surveyed, settings, bursts, even)
+    return surveyed, profiled, batches, find_bursts(history, ahead, seasons, profiled, even, settings, again)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +152,7 @@ class _Flags:
     enough: Flags
     stated: Flags
     average: Flags
+    lumpy: Flags
     borrowed: Numbers
 
     @property
@@ -204,10 +221,18 @@ def _expect_series(
         expect_shape("seasons ahead", seasons.ahead, ahead.open.shape)
 
 
-def _forecast(level: Numbers, bursts: Bursts, modelled: Flags) -> Forecast:
-    """Bursts belong to the model: an average has them in it, and a stated rate says nothing of them."""
-    rate = np.where(modelled, bursts.rate, 0.0)
-    return Forecast(level, rate, np.where(modelled, bursts.size * np.nan_to_num(level), 0.0), bursts.seen)
+def _forecast(level: Numbers, bursts: Bursts, batches: Batches, modelled: Flags) -> Forecast:
+    """Bursts belong to the model: an average has them in it, and a stated rate says nothing of them. Of a lumpy
+    series bursts are all there is."""
+    lumpy = modelled & batches.lumpy
+    jump = np.where(modelled, bursts.size * np.nan_to_num(level), 0.0)
+    return Forecast(
+        np.where(lumpy, 0.0, level),
+        np.where(lumpy, batches.rate, np.where(modelled, bursts.rate, 0.0)),
+        np.where(lumpy, batches.size, jump),
+        np.where(lumpy, batches.seen, bursts.seen),
+        np.where(lumpy, batches.variation, bursts.variation),
+    )
 
 
 def _assemble(
@@ -219,6 +244,7 @@ def _assemble(
         enough=enough,
         from_stated_rate=flags.stated,
         from_average=flags.average,
+        lumpy=flags.lumpy,
         borrowed=flags.borrowed,
         days_used=surveyed.days_used,
         days_stocked_out=surveyed.days_stocked_out,
@@ -237,10 +263,10 @@ def _assemble(
         level_dispersion=where_known(known, scatter.level),
         daily_dispersion=where_known(known, scatter.daily),
         burst_rate=where_known(known, forecast.burst_rate),
-        burst_size=where_known(enough, bursts.size),
+        burst_size=where_known(enough & ~flags.lumpy, bursts.size),
         burst_jump=where_known(known, forecast.burst_jump),
         burst_seen=where_known(known, forecast.burst_seen),
-        burst_variation=np.full(enough.size, bursts.variation),
+        burst_variation=forecast.burst_variation,
         backtest_error=where_known(enough, blended.error),
         **{field.name: getattr(looked, field.name) for field in fields(Outlook)},
     )

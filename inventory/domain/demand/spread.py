@@ -17,6 +17,11 @@ from inventory.domain.demand.inputs import Horizon, Position, Settings
 from inventory.domain.demand.levels import Replay
 from inventory.domain.demand.newcomers import Borrowed
 
+MOST_DISPERSION = 4.0
+"""A coefficient of variation of 200 %: more says that there is no level to speak of."""
+MOST_OFF = 36.0
+"""Six standard deviations."""
+
 
 @dataclass(frozen=True, eq=False)
 class Spread:
@@ -47,7 +52,7 @@ def spread(
     seen = _Seen(replay, bursts, rate, enough, found.volume)
     level = _level_dispersion(seen, replay.valid, found.past, settings)
     mean, variance = _expected(seen, found.past, level)
-    off = ratio((replay.whole - mean) ** 2, variance, 1.0)
+    off = _off(replay.whole, mean, variance)
     times = _surprise(seen, off, _pool_surprise(seen, off, average, horizon, settings), days, settings)
     usual = ratio((replay.valid * variance).sum(axis=1), (replay.valid * mean**2).sum(axis=1), 0.0)
     level = level + (times - 1.0) * usual
@@ -83,7 +88,7 @@ def _level_dispersion(seen: _Seen, valid: Flags, past: Numbers, settings: Settin
     """(S,) f = sum((Y - m)^2 - m - noise) / sum(m^2) over past windows, each series shrunk to its volume class."""
     mean = past * seen.replay.exposure
     excess = (valid * ((seen.replay.seen - mean) ** 2 - mean - seen.noise(past))).sum(axis=1)
-    own = ratio(excess, (valid * mean**2).sum(axis=1), 0.0)
+    own = np.minimum(ratio(excess, (valid * mean**2).sum(axis=1), 0.0), MOST_DISPERSION)
     count = valid.sum(axis=1)
     pool = np.maximum(seen.by_class(count * own, count, settings.usual_dispersion, settings), 0.0)
     strength = settings.spread_prior_windows
@@ -99,6 +104,12 @@ def _expected(seen: _Seen, past: Numbers, level: Numbers) -> tuple[Numbers, Numb
     number = seen.rate[:, None] * exposure
     variance = base + seen.noise(past) + level[:, None] * base**2
     return base + number * jump, variance + number * (jump**2 * (1.0 + bursts.variation) + jump)
+
+
+def _off(seen: Numbers, mean: Numbers, variance: Numbers) -> Numbers:
+    """(S,J) squared misses over the variance that was foretold. One window in which everything changed does not
+    speak for its whole class."""
+    return np.minimum(ratio((seen - mean) ** 2, variance, 1.0), MOST_OFF)
 
 
 def _surprise(seen: _Seen, off: Numbers, pool: Numbers, days: Counts, settings: Settings) -> Numbers:
@@ -128,7 +139,7 @@ def _pool_surprise(seen: _Seen, off: Numbers, average: Flags, horizon: Horizon, 
     older = replace(replay, valid=replay.valid & ~newer)
     past = blend(older, seen.bursts, seen.enough, average, horizon, settings).past
     mean, variance = _expected(seen, past, _level_dispersion(seen, older.valid, past, settings))
-    fresh = ratio((replay.whole - mean) ** 2, variance, 1.0)
+    fresh = _off(replay.whole, mean, variance)
     pool = seen.by_class((newer * fresh).sum(axis=1), newer.sum(axis=1), 1.0, settings)
     fitted = seen.by_class((replay.valid * off).sum(axis=1), replay.valid.sum(axis=1), 1.0, settings)
     return np.maximum(0.5 + 0.5 * pool, fitted)
