@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.world import World, build_world
 NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Denpasar."""
 TODAY = date(2024, 5, 15)
+CROWD = {"pool_size": 60, "max_overflow": 0}
+"""Engine options that give each of up to 60 threads a connection, instead of a turn on a shared one."""
 
 # Every commit waits for the disk, as it must; thousands of databases of tests are quicker in memory, where it is roomy.
 if postgres.IN_MEMORY:
@@ -141,14 +144,15 @@ def make_app(tmp_path: Path, compiled: Path) -> Iterator[Callable[..., Flask]]:
 
 
 @pytest.fixture(scope="session")
-def lasting_app(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[Callable[[str], Flask]]:
+def lasting_app(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[Callable[..., Flask]]:
     """One application for each kind of database: its routes, templates and statements need compiling only once."""
-    built: dict[str, Flask] = {}
+    built: dict[tuple[str, str], Flask] = {}
 
-    def app_at(url: str) -> Flask:
-        kind = url.partition(":")[0]
+    def app_at(url: str, **settings: Any) -> Flask:
+        kind = url.partition(":")[0], repr(settings)
         if kind not in built:
-            built[kind] = _build(url, tmp_path_factory.mktemp("instance"), compiled, CLOCK=lambda: NOW)
+            settings |= {"CLOCK": lambda: NOW}
+            built[kind] = _build(url, tmp_path_factory.mktemp("instance"), compiled, **settings)
             _connect_where_it_points(built[kind])
         return built[kind]
 
@@ -158,26 +162,17 @@ def lasting_app(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Ite
 
 
 @pytest.fixture
-def app(database_url: str, lasting_app: Callable[[str], Flask]) -> Iterator[Flask]:
+def app(database_url: str, lasting_app: Callable[..., Flask]) -> Iterator[Flask]:
     """The application on this test's database. What a test changes in its `config` ends with the test."""
-    from inventory.db import db
+    with _pointed_at(lasting_app(database_url), database_url) as app:
+        yield app
 
-    app = lasting_app(database_url)
-    before = dict(app.config)
-    url = _with_driver(database_url)
-    app.config.update(SETTINGS=replace(app.config["SETTINGS"], DATABASE_URL=url), SQLALCHEMY_DATABASE_URI=url)
-    with app.app_context():
-        engine = db.engine
-    if engine.url != make_url(url):
-        engine.dispose()
-        engine.url = make_url(url)
-    yield app
-    with app.app_context():
-        db.session.remove()
-    if engine.dialect.name == "sqlite" or engine.pool.checkedout():  # type: ignore[attr-defined]
-        engine.dispose()
-    app.config.clear()
-    app.config.update(before)
+
+@pytest.fixture
+def crowded_app(database_url: str, lasting_app: Callable[..., Flask]) -> Iterator[Flask]:
+    """The same with a connection for every one of sixty threads."""
+    with _pointed_at(lasting_app(database_url, SQLALCHEMY_ENGINE_OPTIONS=CROWD), database_url) as app:
+        yield app
 
 
 @pytest.fixture
@@ -230,6 +225,27 @@ def _connect_where_it_points(app: Flask) -> None:
         if dialect.name == "postgresql":
             parameters["application_name"] = postgres.LASTING
         return dialect.connect(*arguments, **parameters)
+
+
+@contextmanager
+def _pointed_at(app: Flask, database_url: str) -> Iterator[Flask]:
+    from inventory.db import db
+
+    before = dict(app.config)
+    url = _with_driver(database_url)
+    app.config.update(SETTINGS=replace(app.config["SETTINGS"], DATABASE_URL=url), SQLALCHEMY_DATABASE_URI=url)
+    with app.app_context():
+        engine = db.engine
+    if engine.url != make_url(url):
+        engine.dispose()
+        engine.url = make_url(url)
+    yield app
+    with app.app_context():
+        db.session.remove()
+    if engine.dialect.name == "sqlite" or engine.pool.checkedout():  # type: ignore[attr-defined]
+        engine.dispose()
+    app.config.clear()
+    app.config.update(before)
 
 
 def _fill(url: str, instance: Path) -> None:
