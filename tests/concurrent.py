@@ -28,8 +28,6 @@ from inventory.models import Balance, DailyTotal, Movement
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_SECONDS = 120
-CROWD = {"pool_size": 60, "max_overflow": 0}
-"""Engine options that give each of up to 60 threads a connection, instead of a turn on a shared one."""
 
 
 def at_once(app: Flask, calls: Sequence[Callable[[], Any]]) -> list[Any]:

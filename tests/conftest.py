@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from tests.world import World, build_world
 NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Denpasar."""
 TODAY = date(2024, 5, 15)
+CROWD = {"pool_size": 60, "max_overflow": 0}
+"""Engine options that give each of up to 60 threads a connection, instead of a turn on a shared one."""
 
 # Every commit waits for the disk, as it must; thousands of databases of tests are quicker in memory, where it is roomy.
 if postgres.IN_MEMORY:
@@ -56,27 +59,68 @@ def postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactor
     name = f"blangko_template_{uuid4().hex[:8]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    _fill(_database(postgres_url, name), tmp_path_factory.mktemp("instance"))
+    _fill(postgres.database(postgres_url, name), tmp_path_factory.mktemp("instance"))
     return name
+
+
+Filling = Callable[[World], None]
+
+
+@pytest.fixture(scope="session")
+def sqlite_filled(sqlite_template: Path, compiled: Path) -> Callable[[Filling | None], Path]:
+    """The template's file; with a filling, a copy of it that was filled once."""
+    filled: dict[Filling | None, Path] = {None: sqlite_template}
+
+    def get(filling: Filling | None) -> Path:
+        if filling not in filled:
+            file = sqlite_template.with_name(f"{uuid4().hex}.sqlite3")
+            shutil.copy(sqlite_template, file)
+            assert filling is not None
+            _fill_further(f"sqlite:///{file}", file.parent, compiled, filling)
+            filled[filling] = file
+        return filled[filling]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def scratch(
+    postgres_url: str, postgres_template: str, tmp_path_factory: pytest.TempPathFactory, compiled: Path
+) -> Iterator[Callable[[Filling | None], postgres.Scratch]]:
+    """A database to be put back after each test; with a filling, one that was filled once."""
+    made: dict[Filling | None, postgres.Scratch] = {None: postgres.Scratch(postgres_url, postgres_template)}
+
+    def get(filling: Filling | None) -> postgres.Scratch:
+        if filling not in made:
+            assert filling is not None
+            name = f"{postgres_template}_{len(made)}"
+            postgres.copy(postgres_url, postgres_template, name)
+            url = postgres.database(postgres_url, name)
+            _fill_further(url, tmp_path_factory.mktemp("instance"), compiled, filling)
+            made[filling] = postgres.Scratch(postgres_url, name)
+        return made[filling]
+
+    yield get
+    for scratch in made.values():
+        scratch.drop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of its own for each test, migrated and with the small world; every test runs on both kinds."""
+    """A database that is each test's own, migrated and with the small world; every test runs on both kinds.
+
+    A test marked `filled(by=function)` finds done in it what the function did with the world, once for all such tests.
+    """
+    marker = request.node.get_closest_marker("filled")
+    filling = marker.kwargs["by"] if marker else None
     if request.param == "sqlite":
         file = tmp_path / "blangko.sqlite3"
-        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        shutil.copy(request.getfixturevalue("sqlite_filled")(filling), file)
         yield f"sqlite:///{file}"
         return
-    server = request.getfixturevalue("postgres_url")
-    template = request.getfixturevalue("postgres_template")
-    name = f"blangko_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        # Copying the files is quicker than logging each page of them, which is what the server does when not told.
-        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
-        yield _database(server, name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    scratch: postgres.Scratch = request.getfixturevalue("scratch")(filling)
+    yield scratch.take()
+    scratch.put_back()
 
 
 @pytest.fixture(scope="session")
@@ -100,35 +144,35 @@ def make_app(tmp_path: Path, compiled: Path) -> Iterator[Callable[..., Flask]]:
 
 
 @pytest.fixture(scope="session")
-def lasting_app(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Callable[[str], Flask]:
+def lasting_app(tmp_path_factory: pytest.TempPathFactory, compiled: Path) -> Iterator[Callable[..., Flask]]:
     """One application for each kind of database: its routes, templates and statements need compiling only once."""
-    built: dict[str, Flask] = {}
+    built: dict[tuple[str, str], Flask] = {}
 
-    def app_at(url: str) -> Flask:
-        kind = url.partition(":")[0]
+    def app_at(url: str, **settings: Any) -> Flask:
+        kind = url.partition(":")[0], repr(settings)
         if kind not in built:
-            built[kind] = _build(url, tmp_path_factory.mktemp("instance"), compiled, CLOCK=lambda: NOW)
+            settings |= {"CLOCK": lambda: NOW}
+            built[kind] = _build(url, tmp_path_factory.mktemp("instance"), compiled, **settings)
             _connect_where_it_points(built[kind])
         return built[kind]
 
-    return app_at
+    yield app_at
+    for app in built.values():
+        dispose(app)
 
 
 @pytest.fixture
-def app(database_url: str, lasting_app: Callable[[str], Flask]) -> Iterator[Flask]:
+def app(database_url: str, lasting_app: Callable[..., Flask]) -> Iterator[Flask]:
     """The application on this test's database. What a test changes in its `config` ends with the test."""
-    from inventory.db import db
+    with _pointed_at(lasting_app(database_url), database_url) as app:
+        yield app
 
-    app = lasting_app(database_url)
-    before = dict(app.config)
-    url = _with_driver(database_url)
-    app.config.update(SETTINGS=replace(app.config["SETTINGS"], DATABASE_URL=url), SQLALCHEMY_DATABASE_URI=url)
-    with app.app_context():
-        db.engine.url = make_url(url)
-    yield app
-    dispose(app)
-    app.config.clear()
-    app.config.update(before)
+
+@pytest.fixture
+def crowded_app(database_url: str, lasting_app: Callable[..., Flask]) -> Iterator[Flask]:
+    """The same with a connection for every one of sixty threads."""
+    with _pointed_at(lasting_app(database_url, SQLALCHEMY_ENGINE_OPTIONS=CROWD), database_url) as app:
+        yield app
 
 
 @pytest.fixture
@@ -166,7 +210,10 @@ def _build(url: str, instance: Path, compiled: Path, **settings: Any) -> Flask:
 
 
 def _connect_where_it_points(app: Flask) -> None:
-    """Let new connections go where the engine's `url` says now, not where it said when the engine was made."""
+    """Let new connections go where the engine's `url` says now, not where it said when the engine was made.
+
+    To a PostgreSQL server they stay open from test to test.
+    """
     from inventory.db import db
 
     with app.app_context():
@@ -175,7 +222,30 @@ def _connect_where_it_points(app: Flask) -> None:
     @event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, _record: Any, _args: Any, _parameters: Any) -> Any:
         arguments, parameters = dialect.create_connect_args(engine.url)
+        if dialect.name == "postgresql":
+            parameters["application_name"] = postgres.LASTING
         return dialect.connect(*arguments, **parameters)
+
+
+@contextmanager
+def _pointed_at(app: Flask, database_url: str) -> Iterator[Flask]:
+    from inventory.db import db
+
+    before = dict(app.config)
+    url = _with_driver(database_url)
+    app.config.update(SETTINGS=replace(app.config["SETTINGS"], DATABASE_URL=url), SQLALCHEMY_DATABASE_URI=url)
+    with app.app_context():
+        engine = db.engine
+    if engine.url != make_url(url):
+        engine.dispose()
+        engine.url = make_url(url)
+    yield app
+    with app.app_context():
+        db.session.remove()
+    if engine.dialect.name == "sqlite" or engine.pool.checkedout():  # type: ignore[attr-defined]
+        engine.dispose()
+    app.config.clear()
+    app.config.update(before)
 
 
 def _fill(url: str, instance: Path) -> None:
@@ -188,9 +258,12 @@ def _fill(url: str, instance: Path) -> None:
     dispose(app)
 
 
+def _fill_further(url: str, instance: Path, compiled: Path, filling: Filling) -> None:
+    app = _build(url, instance, compiled, CLOCK=lambda: NOW)
+    with app.app_context():
+        filling(World(app))
+    dispose(app)
+
+
 def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://")
-
-
-def _database(url: str, name: str) -> str:
-    return url.rsplit("/", 1)[0] + "/" + name

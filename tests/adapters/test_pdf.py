@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import pypdfium2 as pdfium
+import pypdfium2.raw as raw
 import pytest
 import zxingcpp
 from flask_babel import force_locale
@@ -61,7 +62,7 @@ def boxes(page: Any) -> Iterator[tuple[float, float, float, float]]:
     """Left, bottom, right, top of every letter, in millimetres from the lower left corner."""
     found = page.get_textpage()
     for index in range(found.count_chars()):
-        if found.get_text_range(index, 1).strip():
+        if not chr(raw.FPDFText_GetUnicode(found, index)).isspace():
             yield tuple(edge / POINTS_PER_MM for edge in found.get_charbox(index))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -30,7 +29,7 @@ from inventory.services import (
 )
 from inventory.services.allotments import LoanTerms, PlanView, Proposal, SplitTerms
 from inventory.services.drafts import DraftView
-from tests.concurrent import CROWD, at_once, audit, done, refused_codes
+from tests.concurrent import at_once, audit, done, refused_codes
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
@@ -39,8 +38,8 @@ PATH = "00/51/51.71/"
 
 
 @pytest.fixture
-def app(database_url: str, make_app: Callable[..., Flask]) -> Flask:
-    return make_app(database_url, CLOCK=lambda: NOW, SQLALCHEMY_ENGINE_OPTIONS=CROWD)
+def app(crowded_app: Flask) -> Flask:
+    return crowded_app
 
 
 def hold(office: str, quantity: int, per_day: int | None, first: date = TODAY - timedelta(days=1)) -> None:

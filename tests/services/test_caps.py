@@ -15,8 +15,8 @@ from inventory.db import db
 from inventory.domain.errors import NotAllowed, NotFound, Refusal
 from inventory.services import caps, clearing
 from inventory.services.caps import Capping, CapView
-from tests.concurrent import CROWD, at_once, done, refused_codes
-from tests.conftest import NOW, TODAY
+from tests.concurrent import at_once, done, refused_codes
+from tests.conftest import CROWD, NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 TOMORROW = NOW + timedelta(days=1)

@@ -26,7 +26,7 @@ from inventory.domain.ledger import Effect, Kind, Line
 from inventory.models import Balance, Delivery, Movement
 from inventory.services import balances, consumption, deliveries, items, ledger, offices, reversals
 from inventory.services.consumption import Printed
-from tests.concurrent import CROWD, at_once, audit, done, meanwhile, refused_codes, start_writer
+from tests.concurrent import at_once, audit, done, meanwhile, refused_codes, start_writer
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
@@ -36,9 +36,8 @@ BULK_ITEMS = (BLANK, "ktp-wna", "kia")
 
 
 @pytest.fixture
-def app(database_url: str, make_app: Callable[..., Flask]) -> Flask:
-    """An application with a connection for every one of sixty threads."""
-    return make_app(database_url, CLOCK=lambda: NOW, SQLALCHEMY_ENGINE_OPTIONS=CROWD)
+def app(crowded_app: Flask) -> Flask:
+    return crowded_app
 
 
 def printing(actor: Actor, day: date, quantity: int, request: UUID | None = None) -> Any:
@@ -459,11 +458,11 @@ def kill_writers(url: str, folder: Path, dice: random.Random, count: int) -> lis
         return [output.read().split("\n")[:-1] for output in outputs]
 
 
-def check_killed_writers(world: World, url: str, folder: Path, rounds: int, seed: int) -> None:
+def check_killed_writers(world: World, url: str, folder: Path, seed: int, *, rounds: int, writers: int) -> None:
     """What was acknowledged is there once; beside it, at most what each writer had under way when it died."""
     dice = random.Random(seed)
     world.deliver(NOW, TODAY, 1_000_000)
-    by_writer = [acks for _ in range(rounds) for acks in kill_writers(url, folder, dice, 3)]
+    by_writer = [acks for _ in range(rounds) for acks in kill_writers(url, folder, dice, writers)]
     acknowledged = [ack for acks in by_writer for ack in acks]
     assert acknowledged, "the writers were killed before they wrote"
     db.session.rollback()
@@ -475,14 +474,14 @@ def check_killed_writers(world: World, url: str, folder: Path, rounds: int, seed
 
 
 def test_a_killed_writer_has_posted_what_it_acknowledged(world: World, database_url: str, tmp_path: Path) -> None:
-    check_killed_writers(world, database_url, tmp_path, rounds=1, seed=1)
+    check_killed_writers(world, database_url, tmp_path, seed=1, rounds=1, writers=2)
 
 
 @pytest.mark.slow
 def test_writers_killed_again_and_again_have_posted_what_they_acknowledged(
     world: World, database_url: str, tmp_path: Path
 ) -> None:
-    check_killed_writers(world, database_url, tmp_path, rounds=7, seed=2)
+    check_killed_writers(world, database_url, tmp_path, seed=2, rounds=7, writers=3)
 
 
 # --- another try -------------------------------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from inventory.models import EquipmentReport, FigureEntry, Office, ReportedFigur
 from inventory.services import coverage, coverage_files
 from inventory.services.coverage import Backlog, CoverageView, Written
 from inventory.services.coverage_files import Checked
-from tests.concurrent import CROWD, at_once, done, refused_codes
+from tests.concurrent import at_once, done, refused_codes
+from tests.conftest import CROWD
 from tests.domain.test_coverage import published
 from tests.files import csv_file, xlsx_file
 from tests.world import BADUNG, DENPASAR, World

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -70,26 +71,35 @@ def fake_hash(password: str) -> str:
     return f"hash of {password}"
 
 
-def empty_app(folder: Path) -> Flask:
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database without a row, to be copied."""
     from flask_migrate import upgrade
 
+    folder = tmp_path_factory.mktemp("migrated")
     app = create_app(test_settings(f"sqlite:///{folder / 'demo.sqlite3'}", folder))
     with app.app_context():
         upgrade()
-    return app
+    dispose(app)
+    return folder / "demo.sqlite3"
+
+
+def empty_app(migrated: Path, folder: Path) -> Flask:
+    shutil.copy(migrated, folder)
+    return create_app(test_settings(f"sqlite:///{folder / migrated.name}", folder))
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Flask]:
-    app = empty_app(tmp_path)
+def empty(migrated: Path, tmp_path: Path) -> Iterator[Flask]:
+    app = empty_app(migrated, tmp_path)
     with app.app_context():
         yield app
     dispose(app)
 
 
 @pytest.fixture(scope="module")
-def built_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, demo.Demo]]:
-    app = empty_app(tmp_path_factory.mktemp("demo"))
+def built_app(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, demo.Demo]]:
+    app = empty_app(migrated, tmp_path_factory.mktemp("demo"))
     with app.app_context():
         made = demo.build(NOW, password_hash=fake_hash, only={DENPASAR, BADUNG, BANGLI})
     yield app, made

@@ -22,8 +22,8 @@ from inventory.services import consumption, deliveries, documents, offices, reco
 from inventory.services.documents import DocumentView
 from inventory.services.offices import OfficeView
 from tests.adapters import papers
-from tests.concurrent import CROWD, at_once, done, refused_codes
-from tests.conftest import NOW, TODAY
+from tests.concurrent import at_once, done, refused_codes
+from tests.conftest import CROWD, NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 BASE = "https://blangko.example.go.id"

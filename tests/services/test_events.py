@@ -17,8 +17,8 @@ from inventory.domain.access import SYSTEM, Actor
 from inventory.domain.errors import NotAllowed, NotFound, Refusal
 from inventory.services import events
 from inventory.services.events import Happening
-from tests.concurrent import CROWD, at_once, done, refused_codes
-from tests.conftest import NOW, TODAY
+from tests.concurrent import at_once, done, refused_codes
+from tests.conftest import CROWD, NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 ENROLMENT = Happening(

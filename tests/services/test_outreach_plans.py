@@ -18,7 +18,7 @@ from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.reports import Month
 from inventory.services import calendars, offices, outreach
 from inventory.services.outreach import Planning, PlanView
-from tests.concurrent import CROWD, at_once, done, refused_codes
+from tests.concurrent import at_once, done, refused_codes
 from tests.conftest import NOW, TODAY
 from tests.services.test_outreach import TEAM, team_of
 from tests.world import BLANK, DENPASAR, World
@@ -266,8 +266,8 @@ def test_a_month_is_shown_by_day_and_no_other(world: World) -> None:
 
 
 @pytest.fixture
-def crowded(database_url: str, make_app: Any) -> Flask:
-    return make_app(database_url, CLOCK=lambda: NOW, SQLALCHEMY_ENGINE_OPTIONS=CROWD)
+def crowded(crowded_app: Flask) -> Flask:
+    return crowded_app
 
 
 def test_of_ten_who_change_a_plan_at_once_one_does(crowded: Flask) -> None:

@@ -13,7 +13,7 @@ from inventory.domain.ranges import parse_ranges
 from inventory.domain.transfers import Arrived
 from inventory.services import deliveries, items, ledger, transfers
 from tests import concurrent
-from tests.concurrent import CROWD, at_once, done, refused_codes
+from tests.concurrent import at_once, done, refused_codes
 from tests.conftest import NOW, TODAY
 from tests.services.numbers import (
     audit,
@@ -32,9 +32,8 @@ CLIENTS = 16
 
 
 @pytest.fixture
-def app(database_url: str, make_app: Callable[..., Flask]) -> Flask:
-    """An application with a connection for every one of sixty threads."""
-    return make_app(database_url, CLOCK=lambda: NOW, SQLALCHEMY_ENGINE_OPTIONS=CROWD)
+def app(crowded_app: Flask) -> Flask:
+    return crowded_app
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from inventory.services import deliveries, projections, requests
 from inventory.services.deliveries import Counted, Paper
 from inventory.services.ledger import Posting
 from inventory.services.requests import Allotment, RequestLineView, RequestView
-from tests.concurrent import CROWD, at_once, audit, done, refused_codes
-from tests.conftest import NOW, TODAY
+from tests.concurrent import at_once, audit, done, refused_codes
+from tests.conftest import CROWD, NOW, TODAY
 from tests.world import BLANK, DENPASAR, World
 
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)

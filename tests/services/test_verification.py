@@ -136,8 +136,8 @@ CHECKS = (
 PRINT = "kind = 'print' AND quantity = 25"
 
 
+@pytest.mark.filled(by=fill)
 def test_books_kept_by_the_ledger_agree(world: World) -> None:
-    fill(world)
     found = verify()
     assert found.faults == ()
     assert (found.movements, found.balances, found.seals) == (19, 2, 2)
@@ -228,9 +228,9 @@ CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.filled(by=fill)
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_what_is_written_past_the_ledger_is_found_and_left_alone(world: World, name: str) -> None:
-    fill(world)
     check, statements = CORRUPTIONS[name]
     write_past_the_ledger(world.app, *statements)
     found = verify()
@@ -283,14 +283,14 @@ NUMBER_CORRUPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.filled(by=fill_numbers)
 def test_books_with_numbers_agree(world: World) -> None:
-    fill_numbers(world)
     assert verify().faults == ()
 
 
+@pytest.mark.filled(by=fill_numbers)
 @pytest.mark.parametrize("name", NUMBER_CORRUPTIONS)
 def test_numbers_written_past_the_ledger_are_found_and_left_alone(world: World, name: str) -> None:
-    fill_numbers(world)
     check, statements = NUMBER_CORRUPTIONS[name]
     write_past_the_ledger(world.app, *statements)
     found = verify()
@@ -298,8 +298,8 @@ def test_numbers_written_past_the_ledger_are_found_and_left_alone(world: World, 
     assert verify() == found
 
 
+@pytest.mark.filled(by=fill_numbers)
 def test_the_first_wrong_number_is_named(world: World) -> None:
-    fill_numbers(world)
     write_past_the_ledger(world.app, f"UPDATE number_ranges SET place = 'destroyed' WHERE {PRINTED}")
     expected = Fault(
         check="number places",
@@ -309,8 +309,8 @@ def test_the_first_wrong_number_is_named(world: World) -> None:
     assert expected in verify().faults
 
 
+@pytest.mark.filled(by=fill)
 def test_the_first_wrong_row_is_named(world: World) -> None:
-    fill(world)
     write_past_the_ledger(world.app, f"UPDATE movements SET quantity = 24 WHERE {PRINT}")
     expected = Fault(
         check="daily totals",
@@ -320,14 +320,14 @@ def test_the_first_wrong_row_is_named(world: World) -> None:
     assert expected in verify().faults
 
 
+@pytest.mark.filled(by=fill)
 def test_a_head_kept_elsewhere_must_stand_in_the_chain(world: World) -> None:
-    fill(world)
     kept = "ab" * 32
     assert [fault.check for fault in verification.verify(SYSTEM, kept).faults] == ["seals"]
 
 
+@pytest.mark.filled(by=fill)
 def test_history_sealed_anew_is_told_by_the_head_that_was_kept(world: World) -> None:
-    fill(world)
     head = seals.head()
     assert head is not None
     write_past_the_ledger(world.app, f"UPDATE movements SET note = 'forged' WHERE {PRINT}", "DELETE FROM seals")
@@ -336,16 +336,16 @@ def test_history_sealed_anew_is_told_by_the_head_that_was_kept(world: World) -> 
     assert [fault.check for fault in verification.verify(SYSTEM, head.digest).faults] == ["seals"]
 
 
+@pytest.mark.filled(by=fill)
 def test_sealing_again_adds_nothing(world: World) -> None:
-    fill(world)
     before = seals.head()
     seal()
     assert seals.head() == before
 
 
+@pytest.mark.filled(by=fill)
 @pytest.mark.parametrize("statement", ["UPDATE seals SET movements = 1", "DELETE FROM seals"])
 def test_the_database_refuses_to_change_a_seal(world: World, statement: str) -> None:
-    fill(world)
     with pytest.raises(DBAPIError, match="append-only"):
         db.session.execute(text(statement))
     db.session.rollback()
