@@ -1,4 +1,15 @@
-"""Drafts of transfers, as an allotment plan proposes them: draft → sent or dropped, once."""
+"""Drafts of transfers, as an allotment plan proposes them, and what becomes of them.
+
+| from | to | by |
+|---|---|---|
+| draft | sent | the dispatch of a transfer that carries it |
+| draft | dropped | who planned it |
+| sent | recalled | its transfer is cancelled: the blanks are in the sender's store again |
+| recalled | sent | the dispatch of another transfer |
+| recalled | dropped | who planned it |
+
+A draft or a recalled one is open: it waits to be sent. Nothing follows a drop, nor the arrival of what was sent.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +19,22 @@ from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.quantities import check_quantity
 
 MODES = ("split", "loans")
-DRAFT_STATUSES = ("draft", "sent", "dropped")
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "draft": ("sent", "dropped"),
+    "sent": ("recalled",),
+    "recalled": ("sent", "dropped"),
+    "dropped": (),
+}
+DRAFT_STATUSES = tuple(STEPS)
+OPEN = tuple(status for status, following in STEPS.items() if "sent" in following)
+"""Those that wait to be sent."""
 PURPOSES = {"split": "distribution", "loans": "loan"}
 """What a transfer that sends a draft is for, by the plan's mode."""
 
 
 def check_draft(status: str) -> None:
-    """A draft is closed once. Raises Refusal `draft_closed`."""
-    if status != "draft":
+    """What is sent or dropped waits to be sent no more. Raises Refusal `draft_closed`."""
+    if status not in OPEN:
         raise Refusal("draft_closed")
 
 

@@ -189,7 +189,8 @@ def receive(
 
 
 def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day: date, why: str) -> int:
-    """The sender takes everything back into its store; the reason joins the transfer's note. The transfer's id.
+    """The sender takes everything back into its store; the reason joins the transfer's note. A draft that the transfer
+    sent waits to be sent again. The transfer's id.
 
     Raises NotFound, NotAllowed; Refusal `transfer_closed`; Invalid `cancel_needs_reason`, `text_too_long`,
     `arrived_before_dispatch`, `day_in_future`, and what `ledger.post` raises.
@@ -206,6 +207,10 @@ def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day:
     lines = cancel_lines(transfer.sender_id, day, _sent(transfer_id), numbers)
 
     def close(session: Session) -> dict[str, int]:
+        # Its draft first: the database lets no transfer be cancelled that leaves a draft behind as sent. Nobody may
+        # receive the transfer between the two.
+        _keep_open(session, transfer_id)
+        drafts.recall(session, transfer_id)
         _close(session, transfer_id, "cancelled", actor, now, day)
         session.execute(update(Transfer).where(Transfer.id == transfer_id).values(note=note))
         return {"transfer_id": transfer_id}
@@ -313,6 +318,13 @@ def _close(session: Session, transfer_id: int, status: str, actor: Actor, now: d
     if closed is None:
         status = session.execute(select(Transfer.status).where(Transfer.id == transfer_id)).scalar_one()
         check_open(status)
+
+
+def _keep_open(session: Session, transfer_id: int) -> None:
+    """Whoever else would close the transfer waits for this transaction; one that is closed already is refused."""
+    check_open(
+        session.execute(select(Transfer.status).where(Transfer.id == transfer_id).with_for_update()).scalar_one()
+    )
 
 
 def _check_order(day: date, dispatched_on: date) -> None:
