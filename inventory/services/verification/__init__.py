@@ -21,7 +21,17 @@ from inventory.domain.schedules import Schedule
 from inventory.models import Balance, Movement
 from inventory.services import runs, seals
 from inventory.services.runs import RunView
-from inventory.services.verification import chain, deliveries, ledger, numbers, proposals, stocktakes, transfers
+from inventory.services.verification import (
+    chain,
+    deliveries,
+    documents,
+    drafts,
+    ledger,
+    numbers,
+    proposals,
+    stocktakes,
+    transfers,
+)
 from inventory.services.verification.faults import Fault as Fault
 
 VERIFICATION = "verification"
@@ -40,7 +50,7 @@ class Verified:
 
 def verify(actor: Actor, known_head: str | None = None) -> Verified:
     """Check sequence, reversals, daily totals, balances, law, past closings, every kind of document, what needs a
-    second person, number ranges, and the chain of seals.
+    second person, number ranges, drafts of allotment plans, documents as they were issued, and the chain of seals.
 
     `known_head` is a seal's digest that was kept elsewhere: it must stand in the chain. Reads only.
     Raises NotAllowed.
@@ -112,5 +122,9 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     numbers.reversals,
     numbers.places,
     numbers.balances,
+    drafts.sent,
+    drafts.planned,
+    documents.contents,
+    documents.numbers,
 )
 """Each yields its faults in a fixed order, and only the first is asked for."""
