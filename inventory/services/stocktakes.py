@@ -35,6 +35,7 @@ from inventory.domain.stocktakes import (
 from inventory.domain.texts import check_text
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, Person, Stocktake, StocktakeLine
 from inventory.services import items, ledger, offices
+from inventory.services.lookup import the_row
 
 MOVEMENTS_SHOWN = 50
 
@@ -625,10 +626,7 @@ def _query() -> Any:
 
 
 def _row(stocktake_id: int) -> Any:
-    row = db.session.execute(_query().where(Stocktake.id == stocktake_id)).one_or_none()
-    if row is None:
-        raise NotFound("stocktake_not_found")
-    return row
+    return the_row(_query().where(Stocktake.id == stocktake_id), NotFound("stocktake_not_found"))
 
 
 def _line_rows(session: Session, stocktake_id: int) -> dict[int, Any]:

@@ -34,6 +34,7 @@ from inventory.services import drafts, items, offices
 from inventory.services import ranges as number_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.ledger import Posting, post
+from inventory.services.lookup import the_row
 from inventory.services.offices import in_reach
 
 
@@ -294,10 +295,7 @@ def _query(condition: ColumnElement[bool]) -> Any:
 
 
 def _transfer(transfer_id: int) -> Any:
-    row = db.session.execute(_query(Transfer.id == transfer_id)).one_or_none()
-    if row is None:
-        raise NotFound("transfer_not_found")
-    return row
+    return the_row(_query(Transfer.id == transfer_id), NotFound("transfer_not_found"))
 
 
 def _sent(transfer_id: int) -> dict[int, int]:
