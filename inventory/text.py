@@ -115,7 +115,7 @@ REQUEST_STEPS = {
     "cancelled": _("Cancelled"),
 }
 ALLOTMENT_MODES = {"split": _("Split a delivery"), "loans": _("Loans between offices")}
-DRAFT_STATUSES = {"draft": _("To be sent"), "sent": _("Sent"), "dropped": _("Dropped")}
+DRAFT_STATUSES = {"draft": _("To be sent"), "sent": _("Sent"), "recalled": _("Taken back"), "dropped": _("Dropped")}
 PURPOSES = {
     "distribution": _("Distribution"),
     "loan": _("Loan"),

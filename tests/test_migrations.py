@@ -18,9 +18,11 @@ from sqlalchemy import CheckConstraint, Inspector, Table, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from inventory.db import db
+from inventory.domain.access import SYSTEM
+from inventory.services import drafts, transfers
 from inventory.services.consumption import Printed
 from tests.conftest import NOW, TODAY
-from tests.world import World
+from tests.world import BLANK, DENPASAR, World
 
 TRIGGERS = {
     "sqlite": {
@@ -46,8 +48,9 @@ TRIGGERS = {
         "documents_no_gap",
         "outreach_plans_closed_once",
         "outreach_plans_no_delete",
-        "allotment_lines_closed_once",
+        "allotment_lines_steps",
         "allotment_lines_no_delete",
+        "transfers_drafts",
     },
     "postgresql": {
         "movements_no_change",
@@ -69,7 +72,8 @@ TRIGGERS = {
         "documents_no_truncate",
         "documents_no_gap",
         "outreach_plans_closed_once",
-        "allotment_lines_closed_once",
+        "allotment_lines_steps",
+        "transfers_drafts",
     },
 }
 FUNCTIONS = {
@@ -88,7 +92,8 @@ FUNCTIONS = {
     "documents_are_append_only",
     "documents_check_number",
     "outreach_plans_are_closed_once",
-    "allotment_lines_are_closed_once",
+    "allotment_lines_check_step",
+    "transfers_check_drafts",
 }
 
 
@@ -167,6 +172,73 @@ def test_models_and_migrated_database_do_not_differ(empty: Flask) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, db.metadata) == []
+
+
+def test_drafts_say_what_became_of_them_below_and_above_their_recall(world: World) -> None:
+    """Without the state a draft stays sent when its transfer is cancelled; with it, it says so again."""
+    fill_drafts(world)
+    said = "SELECT status, transfer_id, closed_at IS NULL, quantity FROM allotment_lines ORDER BY id"
+    before = rows(said)
+    assert [row[:3] for row in before] == [
+        ("draft", None, True),
+        ("sent", 1, False),
+        ("recalled", 2, True),
+        ("dropped", 3, False),
+    ]
+    downgrade(revision="20261124_recalled_drafts-1")
+    assert [row[:3] for row in rows(said)] == [
+        ("draft", None, True),
+        ("sent", 1, False),
+        ("sent", 2, False),
+        ("dropped", None, False),
+    ]
+    upgrade()
+    assert rows(said) == [*before[:3], ("dropped", None, False, before[3][3])]
+    assert triggers() == TRIGGERS[db.engine.dialect.name]
+
+
+def fill_drafts(world: World) -> None:
+    """A draft in each state."""
+    office, item = "(SELECT id FROM offices WHERE code = '%s')", "(SELECT id FROM items WHERE code = 'ktp-wni')"
+    db.session.execute(
+        text(
+            "INSERT INTO allotment_plans (id, request_id, request_digest, office_id, item_id, mode, quantity, reserve,"
+            f" pack, planned_on, facts, made_at) VALUES (1, '{uuid4().hex}', '', {office % DENPASAR}, {item}, 'split',"
+            " 2000, 0, 1, '2024-05-15', '{}', '2024-05-15 00:00:00')"
+        )
+    )
+    codes = db.session.scalars(
+        text("SELECT code FROM offices WHERE code <> '51.71' AND kind <> 'outreach' ORDER BY id")
+    ).all()
+    for number, code in enumerate(codes[:4], start=1):
+        db.session.execute(
+            text(
+                "INSERT INTO allotment_lines (id, plan_id, item_id, sender_id, receiver_id, quantity, status, why)"
+                f" VALUES ({number}, 1, {item}, {office % DENPASAR}, {office % code}, {number}, 'draft', '{{}}')"
+            )
+        )
+    db.session.commit()
+    world.deliver(NOW, TODAY, 100)
+    out = {
+        "purpose": "distribution",
+        "dispatched_on": TODAY,
+        "expected_on": TODAY,
+        "custodian": "x",
+        "bast_number": "1",
+    }
+    for draft_id, code in enumerate(codes[1:4], start=2):
+        sent = transfers.Dispatch(receiver_code=code, sent={BLANK: 1}, draft_id=draft_id, **out)
+        transfers.dispatch(world.storekeeper, NOW, uuid4(), DENPASAR, sent)
+    for transfer_id in (2, 3):
+        transfers.cancel(world.storekeeper, NOW, uuid4(), transfer_id, TODAY, "x")
+    drafts.drop(SYSTEM, NOW, 4)
+
+
+def rows(statement: str) -> list[tuple[object, ...]]:
+    db.session.rollback()
+    found = [tuple(row) for row in db.session.execute(text(statement))]
+    db.session.rollback()
+    return [(*row[:2], bool(row[2]), *row[3:]) for row in found]
 
 
 # --- constraints, which the comparison above does not see --------------------------------------------------------

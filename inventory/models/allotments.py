@@ -56,8 +56,10 @@ class AllotmentPlan(Base):
 
 
 class AllotmentLine(Base):
-    """A draft: how many blanks one office is to send another. It is sent once, by a transfer between these two that
-    carries this item, or dropped; a trigger refuses to change one that is closed."""
+    """A draft: how many blanks one office is to send another. It is sent by a transfer between these two that carries
+    this item, recalled when that is cancelled, or dropped. Triggers allow the steps of `domain.drafts` and no others,
+    let a draft be sent and recalled by a transfer that is under way only, and close no transfer that leaves its draft
+    at odds with it."""
 
     __tablename__ = "allotment_lines"
     __table_args__ = (
@@ -66,8 +68,12 @@ class AllotmentLine(Base):
         CheckConstraint(one_of("status", DRAFT_STATUSES), name="status"),
         CheckConstraint(f"quantity BETWEEN 1 AND {MAX_QUANTITY}", name="quantity"),
         CheckConstraint("sender_id <> receiver_id", name="two_offices"),
-        CheckConstraint("(status = 'draft') = (closed_at IS NULL)", name="closed"),
-        CheckConstraint("(status = 'sent') = (transfer_id IS NOT NULL)", name="sent"),
+        CheckConstraint("(status IN ('draft', 'recalled')) = (closed_at IS NULL)", name="closed"),
+        CheckConstraint(
+            "(status <> 'draft' OR transfer_id IS NULL)"
+            " AND (status NOT IN ('sent', 'recalled') OR transfer_id IS NOT NULL)",
+            name="sent",
+        ),
         ForeignKeyConstraint(
             ["transfer_id", "sender_id", "receiver_id"],
             ["transfers.id", "transfers.sender_id", "transfers.receiver_id"],
@@ -88,6 +94,7 @@ class AllotmentLine(Base):
     quantity: Mapped[int]
     status: Mapped[str] = mapped_column(String(8))
     transfer_id: Mapped[int | None]
+    """What sent it last."""
     why: Mapped[dict[str, Any]] = mapped_column(JSON)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))

@@ -16,7 +16,7 @@ from inventory.db import db
 from inventory.domain import allotment
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.allotment import Lender, Outcome, Share, Stock
-from inventory.domain.drafts import check_planned, check_within
+from inventory.domain.drafts import FIXED, check_planned, check_within, said
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import body_digest
 from inventory.domain.offices import OfficeKind
@@ -260,8 +260,7 @@ def save(
     check_planned(proposal.mode, planned)
     ids = {code: _part(actor, proposal.office, code) for code in {code for ends in planned for code in ends}}
     item = items.get(proposal.item_code)
-    said = {"plan": _asked(proposal), "planned": {" > ".join(ends): q for ends, q in planned.items()}}
-    digest = body_digest(actor.person_id, (), said)
+    digest = body_digest(actor.person_id, (), _said(proposal, planned))
     values = _plan_values(proposal, item, request_id, digest) | {"made_by_id": actor.person_id, "made_at": now}
     values["planned_on"] = proposal.office.today(now)
     whys = {(way.sender_code, way.receiver_code): way for way in proposal.ways}
@@ -449,10 +448,16 @@ def _way(sender_name: str, sender_code: str, receiver: OfficeShare, quantity: in
 # --- saving -------------------------------------------------------------------------------------------------------
 
 
-def _asked(proposal: Proposal) -> dict[str, Any]:
-    """What a plan is asked for, apart from what the stocks of the moment make of it."""
-    names = ("mode", "item_code", "quantity", "reserve", "pack")
-    return {"office": proposal.office.code} | {name: getattr(proposal, name) for name in names}
+def _said(proposal: Proposal, planned: Mapping[tuple[str, str], int]) -> dict[str, object]:
+    return said(
+        mode=proposal.mode,
+        office=proposal.office.code,
+        item_code=proposal.item_code,
+        quantity=proposal.quantity,
+        reserve=proposal.reserve,
+        pack=proposal.pack,
+        planned=planned,
+    )
 
 
 def _part(actor: Actor, office: OfficeView, code: str) -> int:
@@ -505,7 +510,7 @@ def _plan_values(proposal: Proposal, item: ItemView, request_id: UUID, digest: s
 def _why(way: Way | None, quantity: int) -> dict[str, Any]:
     """The grounds of a draft, as JSON can hold them: what was proposed, and what it would do for the receiver."""
     if way is None or way.receiver is None:
-        return {"rule": "fixed", "quantity": quantity, "proposed": way.quantity if way else 0}
+        return {"rule": FIXED, "quantity": quantity, "proposed": way.quantity if way else 0}
     return _plain(asdict(way.receiver)) | {"quantity": quantity, "proposed": way.quantity}
 
 

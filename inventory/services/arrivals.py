@@ -9,7 +9,6 @@ from datetime import date
 from sqlalchemy import select
 
 from inventory.db import db
-from inventory.domain.requests import OPEN, hope_ends, still_expected
 from inventory.models import DeliveryRequest, DeliveryRequestLine, Transfer, TransferLine
 from inventory.services import open_requests
 
@@ -52,27 +51,12 @@ def _in_transit(office_id: int, item_id: int) -> list[Expected]:
 def _on_order(
     office_id: int, item_id: int, lead_time_days: int, today: date, nth_open_day: Callable[[date, int], date]
 ) -> list[Expected]:
-    rows = db.session.execute(
-        select(
-            DeliveryRequest.id,
-            DeliveryRequest.asked_on,
-            DeliveryRequest.needed_by,
-            DeliveryRequestLine.asked,
-            DeliveryRequestLine.allotted,
-            open_requests.received_of_line(),
+    mine = (DeliveryRequest.office_id == office_id, DeliveryRequestLine.item_id == item_id)
+    return [
+        Expected(
+            on_day=nth_open_day(each.asked_on, lead_time_days) if lead_time_days else each.asked_on,
+            quantity=each.left,
+            delivery_request_id=each.delivery_request_id,
         )
-        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
-        .where(
-            DeliveryRequest.office_id == office_id,
-            DeliveryRequest.status.in_(OPEN),
-            DeliveryRequestLine.item_id == item_id,
-        )
-    )
-    found = []
-    for id, asked_on, needed_by, asked, allotted, received in rows:
-        left = still_expected(asked, allotted, int(received))
-        hopeless = allotted is None and hope_ends(asked_on, needed_by, lead_time_days) < today
-        if left and not hopeless:
-            day = nth_open_day(asked_on, lead_time_days) if lead_time_days else asked_on
-            found.append(Expected(on_day=day, quantity=left, delivery_request_id=id))
-    return found
+        for each in open_requests.on_order({office_id: lead_time_days}, today, *mine)
+    ]

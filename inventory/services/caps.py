@@ -21,6 +21,7 @@ from inventory.domain.texts import check_text
 from inventory.models import DayCap, Item, Office, Person
 from inventory.services import items, offices, plan_steps
 from inventory.services.consumption import FIRST_DAY
+from inventory.services.lookup import the_row
 from inventory.services.plan_steps import StepView, Taken
 
 SUBJECT = "cap"
@@ -176,10 +177,7 @@ def _query() -> Any:
 
 
 def _row(cap_id: int) -> Any:
-    row = db.session.execute(_query().where(DayCap.id == cap_id)).one_or_none()
-    if row is None:
-        raise NotFound("cap_not_found")
-    return row
+    return the_row(_query().where(DayCap.id == cap_id), NotFound("cap_not_found"))
 
 
 def _views(rows: Sequence[Any]) -> list[CapView]:

@@ -14,17 +14,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, insert, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db
 from inventory.domain.access import Action, Actor, may, require
 from inventory.domain.clearing import SOURCE_LENGTH, check_digital, check_rate
-from inventory.domain.errors import Refusal
 from inventory.domain.ledger import body_digest
 from inventory.domain.texts import check_text
 from inventory.models import ClearingRate, DigitalShare, Item, Person
 from inventory.services import items, offices
+from inventory.services.idempotency import once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,14 +147,4 @@ def _state(actor: Actor, now: datetime, request_id: UUID, table: type[Any], said
     def put(session: Session) -> int:
         return session.execute(insert(table).values(**said, **stamp).returning(table.id)).scalar_one()
 
-    try:
-        return write(put)
-    except IntegrityError as error:
-        earlier = db.session.execute(
-            select(table.id, table.request_digest).where(table.request_id == request_id)
-        ).one_or_none()
-        if earlier is None:
-            raise
-        if earlier.request_digest != digest:
-            raise Refusal("request_id_reused") from error
-        return earlier.id
+    return once(table, table.id, request_id, digest, put)

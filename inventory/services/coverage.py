@@ -10,10 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, case, func, insert, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, reach
 from inventory.domain.coverage import (
     EQUIPMENT,
@@ -30,13 +29,14 @@ from inventory.domain.coverage import (
     shares_by_day,
     topmost,
 )
-from inventory.domain.errors import Invalid, Refusal
+from inventory.domain.errors import Invalid
 from inventory.domain.ledger import body_digest, check_day
 from inventory.domain.offices import OfficeKind
 from inventory.models import EquipmentReport, FigureEntry, Office, Person, ReportedFigure
 from inventory.models.offices import within
 from inventory.services import offices
 from inventory.services.consumption import FIRST_DAY
+from inventory.services.idempotency import once
 from inventory.services.offices import OfficeView, in_reach
 
 REPORTS_A_PAGE = 50
@@ -188,13 +188,13 @@ def record(actor: Actor, now: datetime, request_id: UUID, office_code: str, figu
         check_day(figure.as_of, office.today(now), FIRST_DAY)
     entry = _entry(actor, now, request_id, office.id, {"figures": [vars(figure) for figure in checked]})
 
-    def put(session: Session) -> Written:
+    def put(session: Session) -> int:
         found = changes(session, [(office.id, figure) for figure in checked], hold=True)
         entry_id = _insert_entry(session, entry, [each.kind for each in found])
         insert_figures(session, actor, now, entry_id, found)
-        return _written(entry_id, [each.kind for each in found])
+        return entry_id
 
-    return _once(entry, put)
+    return _written_once(entry, put)
 
 
 def record_equipment(
@@ -214,7 +214,7 @@ def record_equipment(
         check_day(each.as_of, office.today(now), FIRST_DAY)
     entry = _entry(actor, now, request_id, office.id, {"equipment": [vars(each) for each in checked]})
 
-    def put(session: Session) -> Written:
+    def put(session: Session) -> int:
         _hold(session, [office.id])
         found = [(each, *_compared(session, office.id, each)) for each in checked]
         entry_id = _insert_entry(session, entry, [kind for _, kind, _ in found])
@@ -225,9 +225,9 @@ def record_equipment(
         ]
         if rows:
             session.execute(insert(EquipmentReport), rows)
-        return _written(entry_id, [kind for _, kind, _ in found])
+        return entry_id
 
-    return _once(entry, put)
+    return _written_once(entry, put)
 
 
 def changes(session: Session, rows: Sequence[tuple[int, Figure]], *, hold: bool = False) -> list[Change]:
@@ -329,25 +329,16 @@ def counts(kinds: Sequence[str]) -> dict[str, int]:
     return {kind: list(kinds).count(kind) for kind in ("added", "corrected", "known")}
 
 
-def _written(entry_id: int, kinds: Sequence[str]) -> Written:
-    return Written(entry_id=entry_id, **counts(kinds))
-
-
 def _signed(actor: Actor, now: datetime, entry_id: int) -> dict[str, object]:
     return {"entry_id": entry_id, "recorded_at": now, "recorded_by_id": actor.person_id}
 
 
-def _once(entry: Mapping[str, Any], put: Callable[[Session], Written]) -> Written:
-    """Write once per request id: a repeated form finds what it wrote."""
-    try:
-        return write(put)
-    except IntegrityError as error:
-        earlier = db.session.scalar(select(FigureEntry).where(FigureEntry.request_id == entry["request_id"]))
-        if earlier is None:
-            raise
-        if earlier.request_digest != entry["request_digest"]:
-            raise Refusal("request_id_reused") from error
-        return Written(entry_id=earlier.id, added=earlier.added, corrected=earlier.corrected, known=earlier.known)
+def _written_once(entry: Mapping[str, Any], put: Callable[[Session], int]) -> Written:
+    """Write once per request id, and tell what was written then."""
+    entry_id = once(FigureEntry, FigureEntry.id, entry["request_id"], entry["request_digest"], put)
+    counted = (FigureEntry.added, FigureEntry.corrected, FigureEntry.known)
+    added, corrected, known = db.session.execute(select(*counted).where(FigureEntry.id == entry_id)).one()
+    return Written(entry_id=entry_id, added=added, corrected=corrected, known=known)
 
 
 def batches(ids: Iterable[int]) -> Iterator[list[int]]:

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from inventory.adapters import spreadsheets
@@ -36,6 +35,7 @@ from inventory.models import FigureEntry, Office, Person
 from inventory.services import offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.coverage import Change, batches, changes, counts, insert_figures
+from inventory.services.idempotency import once
 
 MOST_FAULTS = 200
 MOST_SHOWN = 200
@@ -276,17 +276,7 @@ def _keep(now: datetime, values: dict[str, Any], rows: Sequence[tuple[int, Figur
         would = counts([each.kind for each in changes(session, rows)])
         return session.execute(insert(FigureEntry).values(**values, **would).returning(FigureEntry.id)).scalar_one()
 
-    try:
-        return write(put)
-    except IntegrityError as error:
-        earlier = db.session.execute(
-            select(FigureEntry.id, FigureEntry.request_digest).where(FigureEntry.request_id == values["request_id"])
-        ).one_or_none()
-        if earlier is None:
-            raise
-        if earlier.request_digest != values["request_digest"]:
-            raise Refusal("request_id_reused") from error
-        return earlier.id
+    return once(FigureEntry, FigureEntry.id, values["request_id"], values["request_digest"], put)
 
 
 def _packed(good: Sequence[Read]) -> bytes:

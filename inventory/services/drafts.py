@@ -1,6 +1,7 @@
-"""Drafts of transfers that an allotment plan left: waiting to be sent, and settled when they are.
+"""Drafts of transfers that an allotment plan left: waiting to be sent, settled when they are, and recalled when what
+was sent is taken back.
 
-It stands below the transfers: a dispatch settles its draft in the same transaction.
+It stands below the transfers: a dispatch settles its draft in its own transaction, a cancellation recalls it in its.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, require
-from inventory.domain.drafts import PURPOSES, check_draft
+from inventory.domain.drafts import OPEN, PURPOSES, check_draft
 from inventory.domain.errors import Invalid, NotFound
 from inventory.models import AllotmentLine, AllotmentPlan, Item, Office
 from inventory.services import offices
@@ -23,7 +24,8 @@ from inventory.services import offices
 
 @dataclass(frozen=True, kw_only=True)
 class DraftView:
-    """A draft as the edges see it. `purpose` is that of the transfer which will send it."""
+    """A draft as the edges see it. `purpose` is that of the transfer which will send it; `transfer_id` is the one that
+    sent it last, also when it was recalled since."""
 
     id: int
     plan_id: int
@@ -52,9 +54,9 @@ def get(actor: Actor, draft_id: int, action: Action = Action.SEND_TRANSFER) -> D
 
 
 def to_send(actor: Actor, office_code: str, limit: int = 50) -> list[DraftView]:
-    """The drafts that an office is to send, the oldest first."""
+    """The drafts that an office is to send, recalled ones among them, the oldest first."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    return _views(AllotmentLine.sender_id == office.id, AllotmentLine.status == "draft", limit=limit)
+    return _views(AllotmentLine.sender_id == office.id, AllotmentLine.status.in_(OPEN), limit=limit)
 
 
 def of_plan(plan_id: int) -> list[DraftView]:
@@ -63,7 +65,7 @@ def of_plan(plan_id: int) -> list[DraftView]:
 
 
 def drop(actor: Actor, now: datetime, draft_id: int) -> int:
-    """Take back a draft that is not sent yet; its plan's id. One that was dropped before stays dropped.
+    """Take back a draft that waits to be sent; its plan's id. One that was dropped before stays dropped.
 
     Raises NotFound `draft_not_found`, NotAllowed, Refusal `draft_closed`.
     """
@@ -112,13 +114,21 @@ def settle(
     raise Invalid("draft_differs")
 
 
+def recall(session: Session, transfer_id: int) -> None:
+    """Inside a cancellation, while the transfer is kept open and before it is closed: a draft that it sent waits to be
+    sent again."""
+    taken_back = {"status": "recalled", "closed_at": None, "closed_by_id": None}
+    sent_by_it = (AllotmentLine.transfer_id == transfer_id, AllotmentLine.status == "sent")
+    session.execute(update(AllotmentLine).where(*sent_by_it).values(taken_back))
+
+
 def planned(item_id: int, office_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
     """How many blanks drafts would bring to each office, and take from it."""
     found: dict[int, tuple[int, int]] = dict.fromkeys(office_ids, (0, 0))
     for place, end in enumerate((AllotmentLine.receiver_id, AllotmentLine.sender_id)):
         rows = db.session.execute(
             select(end, func.sum(AllotmentLine.quantity))
-            .where(AllotmentLine.status == "draft", AllotmentLine.item_id == item_id)
+            .where(AllotmentLine.status.in_(OPEN), AllotmentLine.item_id == item_id)
             .group_by(end)
         )
         for office_id, quantity in rows:
@@ -129,7 +139,7 @@ def planned(item_id: int, office_ids: Iterable[int]) -> dict[int, tuple[int, int
 
 
 def _close(session: Session, conditions: list[ColumnElement[bool]], values: dict[str, Any]) -> bool:
-    still = update(AllotmentLine).where(AllotmentLine.status == "draft", *conditions)
+    still = update(AllotmentLine).where(AllotmentLine.status.in_(OPEN), *conditions)
     return session.execute(still.values(values).returning(AllotmentLine.id)).scalar_one_or_none() is not None
 
 

@@ -19,6 +19,7 @@ from inventory.domain.events import NAME_LENGTH, Occurrence, check_event, movabl
 from inventory.domain.texts import check_text
 from inventory.models import Event, EventItem, Item, Office, Person
 from inventory.services import calendars, items, offices, plan_steps
+from inventory.services.lookup import the_row
 from inventory.services.offices import ROOT_CODE, in_reach
 from inventory.services.plan_steps import StepView, Taken
 
@@ -263,10 +264,7 @@ def _query() -> Any:
 
 
 def _row(event_id: int) -> Any:
-    row = db.session.execute(_query().where(Event.id == event_id)).one_or_none()
-    if row is None:
-        raise NotFound("event_not_found")
-    return row
+    return the_row(_query().where(Event.id == event_id), NotFound("event_not_found"))
 
 
 def _views(rows: Sequence[Any]) -> list[EventView]:

@@ -42,6 +42,7 @@ from inventory.services.consumption import FIRST_DAY
 from inventory.services.deliveries import Handover
 from inventory.services.items import ItemView
 from inventory.services.ledger import Key
+from inventory.services.lookup import the_row
 
 MOST_FAULTS = 200
 """How many faults are kept to be shown; all of them are counted."""
@@ -631,9 +632,7 @@ def _query(*conditions: Any) -> Any:
 
 
 def _find(actor: Actor, import_id: int) -> Any:
-    row = db.session.execute(_query(Import.id == import_id)).one_or_none()
-    if row is None:
-        raise NotFound("import_not_found")
+    row = the_row(_query(Import.id == import_id), NotFound("import_not_found"))
     require(actor, Action.IMPORT_RECORDS, row.path)
     return row
 

@@ -6,14 +6,17 @@ same transaction. Whoever changes a request holds its row first, so what is summ
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, case, exists, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
+from inventory.db import db
 from inventory.domain.errors import NotFound
-from inventory.domain.requests import OPEN, check_arrival, check_open
+from inventory.domain.requests import OPEN, check_arrival, check_open, hope_ends, still_expected
 from inventory.models import Delivery, DeliveryRequest, DeliveryRequestLine, Movement
 
 STANDS = Delivery.voided_at.is_(None)
@@ -31,6 +34,17 @@ def received_on() -> ScalarSelect[Any]:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnOrder:
+    """What is `left` to come of one line of a request, in the item's units. `asked_on` is the office's own day."""
+
+    delivery_request_id: int
+    office_id: int
+    item_id: int
+    asked_on: date
+    left: int
+
+
 def received_of_line(through: date | None = None) -> ColumnElement[int]:
     """SQL over DeliveryRequestLine: what its hand-overs brought, the defective ones included, until `through`."""
     came = (
@@ -45,6 +59,40 @@ def received_of_line(through: date | None = None) -> ColumnElement[int]:
     if through is not None:
         came = came.where(received_on() <= through)
     return came.scalar_subquery()
+
+
+def on_order(
+    lead_times: Mapping[int, int], day: date, *conditions: ColumnElement[bool], through: date | None = None
+) -> Iterator[OnOrder]:
+    """What is yet to come on open requests, or was at the close of `through`; `conditions` are of DeliveryRequest and
+    its line. What was asked counts only until an allotment says otherwise, and until its hope ends before `day`:
+    `lead_times` are the offices' own by their ids, in working days, none where they are missing.
+    """
+    counts, allotted = DeliveryRequest.status.in_(OPEN), DeliveryRequestLine.allotted
+    if through is not None:
+        still_open = or_(DeliveryRequest.closed_on.is_(None), DeliveryRequest.closed_on > through)
+        counts = and_(DeliveryRequest.asked_on <= through, still_open)
+        allotted = case((DeliveryRequest.allotted_on <= through, allotted), else_=null())
+    rows = db.session.execute(
+        select(
+            DeliveryRequest.id,
+            DeliveryRequest.office_id,
+            DeliveryRequest.asked_on,
+            DeliveryRequest.needed_by,
+            DeliveryRequestLine.item_id,
+            DeliveryRequestLine.asked,
+            allotted,
+            received_of_line(through),
+        )
+        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
+        .where(counts, *conditions)
+    )
+    for id, office_id, asked_on, needed_by, item_id, asked, promised, received in rows:
+        if promised is None and hope_ends(asked_on, needed_by, lead_times.get(office_id, 0)) < day:
+            continue
+        left = still_expected(asked, promised, int(received))
+        if left:
+            yield OnOrder(delivery_request_id=id, office_id=office_id, item_id=item_id, asked_on=asked_on, left=left)
 
 
 def take_in(session: Session, delivery_request_id: int, office_id: int, day: date, deliveries: int) -> None:

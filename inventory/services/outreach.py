@@ -31,6 +31,7 @@ from inventory.domain.texts import check_text
 from inventory.models import Item, Office, OutreachPlan, OutreachPlanLine, Person
 from inventory.models.offices import within
 from inventory.services import calendars, items, offices, plan_steps
+from inventory.services.lookup import the_row
 from inventory.services.offices import OfficeView
 from inventory.services.plan_steps import StepView, Taken
 
@@ -322,10 +323,7 @@ def _query() -> Any:
 
 
 def _row(plan_id: int) -> Any:
-    row = db.session.execute(_query().where(OutreachPlan.id == plan_id)).one_or_none()
-    if row is None:
-        raise NotFound("outreach_not_found")
-    return row
+    return the_row(_query().where(OutreachPlan.id == plan_id), NotFound("outreach_not_found"))
 
 
 def _views(rows: Sequence[Any]) -> list[PlanView]:

@@ -32,6 +32,7 @@ from inventory.services import deliveries, items, offices, open_requests
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.deliveries import DeliveryView
 from inventory.services.idempotency import once
+from inventory.services.lookup import the_row
 from inventory.services.offices import in_reach
 
 
@@ -356,10 +357,7 @@ def _query(*conditions: ColumnElement[bool]) -> Any:
 
 
 def _row(delivery_request_id: int) -> Any:
-    row = db.session.execute(_query(DeliveryRequest.id == delivery_request_id)).one_or_none()
-    if row is None:
-        raise NotFound("delivery_request_not_found")
-    return row
+    return the_row(_query(DeliveryRequest.id == delivery_request_id), NotFound("delivery_request_not_found"))
 
 
 def _asked(delivery_request_id: int) -> dict[int, int]:

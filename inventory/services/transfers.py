@@ -34,6 +34,7 @@ from inventory.services import drafts, items, offices
 from inventory.services import ranges as number_ranges
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.ledger import Posting, post
+from inventory.services.lookup import the_row
 from inventory.services.offices import in_reach
 
 
@@ -189,7 +190,8 @@ def receive(
 
 
 def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day: date, why: str) -> int:
-    """The sender takes everything back into its store; the reason joins the transfer's note. The transfer's id.
+    """The sender takes everything back into its store; the reason joins the transfer's note. A draft that the transfer
+    sent waits to be sent again. The transfer's id.
 
     Raises NotFound, NotAllowed; Refusal `transfer_closed`; Invalid `cancel_needs_reason`, `text_too_long`,
     `arrived_before_dispatch`, `day_in_future`, and what `ledger.post` raises.
@@ -206,6 +208,10 @@ def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day:
     lines = cancel_lines(transfer.sender_id, day, _sent(transfer_id), numbers)
 
     def close(session: Session) -> dict[str, int]:
+        # Its draft first: the database lets no transfer be cancelled that leaves a draft behind as sent. Nobody may
+        # receive the transfer between the two.
+        _keep_open(session, transfer_id)
+        drafts.recall(session, transfer_id)
         _close(session, transfer_id, "cancelled", actor, now, day)
         session.execute(update(Transfer).where(Transfer.id == transfer_id).values(note=note))
         return {"transfer_id": transfer_id}
@@ -289,10 +295,7 @@ def _query(condition: ColumnElement[bool]) -> Any:
 
 
 def _transfer(transfer_id: int) -> Any:
-    row = db.session.execute(_query(Transfer.id == transfer_id)).one_or_none()
-    if row is None:
-        raise NotFound("transfer_not_found")
-    return row
+    return the_row(_query(Transfer.id == transfer_id), NotFound("transfer_not_found"))
 
 
 def _sent(transfer_id: int) -> dict[int, int]:
@@ -313,6 +316,13 @@ def _close(session: Session, transfer_id: int, status: str, actor: Actor, now: d
     if closed is None:
         status = session.execute(select(Transfer.status).where(Transfer.id == transfer_id)).scalar_one()
         check_open(status)
+
+
+def _keep_open(session: Session, transfer_id: int) -> None:
+    """Whoever else would close the transfer waits for this transaction; one that is closed already is refused."""
+    check_open(
+        session.execute(select(Transfer.status).where(Transfer.id == transfer_id).with_for_update()).scalar_one()
+    )
 
 
 def _check_order(day: date, dispatched_on: date) -> None:

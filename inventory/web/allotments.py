@@ -14,7 +14,7 @@ from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccess
 
 from inventory import security, text
 from inventory.domain.access import Action
-from inventory.domain.drafts import MODES
+from inventory.domain.drafts import MODES, OPEN
 from inventory.domain.errors import Refusal
 from inventory.services import allotments, drafts, items, offices, requests
 from inventory.services.allotments import LoanTerms, Proposal, SplitTerms
@@ -224,7 +224,8 @@ def item_names() -> dict[str, str]:
 
 
 def _texts() -> dict[str, Any]:
-    return {"why": why, "why_of_draft": why_of_draft, "LEFT_OUT": LEFT_OUT, "day_of": date.fromisoformat}
+    shown = {"why": why, "why_of_draft": why_of_draft, "LEFT_OUT": LEFT_OUT, "OPEN_DRAFTS": OPEN}
+    return shown | {"day_of": date.fromisoformat}
 
 
 def _codes_to_fix() -> list[str]:

@@ -13,14 +13,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from inventory.db import db
-from inventory.domain.access import SYSTEM, Actor, Grant, Role
+from inventory.domain.access import SYSTEM, Action, Actor, Grant, Role
+from inventory.domain.drafts import DRAFT_STATUSES, STEPS
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.ledger import Effect
+from inventory.domain.transfers import Arrived
 from inventory.services import (
     allotments,
     balances,
     deliveries,
     drafts,
+    items,
     offices,
     reviews,
     stated_rates,
@@ -281,6 +284,115 @@ def test_of_a_storekeeper_who_sends_and_a_manager_who_drops_one_does(city: World
     audit()
 
 
+def cancel(world: World, transfer_id: int, actor: Actor | None = None) -> int:
+    return transfers.cancel(actor or world.storekeeper, NOW, uuid4(), transfer_id, TODAY, "the car broke down")
+
+
+def now_of(world: World, draft: DraftView) -> DraftView:
+    plan = allotments.get(manager(world), draft.plan_id)
+    return next(each for each in plan.drafts if each.id == draft.id)
+
+
+def recalled(world: World) -> DraftView:
+    """A draft that was sent, and whose transfer was cancelled."""
+    draft = save(world, propose(world), {(DENPASAR, SOUTH): 500}).drafts[0]
+    cancel(world, send(world, draft))
+    return now_of(world, draft)
+
+
+def test_a_cancelled_transfer_gives_its_draft_back(city: World) -> None:
+    draft = save(city, propose(city), {(DENPASAR, SOUTH): 500}).drafts[0]
+    item, south = items.get(BLANK).id, offices.get(manager(city), Action.VIEW_STOCK, SOUTH).id
+    first = send(city, draft)
+    assert drafts.planned(item, [south]) == {south: (0, 0)}
+    cancel(city, first)
+    found = now_of(city, draft)
+    assert (found.status, found.transfer_id) == ("recalled", first)
+    assert [each.id for each in drafts.to_send(city.storekeeper, DENPASAR)] == [draft.id]
+    assert drafts.planned(item, [south]) == {south: (500, 0)}
+    assert store(DENPASAR) == Effect(received=10_000, store=10_000)
+    second = send(city, found)
+    found = now_of(city, draft)
+    assert (found.status, found.transfer_id) == ("sent", second)
+    # It can come back again and again; the first transfer has nothing to do with it any more.
+    with pytest.raises(Refusal, match="transfer_closed"):
+        cancel(city, first)
+    assert now_of(city, draft).status == "sent"
+    cancel(city, second)
+    assert now_of(city, draft).status == "recalled"
+    assert verification.verify(SYSTEM).faults == ()
+
+
+def test_a_recalled_draft_can_be_dropped(city: World) -> None:
+    draft = recalled(city)
+    drafts.drop(manager(city), NOW, draft.id)
+    found = now_of(city, draft)
+    assert (found.status, found.transfer_id) == ("dropped", draft.transfer_id)
+    with pytest.raises(Refusal, match="draft_closed"):
+        send(city, found)
+    assert drafts.to_send(city.storekeeper, DENPASAR) == []
+    assert verification.verify(SYSTEM).faults == ()
+
+
+def test_a_draft_whose_transfer_arrived_stays_sent(city: World) -> None:
+    draft = save(city, propose(city), {(DENPASAR, SOUTH): 500}).drafts[0]
+    transfer_id = send(city, draft)
+    transfers.receive(SYSTEM, NOW, uuid4(), transfer_id, TODAY, {BLANK: Arrived(good=0)})
+    with pytest.raises(Refusal, match="transfer_closed"):
+        cancel(city, transfer_id)
+    assert now_of(city, draft).status == "sent"
+
+
+def test_a_draft_that_is_cancelled_and_sent_at_once_is_sent_by_one_transfer(city: World) -> None:
+    for _ in range(6):
+        draft = save(city, propose(city), {(DENPASAR, SOUTH): 500}).drafts[0]
+        first = send(city, draft)
+        calls = [lambda first=first: cancel(city, first), lambda draft=draft: send(city, draft)]
+        outcomes = at_once(city.app, calls)
+        assert outcomes[0] == first
+        found = now_of(city, draft)
+        if isinstance(outcomes[1], Refusal):
+            # It was still sent when the storekeeper tried to send it anew.
+            assert refused_codes(outcomes) == {"draft_closed": 1}
+            assert (found.status, found.transfer_id) == ("recalled", first)
+        else:
+            assert (found.status, found.transfer_id) == ("sent", outcomes[1])
+            cancel(city, outcomes[1])
+        drafts.drop(manager(city), NOW, draft.id)
+        assert store(DENPASAR) == Effect(received=10_000, store=10_000)
+    audit()
+    assert verification.verify(SYSTEM).faults == ()
+
+
+def test_two_who_send_a_recalled_draft_at_once_make_one_transfer(city: World) -> None:
+    for number in range(1, 5):
+        draft = recalled(city)
+        outcomes = at_once(city.app, [lambda draft=draft: send(city, draft)] * 3)
+        assert refused_codes(outcomes) == {"draft_closed": 2}
+        assert done(outcomes) == [now_of(city, draft).transfer_id]
+        assert store(DENPASAR).transit == 500 * number
+    audit()
+
+
+def test_of_one_who_takes_back_and_one_who_receives_one_does_and_the_draft_says_who(city: World) -> None:
+    for _ in range(6):
+        draft = save(city, propose(city), {(DENPASAR, SOUTH): 100}).drafts[0]
+        transfer_id = send(city, draft)
+        came = {BLANK: Arrived(good=100)}
+        calls = [
+            lambda transfer_id=transfer_id: cancel(city, transfer_id),
+            lambda transfer_id=transfer_id, came=came: transfers.receive(
+                SYSTEM, NOW, uuid4(), transfer_id, TODAY, came
+            ),
+        ]
+        outcomes = at_once(city.app, calls)
+        assert refused_codes(outcomes) == {"transfer_closed": 1}
+        expected = "recalled" if outcomes[0] == transfer_id else "sent"
+        assert now_of(city, draft).status == expected
+    audit()
+    assert verification.verify(SYSTEM).faults == ()
+
+
 def test_what_a_draft_says_is_what_is_sent(city: World) -> None:
     draft = save(city, propose(city)).drafts[0]
     with pytest.raises(Invalid, match="draft_differs"):
@@ -420,3 +532,74 @@ def test_the_database_lets_a_draft_be_sent_once_and_by_its_own_transfer(city: Wo
         with pytest.raises(error):
             db.session.execute(text(statement))
         db.session.rollback()
+
+
+def steps_of_a_draft(draft: DraftView, transfer_id: int) -> dict[str, str]:
+    """SQL that puts a draft into each state, as far as the constraints of one row allow; `transfer_id` sends it."""
+    closed = "closed_at = '2024-05-15 00:00:00'"
+    states = {
+        "draft": "closed_at = NULL, transfer_id = NULL",
+        "sent": f"{closed}, transfer_id = {transfer_id}",
+        "recalled": f"closed_at = NULL, transfer_id = {draft.transfer_id or transfer_id}",
+        "dropped": f"{closed}, transfer_id = {draft.transfer_id or 'NULL'}",
+    }
+    assert set(states) == set(DRAFT_STATUSES)
+    return {
+        status: f"UPDATE allotment_lines SET status = '{status}', {values} WHERE id = {draft.id}"
+        for status, values in states.items()
+    }
+
+
+@pytest.mark.parametrize("status", DRAFT_STATUSES)
+def test_the_database_knows_the_steps_of_the_domain_and_no_others(city: World, status: str) -> None:
+    draft, other = save(city, propose(city), {(DENPASAR, SOUTH): 500, (DENPASAR, EAST): 500}).drafts
+    assert draft.receiver_code == SOUTH
+    if status in ("sent", "recalled"):
+        first = send(city, draft)
+        if status == "recalled":
+            cancel(city, first)
+    if status == "dropped":
+        drafts.drop(manager(city), NOW, draft.id)
+    draft = now_of(city, draft)
+    assert draft.status == status
+    # A transfer that would fit, and that sent nothing yet.
+    fitting = send(city, draft, draft_id=None)
+    for following, statement in steps_of_a_draft(draft, fitting).items():
+        if following in STEPS[status]:
+            db.session.execute(text(statement))
+        elif following != status or status != "draft":
+            with pytest.raises(DBAPIError, match="a draft takes no such step"):
+                db.session.execute(text(statement))
+        db.session.rollback()
+    for change in ("quantity = 400", f"receiver_id = (SELECT id FROM offices WHERE code = '{EAST}')"):
+        if status != "draft":
+            with pytest.raises(DBAPIError, match="a draft takes no such step"):
+                db.session.execute(text(f"UPDATE allotment_lines SET {change} WHERE id = {draft.id}"))
+            db.session.rollback()
+    with pytest.raises(DBAPIError, match="a draft is never deleted"):
+        db.session.execute(text(f"DELETE FROM allotment_lines WHERE id = {other.id}"))
+    db.session.rollback()
+
+
+def test_the_database_closes_no_transfer_that_leaves_its_draft_at_odds(city: World) -> None:
+    draft = save(city, propose(city), {(DENPASAR, SOUTH): 500}).drafts[0]
+    transfer_id = send(city, draft)
+    close = f"UPDATE transfers SET status = '%s', closed_at = '2024-05-15 00:00:00' WHERE id = {transfer_id}"
+    recall = f"UPDATE allotment_lines SET status = 'recalled', closed_at = NULL WHERE id = {draft.id}"
+    drop = f"UPDATE allotment_lines SET status = 'dropped', closed_at = '2024-05-15 00:00:00' WHERE id = {draft.id}"
+    refused = {
+        (close % "cancelled",): "leaves its draft at odds",
+        (recall, close % "received"): "leaves its draft at odds",
+        (close % "received", recall): "a draft takes no such step",
+        # Recalled, but its transfer is still under way.
+        (recall, drop): "a draft takes no such step",
+    }
+    for (*before, last), words in refused.items():
+        for statement in before:
+            db.session.execute(text(statement))
+        with pytest.raises(DBAPIError, match=words):
+            db.session.execute(text(last))
+        db.session.rollback()
+    for statement in (recall, close % "cancelled", drop):
+        db.session.execute(text(statement))
+    db.session.rollback()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from inventory.db import db
@@ -100,18 +102,19 @@ def verify() -> Verified:
     return verification.verify(SYSTEM)
 
 
-def write_past_the_ledger(app: Flask, *statements: str) -> None:
+def write_past_the_ledger(app: Flask, *statements: str, checks: Sequence[tuple[str, str]] = ()) -> None:
     """What somebody with the database's own password can do: the triggers and constraints off, then the change."""
     sqlite = db.engine.dialect.name == "sqlite"
     with db.engine.connect() as connection:
         if sqlite:
+            switch_references(connection, "OFF")
             names = connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all()
             for name in names:
                 connection.execute(text(f"DROP TRIGGER {name}"))
             connection.execute(text("PRAGMA ignore_check_constraints = ON"))
         else:
             connection.execute(text("SET session_replication_role = replica"))
-            for table, name in CHECKS:
+            for table, name in (*CHECKS, *checks):
                 connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
         for statement in statements:
             connection.execute(text(statement))
@@ -121,6 +124,14 @@ def write_past_the_ledger(app: Flask, *statements: str) -> None:
         else:
             connection.execute(text("SET session_replication_role = origin"))
         connection.commit()
+        if sqlite:
+            switch_references(connection, "ON")
+
+
+def switch_references(connection: Connection, state: str) -> None:
+    """SQLite listens to this outside a transaction only, so it goes straight to the driver."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA foreign_keys = {state}")
 
 
 CHECKS = (

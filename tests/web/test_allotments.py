@@ -181,6 +181,20 @@ def test_a_draft_is_dropped_on_the_plans_page(manager: FlaskClient, storekeeper:
     assert manager.post("/allotments/drafts/1/drop").status_code == 400
 
 
+def test_a_draft_whose_transfer_is_cancelled_can_be_sent_again(manager: FlaskClient, storekeeper: FlaskClient) -> None:
+    plan = kept(manager, **{TO_SOUTH: "1,500"})
+    page = f"/offices/{DENPASAR}/transfers/new?draft=1"
+    assert send(storekeeper, page, SENT).status_code == 303
+    assert send(storekeeper, "/transfers/1/cancel", {"why": "the car broke down"}).status_code == 303
+    assert 'href="/transfers/1">Taken back</a>' in manager.get(plan).text
+    assert 'action="/allotments/drafts/1/drop"' in manager.get(plan).text
+    listed = storekeeper.get(f"/offices/{DENPASAR}/transfers").text
+    assert 'href="/transfers/1">Was sent, and taken back</a>' in listed
+    again = send(storekeeper, page, SENT)
+    assert (again.status_code, again.location) == (303, "/transfers/2")
+    assert 'href="/transfers/2">Sent</a>' in manager.get(plan).text
+
+
 def test_a_request_that_waits_leads_to_its_split(manager: FlaskClient, storekeeper: FlaskClient) -> None:
     typed: dict[str, str | list[str]] = {f"asked-{BLANK}": "7,500"}
     assert send(storekeeper, f"/offices/{DENPASAR}/requests/new", typed).status_code == 303

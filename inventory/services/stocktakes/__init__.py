@@ -1,0 +1,37 @@
+"""Stocktakes: counted blind, counted again where the count differs, approved and booked by somebody else."""
+
+from __future__ import annotations
+
+from inventory.services.stocktakes.book import MOVEMENTS_SHOWN, Compared, Since
+from inventory.services.stocktakes.counting import begin, count, recount
+from inventory.services.stocktakes.deciding import approve, cancel, correct, for_approval, known_now
+from inventory.services.stocktakes.reading import (
+    Booked,
+    StocktakeLineView,
+    StocktakeView,
+    asks_for_time,
+    get,
+    of_office,
+    took_part,
+)
+
+__all__ = [
+    "MOVEMENTS_SHOWN",
+    "Booked",
+    "Compared",
+    "Since",
+    "StocktakeLineView",
+    "StocktakeView",
+    "approve",
+    "asks_for_time",
+    "begin",
+    "cancel",
+    "correct",
+    "count",
+    "for_approval",
+    "get",
+    "known_now",
+    "of_office",
+    "recount",
+    "took_part",
+]
