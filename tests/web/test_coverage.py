@@ -105,6 +105,7 @@ SENTENCES = {
         "May 22, 2024 · Tribun Bali, 2024",
         "90.42 %",
         "98.49 %*",
+        "Jun 3, 2024 11:00 WITA",
     ),
     "id": (
         "Sudah rekam 445.540 dan belum rekam 48.523 berjumlah 494.063, sedangkan wajib KTP 492.765: selisihnya 1.298.",
@@ -112,6 +113,7 @@ SENTENCES = {
         "Target itu 30,00 % dari 511.434 yang sudah rekam.",
         "511.434 dari 516.875 · 22 Mei 2024",
         "90,42 %",
+        "3 Jun 2024 11:00 WITA",
     ),
 }
 
