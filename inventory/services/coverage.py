@@ -376,6 +376,19 @@ def show(actor: Actor, office_code: str, page: int = 1) -> CoverageView:
     )
 
 
+def counting(office_ids: Iterable[int]) -> dict[int, list[Figure]]:
+    """Of each office the figures that count, the last one given last. The caller has checked who may see them."""
+    found: dict[int, dict[tuple[date, str, str], Figure]] = defaultdict(dict)
+    for some in batches(office_ids):
+        rows = select(ReportedFigure).where(ReportedFigure.office_id.in_(some)).order_by(ReportedFigure.id)
+        for row in db.session.scalars(rows):
+            figure = Figure(measure=row.measure, value=row.value, as_of=row.as_of, source=row.source, note=row.note)
+            key = (row.as_of, row.measure, row.source)
+            found[row.office_id].pop(key, None)
+            found[row.office_id][key] = figure
+    return {office_id: list(figures.values()) for office_id, figures in found.items()}
+
+
 def equipment_of(actor: Actor, office_code: str) -> Mapping[str, Equipment]:
     """The newest report of an office's own equipment, by kind. Raises NotFound, NotAllowed."""
     office = offices.get(actor, Action.RECORD_FIGURES, office_code)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,7 +18,16 @@ from sqlalchemy.orm import Session
 from inventory.adapters import spreadsheets
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, reach, require
-from inventory.domain.coverage import FIELDS, MAX_ROWS, TEMPLATE_FIELDS, Figure, check_figure, measure_of
+from inventory.domain.coverage import (
+    FIELDS,
+    MAX_ROWS,
+    TEMPLATE_FIELDS,
+    Contradiction,
+    Figure,
+    check_figure,
+    contradictions,
+    measure_of,
+)
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.imports import (
     Fault,
@@ -34,7 +44,7 @@ from inventory.domain.offices import local_day
 from inventory.models import FigureEntry, Office, Person
 from inventory.services import offices
 from inventory.services.consumption import FIRST_DAY
-from inventory.services.coverage import Change, batches, changes, counts, insert_figures
+from inventory.services.coverage import batches, changes, counting, counts, insert_figures
 from inventory.services.idempotency import once
 
 MOST_FAULTS = 200
@@ -187,11 +197,42 @@ def rows_of(actor: Actor, entry_id: int) -> list[RowView]:
     made = changes(db.session(), [(office_id, figure) for _, office_id, figure in rows])
     order = {"corrected": 0, "added": 1, "known": 2}
     shown = sorted(made, key=lambda each: order[each.kind])[:MOST_SHOWN]
-    codes = _codes(shown)
+    codes = _codes(each.office_id for each in shown)
     return [
         RowView(office_code=codes[each.office_id], figure=each.figure, change=each.kind, earlier=each.earlier)
         for each in shown
     ]
+
+
+def contradictions_of(actor: Actor, entry_id: int) -> list[tuple[str, Contradiction]]:
+    """What the figures of a file that waits would contradict once they are recorded, each with its office's code:
+    among themselves and with what is on record. The first of them, by office, the newest day first."""
+    get(actor, entry_id)
+    rows = _waiting(entry_id)
+    _require_offices(actor, rows)
+    by_office: dict[int, list[Figure]] = defaultdict(list)
+    for _, office_id, figure in rows:
+        by_office[office_id].append(figure)
+    on_record = counting(by_office)
+    found: list[tuple[int, Contradiction]] = []
+    for office_id, figures in by_office.items():
+        touched = {(figure.as_of, figure.measure) for figure in figures}
+        both = contradictions(_together(on_record.get(office_id, ()), figures))
+        found += [(office_id, each) for each in both if any((each.as_of, m) in touched for m in each.measures)]
+    shown = found[:MOST_SHOWN]
+    codes = _codes(office_id for office_id, _ in shown)
+    return [(codes[office_id], each) for office_id, each in shown]
+
+
+def _together(on_record: Iterable[Figure], added: Iterable[Figure]) -> list[Figure]:
+    """The figures that would count, the last one given last; one that is on record already keeps its place."""
+    counted = {(each.as_of, each.measure, each.source): each for each in on_record}
+    for figure in added:
+        key = (figure.as_of, figure.measure, figure.source)
+        if key not in counted or counted[key].value != figure.value:
+            counted.pop(key, None)
+            counted[key] = figure
+    return list(counted.values())
 
 
 def template_rows(language: str) -> list[str]:
@@ -310,9 +351,9 @@ def _require_offices(actor: Actor, rows: Sequence[Read]) -> None:
             require(actor, Action.RECORD_FIGURES, path)
 
 
-def _codes(shown: Sequence[Change]) -> dict[int, str]:
+def _codes(office_ids: Iterable[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for some in batches(each.office_id for each in shown):
+    for some in batches(office_ids):
         found |= {
             row.id: row.code for row in db.session.execute(select(Office.id, Office.code).where(Office.id.in_(some)))
         }

@@ -8,11 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, current_app, request
-from flask_babel import format_datetime
 from flask_security import current_user
 from werkzeug.routing import BaseConverter, ValidationError
 
-from inventory import security
+from inventory import security, text
 from inventory.domain import access
 from inventory.domain.access import Action
 
@@ -103,7 +102,7 @@ def init_app(app: Flask) -> None:
 def moment(instant: datetime, time_zone: str | None = None) -> str:
     """An instant on the clock of an office, or else of the installation, with that clock's name (WIB, WITA, WIT)."""
     local = instant.astimezone(ZoneInfo(time_zone or current_app.config["SETTINGS"].TIME_ZONE))
-    return f"{format_datetime(local, 'd MMM y HH:mm', rebase=False)} {local.tzname()}"
+    return f"{text.day(local.date(), 'medium')} {local:%H:%M} {local.tzname()}"
 
 
 def _what_the_actor_may() -> dict[str, Any]:

@@ -10,24 +10,23 @@ from typing import Any, ClassVar
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from wtforms import RadioField, SelectField
-from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
 
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.drafts import MODES, OPEN
 from inventory.domain.errors import Refusal
-from inventory.services import allotments, drafts, items, offices, requests
+from inventory.services import allotments, drafts, offices, requests
 from inventory.services.allotments import LoanTerms, Proposal, SplitTerms
 from inventory.services.drafts import DraftView
 from inventory.services.offices import OfficeView
-from inventory.web.forms import BaseForm, PostingForm, QuantityField, choices
+from inventory.web.forms import BaseForm, PostingForm, QuantityField, choices, item_names, item_units
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("allotments", __name__)
 
 # Why an office gets just so many, see `domain.allotment.Share`; `day` is when it then runs out.
 RULES = {
-    "together": _("Brought level: it then lasts until %(day)s, as long as this delivery can make all last."),
+    "together": _("Brought level with the others, as near as whole packs allow: it then lasts until %(day)s."),
     "unmet": _("Beyond the common day: here these packs spare most unmet requests. It then lasts until %(day)s."),
     "enough": _("Needs none: it lasts until %(day)s, no shorter than the others with theirs."),
     "least": _("The minimum that was set; it needs less. It then lasts until %(day)s."),
@@ -69,7 +68,7 @@ class TermsForm(BaseForm):
     keep_days = QuantityField(
         _("Working days that a sender keeps"), none=True, description=_("Left empty: its own lead time.")
     )
-    least_shipment = QuantityField(_("Smallest shipment worth its way"))
+    least_shipment = QuantityField(_("Smallest shipment"), description=_("No smaller one is proposed."))
     most_shipments = QuantityField(_("Most shipments"), none=True)
 
     def __init__(self, **kwargs: Any) -> None:
@@ -78,9 +77,7 @@ class TermsForm(BaseForm):
 
     def offer(self) -> None:
         self.mode.choices = choices(text.ALLOTMENT_MODES, MODES)
-        self.item.choices = [
-            SelectChoice(value=item.code, label=text.in_language(item.names)) for item in items.active()
-        ]
+        self.item.choices = choices(item_names())
 
     @property
     def asked(self) -> bool:
@@ -197,7 +194,12 @@ def plan(code: str) -> Any:
     fixed = {code: form[fixed_name(code)] for code in form.fixed_codes}
     left_out = [(each, fixed.get(each.code)) for each in (proposal.left_out if proposal else ())]
     shown = {"office": office, "form": form, "proposal": proposal, "saving": saving, "left_out": left_out}
-    shown |= {"plans": allotments.of_office(actor, code), "names": item_names(), "quantities": _quantities(saving)}
+    shown |= {
+        "plans": allotments.of_office(actor, code),
+        "names": item_names(),
+        "units": item_units(),
+        "quantities": _quantities(saving),
+    }
     return render_template("allotments/plan.html", **shown, **_texts()), status
 
 
@@ -207,7 +209,7 @@ def show(plan_id: int) -> Any:
     actor = security.current_actor()
     found = allotments.get(actor, plan_id)
     office = offices.get(actor, Action.ALLOT_DELIVERY, found.office_code)
-    shown = {"plan": found, "office": office, "names": item_names(), "form": DropForm()}
+    shown = {"plan": found, "office": office, "names": item_names(), "units": item_units(), "form": DropForm()}
     return render_template("allotments/show.html", **shown, **_texts())
 
 
@@ -217,10 +219,6 @@ def drop(draft_id: int) -> Any:
     plan_id = drafts.drop(security.current_actor(), security.now(), draft_id)
     flash(gettext("The draft is dropped."), "success")
     return redirect(url_for("allotments.show", plan_id=plan_id), 303)
-
-
-def item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}
 
 
 def _texts() -> dict[str, Any]:

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
-from flask_wtf.file import FileField
-from wtforms.validators import InputRequired, ValidationError
 
 from inventory import security, text
 from inventory.adapters.spreadsheets import csv_lines
-from inventory.domain.access import Action
+from inventory.domain import access
+from inventory.domain.access import Action, Actor
 from inventory.domain.coverage import (
     DIGITAL_TARGETS,
     EQUIPMENT,
@@ -29,11 +28,13 @@ from inventory.domain.coverage import (
     Equipment,
     Figure,
 )
+from inventory.domain.offices import OfficeKind
 from inventory.services import coverage, coverage_files, offices
 from inventory.services.coverage import Written
 from inventory.services.coverage_files import Checked, EntryView
 from inventory.services.offices import OfficeView
-from inventory.web.forms import BaseForm, DayField, PostingForm, QuantityField, WordsField
+from inventory.web.files import ConfirmForm, FileForm, faults_in_words
+from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("coverage", __name__)
@@ -43,16 +44,6 @@ GROUPS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (_("Who waits"), ("not_enrolled", "print_ready")),
     (_("Digital identities"), ("digital_id", "digital_id_target")),
     (_("Villages and population"), ("villages", "villages_online", "population")),
-)
-FILE_REFUSALS = (
-    "file_too_large",
-    "file_inflates",
-    "file_not_a_table",
-    "rows_too_many",
-    "column_missing",
-    "column_unknown",
-    "column_twice",
-    "nothing_entered",
 )
 
 
@@ -119,20 +110,6 @@ class EquipmentForm(ReportForm):
             )
 
 
-class FileForm(PostingForm):
-    REFUSED_FIELDS = dict.fromkeys(FILE_REFUSALS, "file")
-
-    file = FileField(_("File"), [InputRequired()], render_kw={"accept": ".csv,.tsv,.txt,.xlsx"})
-
-    def validate_file(self, field: FileField) -> None:
-        if not getattr(field.data, "filename", ""):
-            raise ValidationError(gettext("Choose a file."))
-
-
-class ConfirmForm(BaseForm):
-    """Nothing but the token: what is recorded is the file that was looked through."""
-
-
 @blueprint.get("/offices/<code:code>/coverage")
 @security.needs(Action.VIEW_STOCK)
 def show(code: str) -> Any:
@@ -145,6 +122,7 @@ def show(code: str) -> Any:
         found=found,
         office=found.office,
         above=offices.ancestors(actor, Action.VIEW_STOCK, found.office),
+        below=_below(actor, found.office),
         groups=GROUPS,
         aims=DIGITAL_TARGETS,
         wrong=_in_words(found.contradictions),
@@ -221,46 +199,49 @@ def run_file(entry_id: int) -> Any:
     return redirect(url_for("coverage.show_file", entry_id=entry_id), 303)
 
 
+def _below(actor: Actor, office: OfficeView) -> list[OfficeView]:
+    """The offices right below that have a coverage of their own and that the actor may look at."""
+    there = offices.children(actor, Action.VIEW_STOCK, office)
+    kept = (each for each in there if each.kind is not OfficeKind.OUTREACH)
+    return [each for each in kept if access.may(actor, Action.VIEW_STOCK, each.path)]
+
+
 def _back(code: str, written: Written) -> Any:
     flash(_said(written.added, written.corrected, written.known), "success")
     return redirect(url_for("coverage.show", code=code), 303)
 
 
 def _said(added: int, corrected: int, known: int) -> str:
-    counted = {"added": text.number(added), "corrected": text.number(corrected), "known": text.number(known)}
-    return gettext("Recorded: %(added)s new, %(corrected)s corrected, %(known)s already known.", **counted)
+    counted = (
+        (added, gettext("%(count)s new", count=text.number(added))),
+        (corrected, gettext("%(count)s corrected", count=text.number(corrected))),
+        (known, gettext("%(count)s already known", count=text.number(known))),
+    )
+    return gettext("Recorded: %(counts)s.", counts=", ".join(words for number, words in counted if number))
 
 
 def _check(code: str, form: FileForm) -> Checked:
-    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
-    file = form.file.data
+    name, data = form.sent
     return coverage_files.check(
         security.current_actor(),
         security.now(),
         form.request_uuid,
         code,
-        file.filename or "",
-        file.stream.read(limit + 1),
+        name,
+        data,
         group_separator=text.group_separator(),
-        max_bytes=limit,
+        max_bytes=form.limit,
     )
 
 
 def _file_page(office: OfficeView, form: FileForm, checked: Checked | None) -> Any:
-    headings = {field.name: field.heading(text.language()) for field in FIELDS}
-    faults = [
-        (each.row, headings.get(each.field, ""), text.sentence_for(each.code, each.facts))
-        for each in (checked.faults if checked else ())
-    ]
-    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
     page = render_template(
         "coverage/files.html",
         office=office,
         form=form,
         checked=checked,
-        faults=faults,
+        faults=faults_in_words(checked.faults if checked else (), FIELDS),
         columns=coverage_files.template_rows(text.language()),
-        limit=limit,
         most_rows=MAX_ROWS,
     )
     return page, 422 if checked else form.status
@@ -269,8 +250,14 @@ def _file_page(office: OfficeView, form: FileForm, checked: Checked | None) -> A
 def _entry_page(found: EntryView, form: ConfirmForm) -> Any:
     actor = security.current_actor()
     office = offices.get(actor, Action.RECORD_FIGURES, found.office_code)
-    rows = coverage_files.rows_of(actor, found.id) if found.status == "checked" else []
-    return render_template("coverage/file.html", office=office, found=found, form=form, rows=rows), form.status
+    shown: dict[str, Any] = {"rows": [], "wrong": []}
+    if found.status == "checked":
+        shown["rows"] = coverage_files.rows_of(actor, found.id)
+        shown["wrong"] = [
+            (code, each.as_of, text.contradiction(each.code, each.facts))
+            for code, each in coverage_files.contradictions_of(actor, found.id)
+        ]
+    return render_template("coverage/file.html", office=office, found=found, form=form, **shown), form.status
 
 
 def _in_words(found: Iterable[Contradiction]) -> Mapping[tuple[date, str], list[str]]:

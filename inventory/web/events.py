@@ -12,9 +12,9 @@ from wtforms.widgets import CheckboxInput
 
 from inventory import security, text
 from inventory.domain.access import Action
-from inventory.services import events, items
+from inventory.services import events
 from inventory.services.events import EventDetail, Happening
-from inventory.web.forms import DayField, ShareField, WordsField, choices
+from inventory.web.forms import DayField, ShareField, WordsField, choices, item_names
 from inventory.web.forms import lazy as _
 from inventory.web.outreach import SeenForm
 
@@ -49,7 +49,7 @@ class EventForm(SeenForm):
     def __init__(self, version: int = 0, **kwargs: Any) -> None:
         super().__init__(version, **kwargs)
         self.kind.choices = choices(text.EVENT_KINDS)
-        self.items.choices = choices({item.code: text.in_language(item.names) for item in items.active()})
+        self.items.choices = choices(item_names())
 
     def happening(self) -> Happening:
         assert self.first_day.data is not None, "a valid form has days"
@@ -71,7 +71,7 @@ def index() -> Any:
     today = security.now().date()
     found = events.listed(security.current_actor(), today)
     seasons = events.movable_seasons(today, today + timedelta(days=2 * 366))
-    return render_template("events/index.html", events=found, seasons=seasons, today=today, names=_item_names())
+    return render_template("events/index.html", events=found, seasons=seasons, today=today, names=item_names())
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -117,7 +117,3 @@ def _form_of(found: EventDetail, **kwargs: Any) -> EventForm:
 
 def _page(found: EventDetail, form: EventForm, remove_form: SeenForm) -> str:
     return render_template("events/event.html", form=form, remove_form=remove_form, detail=found, event=found.event)
-
-
-def _item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}

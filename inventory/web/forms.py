@@ -21,6 +21,7 @@ from inventory import text
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.quantities import MAX_QUANTITY
 from inventory.domain.ranges import count, parse_ranges, write_ranges
+from inventory.services import items
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.items import ItemView
 
@@ -297,6 +298,16 @@ class ItemField(SelectField):
             for item in items
         ]
         self.any_numbered = any(item.numbered for item in items)
+
+
+def item_names() -> dict[str, str]:
+    """The items' names in the reader's language, by code."""
+    return {item.code: text.in_language(item.names) for item in items.active()}
+
+
+def item_units() -> dict[str, str]:
+    """What a number of each item counts, by code: cards, rolls."""
+    return {item.code: text.in_language(item.units) for item in items.active()}
 
 
 def choices(texts: Mapping[str, Any], only: Iterable[str] | None = None) -> list[Any]:

@@ -10,19 +10,18 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext
-from flask_wtf.file import FileField
 from wtforms import RadioField
-from wtforms.validators import InputRequired, ValidationError
 
 from inventory import security, text
 from inventory.adapters.spreadsheets import csv_lines, write_xlsx
 from inventory.domain.access import Action
-from inventory.domain.imports import FIELDS, KINDS, MAX_ROWS, Fault
+from inventory.domain.imports import FIELDS, KINDS, MAX_ROWS
 from inventory.services import imports, items, offices
 from inventory.services.imports import ImportView
-from inventory.web.forms import BaseForm, PostingForm, choices
+from inventory.web.files import ConfirmForm, FileForm, faults_in_words
+from inventory.web.forms import BaseForm, choices, item_names
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("imports", __name__)
@@ -42,39 +41,18 @@ MEANINGS = {
 WAITING = _("How many of the printed cards served requests that had waited for stock.")
 
 
-class FileForm(PostingForm):
+class ImportForm(FileForm):
     REFUSED_FIELDS = {
+        **FileForm.REFUSED_FIELDS,
         "import_kind_unknown": "kind",
-        **dict.fromkeys(
-            (
-                "file_too_large",
-                "file_inflates",
-                "file_not_a_table",
-                "rows_too_many",
-                "column_missing",
-                "column_unknown",
-                "column_twice",
-                "nothing_entered",
-                "file_already_imported",
-            ),
-            "file",
-        ),
+        "file_already_imported": "file",
     }
 
     kind = RadioField(_("What the file holds"), choices=[], default="consumption")
-    file = FileField(_("File"), [InputRequired()], render_kw={"accept": ".csv,.tsv,.txt,.xlsx"})
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kind.choices = choices(text.IMPORT_KINDS, KINDS)
-
-    def validate_file(self, field: FileField) -> None:
-        if not getattr(field.data, "filename", ""):
-            raise ValidationError(gettext("Choose a file."))
-
-
-class ConfirmForm(BaseForm):
-    """Nothing but the token: what is recorded is the file that was looked through."""
 
 
 @blueprint.route("/offices/<code:code>/imports", methods=["GET", "POST"])
@@ -82,22 +60,13 @@ class ConfirmForm(BaseForm):
 def index(code: str) -> Any:
     actor = security.current_actor()
     office = offices.get(actor, Action.IMPORT_RECORDS, code)
-    form = FileForm()
+    form = ImportForm()
     found = form.accept(lambda: _check(code, form))
     if found is not None:
         return redirect(url_for("imports.show", import_id=found), 303)
-    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
-    return (
-        render_template(
-            "imports/index.html",
-            office=office,
-            form=form,
-            imports=imports.latest(actor, code),
-            limit=limit,
-            most_rows=MAX_ROWS,
-        ),
-        form.status,
-    )
+    latest = imports.latest(actor, code)
+    page = render_template("imports/index.html", office=office, form=form, imports=latest, most_rows=MAX_ROWS)
+    return page, form.status
 
 
 @blueprint.get("/imports/<int(max=2147483647):import_id>")
@@ -145,19 +114,18 @@ def template(code: str) -> Any:
     return send_file(stream, mimetype=XLSX, as_attachment=True, download_name=f"{name}.xlsx")
 
 
-def _check(code: str, form: FileForm) -> int:
-    limit = current_app.config["SETTINGS"].MAX_UPLOAD_BYTES
-    file = form.file.data
+def _check(code: str, form: ImportForm) -> int:
+    name, data = form.sent
     return imports.check(
         security.current_actor(),
         security.now(),
         form.request_uuid,
         code,
         form.kind.data,
-        file.filename or "",
-        file.stream.read(limit + 1),
+        name,
+        data,
         group_separator=text.group_separator(),
-        max_bytes=limit,
+        max_bytes=form.limit,
     )
 
 
@@ -168,18 +136,11 @@ def _page(found: ImportView, form: BaseForm) -> Any:
         found=found,
         office=office,
         form=form,
-        faults=list(_in_words(found)),
-        names={item.code: text.in_language(item.names) for item in items.active()},
+        faults=faults_in_words(found.faults, FIELDS[found.kind]),
+        names=item_names(),
         seconds=found.row_count // MOST_ROWS_PER_SECOND,
     )
     return page, 409 if form.is_submitted() and found.status == "refused" else form.status
-
-
-def _in_words(found: ImportView) -> Iterator[tuple[Fault, str, str]]:
-    """Each fault with its column's heading and its sentence in the reader's language."""
-    headings = {field.name: field.heading(text.language()) for field in FIELDS[found.kind]}
-    for fault in found.faults:
-        yield fault, headings.get(fault.field, ""), text.sentence_for(fault.code, fault.facts)
 
 
 def _example(kind: str, office_code: str) -> list[object]:

@@ -31,6 +31,8 @@ from inventory.web.forms import (
     TimeOfDayField,
     WordsField,
     choices,
+    item_names,
+    item_units,
 )
 from inventory.web.forms import lazy as _
 
@@ -76,7 +78,7 @@ class PlanForm(SeenForm):
     day = DayField(_("Day"))
     place = WordsField(_("Place"), most=WORDS_LENGTH, required=True, description=_("Such as: SMA Negeri 1."))
     team_code = SelectField(_("Outreach team"), choices=[], default="")
-    team = WordsField(_("Who goes (in words)"), most=WORDS_LENGTH)
+    team = WordsField(_("Who goes (in your own words)"), most=WORDS_LENGTH)
     starts = TimeOfDayField(_("From (hour)"))
     ends = TimeOfDayField(_("To (hour)"))
     note = WordsField(_("Note"), most=500)
@@ -257,7 +259,7 @@ def call_off(outreach_plan_id: int) -> Any:
 def record_held(outreach_plan_id: int) -> Any:
     actor, now = security.current_actor(), security.now()
     found = outreach.get(actor, outreach_plan_id, Action.PLAN_OUTREACH)
-    form: Any = held_form(found.plan, _item_names())(found.plan.version)
+    form: Any = held_form(found.plan, item_names())(found.plan.version)
     done = form.accept(
         lambda: outreach.record_held(actor, now, form.request_uuid, outreach_plan_id, form.version, form.actual())
     )
@@ -321,7 +323,7 @@ def state_clearing(code: str) -> Any:
 
 def _cap_form(**kwargs: Any) -> CapForm:
     form = CapForm(**kwargs)
-    form.cap_item.choices = choices(_item_names())
+    form.cap_item.choices = choices(item_names())
     return form
 
 
@@ -364,7 +366,7 @@ def _page_of_office(
         cap_form=cap_form or _cap_form(formdata=None, cap_first=office.today(now)),
         clearing_form=clearing_form or _clearing_form(formdata=None),
         plans_here=access.may(actor, Action.PLAN_OUTREACH, office.path),
-        names=_item_names(),
+        names=item_names(),
     )
 
 
@@ -376,9 +378,7 @@ def _plan_page(office: OfficeView, form: Any, plan: PlanView | None) -> str:
 def _page(page: str, found: PlanDetail, **shown: Any) -> str:
     office = offices.get(security.current_actor(), Action.VIEW_STOCK, found.plan.office_code)
     today = office.today(security.now())
-    return render_template(
-        page, office=office, detail=found, plan=found.plan, today=today, names=_item_names(), **shown
-    )
+    return render_template(page, office=office, detail=found, plan=found.plan, today=today, names=item_names(), **shown)
 
 
 def _cap_page(actor: Actor, found: caps.CapDetail, form: Any, withdraw_form: Any) -> str:
@@ -390,9 +390,6 @@ def _cap_page(actor: Actor, found: caps.CapDetail, form: Any, withdraw_form: Any
         cap=cap,
         form=form,
         withdraw_form=withdraw_form,
-        names=_item_names(),
+        names=item_names(),
+        units=item_units(),
     )
-
-
-def _item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}

@@ -490,6 +490,22 @@ def test_what_a_file_would_do_is_told_before_it_does_it(world: World) -> None:
     assert rows() == 5
 
 
+def test_what_a_file_would_contradict_is_told_with_what_is_on_record(world: World) -> None:
+    """The enrolled of the file and the others of the record; what is on record alone is not the file's matter."""
+    record(said(eligible=492765, not_enrolled=48523, villages=5, villages_online=6))
+    agreeing = look(line(value=492765 - 48523), line(SELATAN, value=7))
+    other = look(line(value=445540, note="dikutip apa adanya"))
+    assert agreeing.entry_id is not None
+    assert other.entry_id is not None
+    assert coverage_files.contradictions_of(SYSTEM, agreeing.entry_id) == []
+    [(code, found)] = coverage_files.contradictions_of(SYSTEM, other.entry_id)
+    assert (code, found.code, found.facts["difference"]) == (DENPASAR, "enrolment_sum", 1298)
+    run(other)
+    assert coverage_files.contradictions_of(SYSTEM, other.entry_id) == [], "nothing waits any more"
+    with pytest.raises(NotAllowed):
+        coverage_files.contradictions_of(world.actor("other_storekeeper"), agreeing.entry_id)
+
+
 def test_what_was_recorded_in_between_is_counted_anew(world: World) -> None:
     found = look(line(value=5))
     record(said(enrolled=5))

@@ -62,5 +62,6 @@ def test_the_page_says_what_the_last_check_found(app: Flask) -> None:
         db.session.remove()
     page = client.get("/jobs/verification").text
     assert "The books do not agree." in page
-    assert "The last check that found nothing wrong: 15 May 2024 11:00 WITA." in page or "15 May 2024 10:00 WIB" in page
+    said = "The last check that found nothing wrong: May 15, 2024 "
+    assert f"{said}11:00 WITA." in page or f"{said}10:00 WIB" in page
     assert "its movements say 24" in page

@@ -66,15 +66,23 @@ def kept(manager: FlaskClient, **typed: str) -> str:
 def test_a_split_is_worked_out_and_explained(manager: FlaskClient) -> None:
     assert f'href="{PAGE}"' in manager.get(f"/offices/{DENPASAR}").text
     page = manager.get(asked(reserve="500")).text
-    assert "6,000 to split, 500 kept back" in page
+    assert "6,000 cards to split, 500 kept back." in page
     assert "Denpasar Selatan" in page
-    assert "Brought level" in page
+    assert "Brought level with the others, as near as whole packs allow" in page
     assert "Not enough data" in page
     assert "The same for each office" in page
     proposed = fields(page)
     assert int(proposed[TO_SOUTH][0].replace(",", "")) % 500 == 0
     assert proposed[TO_EAST] == ["0"]
     assert proposed["quantity"] == ["6,000"]
+
+
+def test_what_is_left_over_and_a_split_that_sends_nothing_are_explained(manager: FlaskClient) -> None:
+    left = manager.get(asked(quantity="6,300")).text
+    assert "300 are left over: less than a pack of 500." in left
+    too_little = manager.get(asked(quantity="500", pack="1,000")).text
+    assert "As proposed nothing is sent to another office." in too_little
+    assert "As proposed nothing is sent" not in left
 
 
 def test_what_is_set_by_hand_is_taken_off(manager: FlaskClient) -> None:
@@ -90,6 +98,7 @@ def test_a_plan_becomes_drafts_that_the_storekeeper_sends(
     shown = manager.get(plan).text
     assert "The plan is kept." in shown
     assert "1,500" in shown
+    assert f'<a href="/offices/{DENPASAR}/transfers">Kota Denpasar</a>' in shown, "the way to where it waits"
     listed = storekeeper.get(f"/offices/{DENPASAR}/transfers").text
     assert "To be sent" in listed
     [south, _east] = re.findall(rf'href="(/offices/{DENPASAR}/transfers/new\?draft=\d+)"', listed)

@@ -387,6 +387,8 @@ class Reader:
             assert width == size["width"]
             if needed > there:
                 self.wrong.append(f"{path}: {needed} wide on a screen of {there}")
+            if size == NARROW:
+                self.wrong.extend(f"{path}: {what}" for what in self.page.evaluate(STACKS))
         self.wrong.extend(f"{path}: {what}" for what in self.page.evaluate(UNLABELLED))
 
     def _note(self, message: Any) -> None:
@@ -399,6 +401,14 @@ class Reader:
 
 
 WIDTHS = "[window.innerWidth, document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+STACKS = """() => [...document.querySelectorAll("table.stacks")].flatMap((table) => {
+  const cells = [...table.querySelectorAll("tbody td")];
+  return [
+    ...(table.scrollWidth > table.parentElement.clientWidth ? ["a table of cards scrolls sideways"] : []),
+    ...cells.filter((cell) => !cell.matches("[data-label], .words")).map((cell) => `no label on ${cell.innerText}`),
+    ...cells.filter((cell) => cell.matches(".nothing") && cell.checkVisibility()).map(() => "an empty line"),
+  ];
+})"""
 UNLABELLED = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
   .filter((field) => !field.labels.length && !field.getAttribute("aria-label"))
   .map((field) => `no label on ${field.name}`)

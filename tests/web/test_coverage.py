@@ -19,7 +19,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Actor
 from inventory.domain.coverage import CODES, MEASURES, Equipment, Figure
 from inventory.models import ReportedFigure
-from inventory.services import coverage, coverage_files
+from inventory.services import coverage, coverage_files, offices
 from inventory.text import CONTRADICTIONS
 from inventory.text import MEASURES as NAMES
 from tests.conftest import NOW, TODAY
@@ -99,12 +99,13 @@ SENTENCES = {
         "<b>13.72</b>",
         "13.72 % of the stated target: 21,053 of 153,430.",
         "The target is 30.00 % of the 511,434 enrolled.",
-        "Aim of 25 % of the enrolled: 106,806 are lacking.",
-        "Aim of 30 % of the enrolled: 132,378 are lacking.",
+        "Aim of 25 % of the enrolled: 106,806 more residents are needed.",
+        "Aim of 30 % of the enrolled: 132,378 more residents are needed.",
         "511,434 of 516,875 · May 22, 2024",
         "May 22, 2024 · Tribun Bali, 2024",
         "90.42 %",
         "98.49 %*",
+        "Jun 3, 2024 11:00 WITA",
     ),
     "id": (
         "Sudah rekam 445.540 dan belum rekam 48.523 berjumlah 494.063, sedangkan wajib KTP 492.765: selisihnya 1.298.",
@@ -112,6 +113,7 @@ SENTENCES = {
         "Target itu 30,00 % dari 511.434 yang sudah rekam.",
         "511.434 dari 516.875 · 22 Mei 2024",
         "90,42 %",
+        "3 Jun 2024 11:00 WITA",
     ),
 }
 
@@ -168,6 +170,22 @@ def test_sums_of_the_districts_say_which(later: Flask) -> None:
     assert "1,200" not in client_of(later).get(PAGE).text, "a storekeeper sees the own office"
 
 
+def test_a_province_names_few_offices_and_links_to_each(later: Flask) -> None:
+    """Denpasar's figures and Tabanan's, each one of the offices of a province with more than a line can name."""
+    more = ("Buleleng", "Gianyar", "Bangli", "Klungkung")
+    rows = [{"code": f"51.{n + 4:02}", "name": f"Kabupaten {name}"} for n, name in enumerate(more)]
+    own = {"kind": "regency", "parent": "51", "time_zone": "Asia/Makassar", "population": ""}
+    publish(later)
+    with later.app_context():
+        offices.load(SYSTEM, [row | own for row in rows])
+        db.session.remove()
+    shown = plain(client_of(later, "regional").get("/offices/51/coverage").text)
+    assert "Sum of the offices below: Kota Denpasar. Nothing known of 5 others." in shown
+    for code in (DENPASAR, BADUNG, "51.07"):
+        assert f'href="/offices/{code}/coverage"' in shown
+    assert f'href="/offices/{SELATAN}/coverage"' not in client_of(later).get(PAGE).text, "a storekeeper's own office"
+
+
 def test_equipment_is_told_per_district_with_the_capacity_left(app: Flask) -> None:
     with app.app_context():
         fill_coverage(World(app))
@@ -176,9 +194,15 @@ def test_equipment_is_told_per_district_with_the_capacity_left(app: Flask) -> No
     assert "2 in order, 3 out of order" in shown
     assert "120 cards a day" in shown
     assert "2 of 3" in shown
-    timur = shown.partition("Denpasar Timur</a>")[2].partition("</tr>")[0]
-    for cell in ("0", '<b class="error">2</b>', "May 15, 2024", "laporan kecamatan"):
-        assert f">{cell}<" in timur or cell in timur
+    timur = shown.partition("Denpasar Timur</a></th>")[2].partition("</tr>")[0]
+    for heading, cell in (
+        ("Card printers in order", "0"),
+        ("Card printers out of order", '<b class="error">2</b>'),
+        ("Cards a day", "0"),
+        ("As of", "May 15, 2024"),
+        ("Source", "laporan kecamatan"),
+    ):
+        assert f'data-label="{heading}">{cell}<' in timur
     assert f'href="/offices/{TIMUR}/coverage"' in shown
 
 
@@ -213,7 +237,7 @@ def test_figures_are_entered_by_a_form(later: Flask) -> None:
     answer = send(client, FIGURES, typed)
     assert answer.status_code == 303, answer.text
     shown = client.get(PAGE).text
-    assert "Recorded: 3 new, 0 corrected, 0 already known." in shown
+    assert "Recorded: 3 new." in shown
     assert "511,434" in shown
     assert "Storekeeper" in shown
     assert count(later) == 3
@@ -231,7 +255,7 @@ def test_a_correction_stays_to_be_seen(later: Flask) -> None:
     for typed in ("511,343", "511,434"):
         send(client, FIGURES, {"as_of": "2024-05-22", "source": TRIBUN, "enrolled": typed})
     shown = plain(client.get(PAGE).text)
-    assert "0 new, 1 corrected" in shown
+    assert "Recorded: 1 corrected." in shown
     undone = shown.partition('<tr class="undone">')[2].partition("</tr>")[0]
     assert "511,343" in undone
     assert "Corrected since" in undone
@@ -319,9 +343,9 @@ def test_a_file_is_looked_through_and_then_recorded_once(later: Flask) -> None:
     assert answer.status_code == 303, answer.text
     page = str(answer.location)
     shown = plain(client.get(page).text)
-    assert "All rows are good. Nothing is recorded yet." in shown
+    assert "All rows can be read. Nothing is recorded yet." in shown
     corrected = shown.partition("<tbody>")[2].partition("</tr>")[0]
-    for said in ("511,434", '<td class="number">1</td>', "correction"):
+    for said in ("511,434", 'data-label="Before">1</td>', "correction"):
         assert said in corrected
     assert count(later) == 2
     form = fields(client.get(page).text)
@@ -330,6 +354,37 @@ def test_a_file_is_looked_through_and_then_recorded_once(later: Flask) -> None:
         assert "Recorded: 1 new, 1 corrected, 1 already known." in client.get(page).text
     assert count(later) == 4
     assert f'action="{page}"' not in client.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("Contradictions: 1", "make 494,063, but eligible are 492,765: they differ by 1,298.", "all the same")),
+        ("id", ("Data yang tidak sesuai: 1", "berjumlah 494.063, sedangkan wajib KTP 492.765", "tetap boleh dicatat")),
+    ],
+)
+def test_a_file_that_contradicts_itself_says_so_before_and_is_recorded_as_reported(
+    later: Flask, language: str, said: tuple[str, ...]
+) -> None:
+    """MENARAnews, October 2017: 445,540 enrolled and 48,523 not enrolled of 492,765 eligible."""
+    client = client_of(later, language=language)
+    values = {"eligible": 492765, "enrolled": 445540, "not_enrolled": 48523}
+    page = str(upload(client, rows_file(*(row(name, value, "2017-09-30") for name, value in values.items()))).location)
+    shown = plain(client.get(page).text)
+    for each in said:
+        assert each in shown
+    assert client.post(page, data=fields(shown)).status_code == 303
+    assert count(later) == 3
+    after = plain(client.get(PAGE).text)
+    assert said[1] in after
+    for value in ("492,765", "445,540", "48,523"):
+        assert (value if language == "en" else value.replace(",", ".")) in after
+
+
+def test_a_file_that_agrees_with_what_is_on_record_has_no_contradictions(later: Flask) -> None:
+    client = client_of(later)
+    page = str(upload(client, rows_file(row(), row("eligible", 516875))).location)
+    assert "Contradictions" not in client.get(page).text
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_the_pages_are_in_the_readers_language(app: Flask, language: str) -> Non
         assert text in said, text
     for text in there["id" if language == "en" else "en"][:2]:
         assert text not in said
-    assert quantity in words(client.get(page).text)
+    shown = client.get(page).text
+    assert quantity in words(shown)
+    assert f'href="/offices/{DENPASAR}/projection/{BLANK}"' in shown, "the way to what the plan changes"
+    assert f'<a href="{LIST}">' in shown, "and back to all plans"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +234,7 @@ def test_a_refused_cap_keeps_what_was_typed(client: FlaskClient, typed: dict[str
     answer = send(client, LIST, {**CAP, **typed}, action=CAPS)
     assert answer.status_code == 422
     assert f'id="{field}-error"' in answer.text
-    assert "<details open>" in answer.text
+    assert '<details class="terms" open>' in answer.text
     kept = fields(answer.text)
     for name, value in {**CAP, **typed}.items():
         assert kept[name] == [value]

@@ -45,7 +45,7 @@ def profile(
     A burst of three days' worth moves a season of twenty days by 15 %: once they are found, they are set apart here.
     """
     pools = history.pools
-    heard = np.ones(history.series) if telling is None else telling * 1.0
+    heard: Numbers = np.ones(history.series) if telling is None else telling.astype(np.float64)
     weekday = _weekday(survey, pools, heard, settings)
     rate = ratio(survey.prints.sum(axis=1), survey.days.sum(axis=1), 0.0)
     found = by_pool(heard * survey.prints_after.sum(axis=1), pools) + settings.profile_prior_prints
