@@ -185,6 +185,7 @@ def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
 
 def _demand_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
     return {
+        "known": not math.isnan(projection.level[i]),
         "enough": bool(projection.enough[i]),
         "from_stated_rate": bool(projection.from_stated_rate[i]),
         "from_average": bool(projection.from_average[i]),

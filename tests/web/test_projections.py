@@ -17,6 +17,7 @@ from inventory.domain.demand import fan, project
 from inventory.models import StoredProjection
 from inventory.services import alerts, items, offices, reviews, what_if
 from tests.conftest import NOW, TODAY
+from tests.services import test_newcomers as newcomers
 from tests.services.test_reviews import usual_history
 from tests.web.client import fields, in_language, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, World
@@ -130,7 +131,7 @@ def test_what_is_known_is_told_and_what_is_not_is_not(app: Flask, stocked: None)
         "demand counts as 93 % of what it was.",
         "Source: Ditjen Dukcapil, 2024.",
         "New card: 121.5",
-        "35 % of its level comes from the offices beside it.",
+        "35 % of this figure comes from the other offices under the same parent office",
         "the simple average to be better, so the average is used.",
         "A simple average would have been off by",
         "Demand lay within the range of eight cases of ten",
@@ -227,3 +228,22 @@ def test_the_days_of_a_review_stay_readable_in_the_past(app: Flask, stocked: Non
     first = date(2024, 3, 17)
     assert (TODAY - first).days == 59
     assert "17 Mar" in shown or "Mar 17" in shown
+
+
+def test_a_newcomers_page_says_where_its_figure_comes_from(app: Flask) -> None:
+    with app.app_context():
+        newcomers.history(newcomers.SOUTH, BLANK, 150, 60, 3_000)
+        newcomers.history(newcomers.EAST, BLANK, newcomers.YOUNG, 40, 300)
+        facts = newcomers.review()[newcomers.EAST, BLANK]
+        db.session.remove()
+    page = f"/offices/{newcomers.EAST}/projection/{BLANK}"
+    share, days = round(100 * facts["pooled"]["share"]), facts["days_used"]
+    client = reader(app)
+    shown = " ".join(client.get(page, query_string={"cap": 10}).text.split())
+    assert f"The office has only {days} open days of its own on record: {share} % of this figure comes from" in shown
+    assert "not enough days" not in shown
+    assert row(shown, "Suggested order")[0] == f"{facts['suggested_order']:,}"
+    in_language(client, "id")
+    shown = " ".join(client.get(page).text.split())
+    assert f"baru punya catatan {days} hari buka: {share} % dari angka ini berasal dari" in shown
+    assert "belum cukup" not in shown.lower()
