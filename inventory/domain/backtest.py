@@ -2,7 +2,8 @@
 
 For each origin, a day of the past, in the order of backtest():
 1. Cut: the history is cut at the origin. What was recorded later is not seen; the calendar is known ahead, as it is
-   today.
+   today, and what was known then of seasons and plans is known: see Foreknown. What a season does to demand is
+   learnt from the history before the origin alone.
 2. Foretell: project() says the demand over lead time and review period, as quantiles; so do the two rivals, from
    the same days: the average monthly consumption that others use, and the window before (seasonal naive).
 3. Look: new requests over that window. Days without stock or without a record say nothing; the rest is scaled up by
@@ -19,6 +20,7 @@ S is the number of series (one per office and item), T the days of history, J th
 
 Where it flatters or wrongs: entries that were made late count on their day, as if they had been known; a day closed
 at short notice counts as foreseen; windows four weeks apart overlap when lead time and review period are longer.
+Caps, backlogs and shares of digital identities that were known then are not told to it, nor lead times as learnt.
 
 Sources: quantile loss and its average over probabilities, Gneiting and Raftery, Strictly proper scoring rules,
 prediction, and estimation, JASA 102 (2007); Brier score and reliability table, Wilks, Statistical methods in the
@@ -28,7 +30,7 @@ safety stock as a normal quantile of its standard deviation: John Snow Inc., The
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
@@ -36,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, Settings, project
+from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, Seasons, Settings, project
 from inventory.domain.distributions import normal_cdf, normal_quantile
 
 Numbers = NDArray[np.float64]
@@ -76,6 +78,23 @@ CLEARLY = 1.10
 MOST_OF_THEM = 0.75
 STANDARD_ERRORS = 3.0
 """When the model has lost to the average: see worse()."""
+
+
+@dataclass(frozen=True, eq=False)
+class Foreknown:
+    """What was known at an origin of days that are not like others: the seasons of the history up to it and of the
+    days that follow, and the prints (S,H) that were planned for these on top of usual demand; None for none."""
+
+    seasons: Seasons | None = None
+    extra: Numbers | None = None
+
+
+Foreknowing = Callable[[date, int], Foreknown]
+"""What was known at the close of a day of the history, of so many days that follow: nothing of what came later."""
+
+
+def _nothing_special(through: date, days: int) -> Foreknown:
+    return Foreknown()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +166,14 @@ def backtest(
     history: History,
     horizon: Horizon,
     *,
+    foreknowing: Foreknowing = _nothing_special,
     settings: Settings | None = None,
     origins: int = ORIGINS,
     step: int = STEP_DAYS,
 ) -> Backtest:
     """Try the projection on the last `origins` windows of each series that have ended, `step` calendar days apart.
 
+    `foreknowing` says what was known at an origin beside the history; without it no season and no plan is known.
     `settings` are the projection's; its probabilities must hold the edges of the bands. Costs about one projection
     per origin, and no more memory than one. Raises ValueError.
     """
@@ -166,7 +187,8 @@ def backtest(
         length = _window_days(history, horizon, origin, settings)
         wanted = (length > 0) & (tried < origins)
         if wanted.any():
-            trial = _try(history, horizon, origin, len(trials), length, settings)
+            known = foreknowing(history.first_day + timedelta(days=origin - 1), int(length.max()))
+            trial = _try(history, horizon, origin, len(trials), length, known, settings)
             trial = replace(trial, valid=trial.valid & wanted)
             tried += trial.valid
             trials.append(trial)
@@ -272,13 +294,15 @@ def _window_days(history: History, horizon: Horizon, origin: int, settings: Sett
     return days
 
 
-def _try(history: History, horizon: Horizon, origin: int, number: int, length: Counts, settings: Settings) -> _Trial:
+def _try(
+    history: History, horizon: Horizon, origin: int, number: int, length: Counts, known: Foreknown, settings: Settings
+) -> _Trial:
     past = until(history, origin)
     average = average_consumption(past, settings)
     mean, deviation = average.over(horizon.total)
     stock = np.maximum(np.round(_shares(history.series, number) * mean), 1.0)
-    ahead = Ahead(history.open[:, origin : origin + int(length.max())])
-    projection = project(past, ahead, horizon, _position(stock), settings=settings)
+    ahead = Ahead(history.open[:, origin : origin + int(length.max())], extra=known.extra)
+    projection = project(past, ahead, horizon, _position(stock), seasons=known.seasons, settings=settings)
     demand, share = _seen(history, origin, length, projection, settings)
     level = np.array(settings.probabilities)
     return _Trial(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from inventory.domain.errors import Invalid
@@ -12,6 +12,8 @@ KINDS = ("election", "school_enrolment", "other")
 """What can be entered. Those of one kind teach each other's factor, apart from `other`, where the name says what is
 alike."""
 MOVABLE = ("ramadan", "lebaran")
+PUBLIC = ("election", "school_enrolment")
+"""Whose days are decreed and published long before; what they do to demand is not."""
 
 NAME_LENGTH = 120
 LONGEST_EVENT = 366
@@ -37,7 +39,8 @@ class Season:
 @dataclass(frozen=True, kw_only=True)
 class Occurrence:
     """One time that a season comes. `last` is its last day; `item_ids` empty for every item; `path` is that of the
-    office in whose subtree it counts, empty for the country."""
+    office in whose subtree it counts, empty for the country. `said_on` is the day on which it was last said what it
+    is, None for what the calendar brings."""
 
     season: Season
     name: str
@@ -45,6 +48,7 @@ class Occurrence:
     last: date
     path: str = ""
     item_ids: frozenset[int] = frozenset()
+    said_on: date | None = None
 
     @property
     def rank(self) -> tuple[date, int, int, int, str]:
@@ -71,6 +75,21 @@ def check_event(kind: str, name: str, first: date, last: date, factor: float | N
 def season_of(kind: str, name: str, factor: float | None) -> Season:
     """What an event teaches, and learns from: all of its kind, or of its name where the kind says nothing."""
     return Season(kind, " ".join(name.split()).casefold() if kind == "other" else "", factor)
+
+
+def known_on(day: date, occurrences: Iterable[Occurrence]) -> list[Occurrence]:
+    """What could be known of these at the close of a day: what the calendar brings, and what was said by then.
+
+    Days of a PUBLIC kind were known all the same, only without a factor; the rest, said later, may have been said
+    because of what was seen on its days.
+    """
+    found: list[Occurrence] = []
+    for each in occurrences:
+        if each.said_on is None or each.said_on <= day:
+            found.append(each)
+        elif each.season.kind in PUBLIC:
+            found.append(replace(each, season=replace(each.season, factor=None)))
+    return found
 
 
 def movable(holidays: Mapping[date, str]) -> list[Occurrence]:

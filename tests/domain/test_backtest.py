@@ -19,6 +19,8 @@ from inventory.domain.backtest import (
     NAIVE,
     STOCKS,
     Backtest,
+    Foreknowing,
+    Foreknown,
     average_consumption,
     backtest,
     last_windows,
@@ -27,7 +29,7 @@ from inventory.domain.backtest import (
     until,
     worse,
 )
-from inventory.domain.demand import Ahead, History, Horizon, Settings, project
+from inventory.domain.demand import Ahead, History, Horizon, Seasons, Settings, project
 from tests.domain.worlds import MONDAY, make_world, plain_horizon, plain_position, rows_of
 
 STEP = 28
@@ -224,6 +226,79 @@ def test_an_origin_does_not_see_its_future(tried: tuple[History, Horizon, Backte
             assert np.array_equal(before.quantiles[both, number], after.quantiles[both, column])
             assert np.array_equal(before.chance[both, number], after.chance[both, column])
         assert not np.array_equal(found.demand[:, number], again.demand[:, column])
+
+
+SURGE = (168, 336)
+"""Columns on which a season of a fortnight begins: the first days that are unknown at two of the origins."""
+
+
+def with_surges(days: int = 420) -> tuple[History, Foreknowing]:
+    """Four offices that print three times as much in a season that everybody knows of; and who knows what of it."""
+    history = make_world(4, series=4, days=days, stockouts=0, dispersion=0.05).history
+    season = np.zeros(history.demand.shape, dtype=np.int8)
+    for start in SURGE:
+        season[:, start : start + 14] = 1
+    factor = np.where(season == 1, 3, 1)
+
+    def knowing(through: date, ahead: int) -> Foreknown:
+        split = (through - history.first_day).days + 1
+        return Foreknown(Seasons(season[:, :split], season[:, split : split + ahead], np.array([np.nan])))
+
+    return replace(history, demand=history.demand * factor), knowing
+
+
+def foretold(found: Backtest, column: int, history: History) -> tuple[np.ndarray, np.ndarray]:
+    """The model's mean at the origin whose first unknown day is the column, and what came."""
+    number = found.through.index(history.first_day + timedelta(days=column - 1))
+    assert found.valid[:, number].all()
+    return found.forecasts[MODEL].mean[:, number], found.demand[:, number]
+
+
+def test_a_season_that_lies_ahead_is_foretold_as_its_past_has_it() -> None:
+    history, knowing = with_surges()
+    horizon = plain_horizon(4, 5, 5)
+    known = backtest(history, horizon, foreknowing=knowing)
+    plain = backtest(history, horizon)
+    learnt, came = foretold(known, SURGE[1], history)
+    assert learnt.sum() == pytest.approx(came.sum(), rel=0.15)
+    assert foretold(plain, SURGE[1], history)[0].sum() < 0.6 * came.sum()
+    # Of the first one nothing could be learnt yet: its own days lie after the origin.
+    blind, came = foretold(known, SURGE[0], history)
+    assert blind.sum() < 0.7 * came.sum()
+
+
+def test_what_a_season_did_after_an_origin_is_not_known_there() -> None:
+    history, knowing = with_surges()
+    horizon = plain_horizon(4, 5, 5)
+    found = backtest(history, horizon, foreknowing=knowing)
+    later = np.arange(history.days) >= SURGE[1]
+    again = backtest(
+        replace(history, demand=np.where(later, history.demand * 4 + 9, history.demand)),
+        horizon,
+        foreknowing=knowing,
+    )
+    seen = 0
+    for number, day in enumerate(found.through):
+        if (day - history.first_day).days < SURGE[1]:
+            column = again.through.index(day)
+            assert np.array_equal(found.forecasts[MODEL].mean[:, number], again.forecasts[MODEL].mean[:, column])
+            seen += 1
+    assert seen >= 8
+
+
+def test_prints_that_were_planned_are_expected_on_top() -> None:
+    history = make_world(4, series=4, days=420, stockouts=0).history
+
+    def knowing(through: date, ahead: int) -> Foreknown:
+        extra = np.zeros((4, ahead))
+        extra[0, 2] = 500.0
+        return Foreknown(None, extra)
+
+    horizon = plain_horizon(4, 5, 5)
+    more = backtest(history, horizon, foreknowing=knowing).forecasts[MODEL].mean
+    plain = backtest(history, horizon).forecasts[MODEL].mean
+    assert (more - plain)[0] == pytest.approx(np.full(plain.shape[1], 500.0))
+    assert np.array_equal(more[1:], plain[1:])
 
 
 def test_the_same_again_is_the_same(tried: tuple[History, Horizon, Backtest]) -> None:
