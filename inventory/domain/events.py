@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from inventory.domain.errors import Invalid
+from inventory.domain.moon import crescent_expected
 
 KINDS = ("election", "school_enrolment", "other")
 """What can be entered. Those of one kind teach each other's factor, apart from `other`, where the name says what is
@@ -23,7 +24,7 @@ FEAST = "Hari Raya Idul Fitri"
 """What the calendar of holidays calls the first day of the feast; its other days and their leave have it in them."""
 FEAST_NAME = "Idul Fitri"
 LONGEST_LEAVE = timedelta(days=14)
-RAMADAN_DAYS = timedelta(days=30)
+LONGEST_RAMADAN, SHORTEST_RAMADAN = timedelta(days=30), timedelta(days=29)
 LEBARAN_DAYS = timedelta(days=14)
 
 
@@ -95,15 +96,16 @@ def known_on(day: date, occurrences: Iterable[Occurrence]) -> list[Occurrence]:
 def movable(holidays: Mapping[date, str]) -> list[Occurrence]:
     """Ramadan and Lebaran, from holidays with their Indonesian names, in order.
 
-    Ramadan has 29 or 30 days, and only the feast that ends it is a holiday: it is taken to begin 30 days before, at
-    most a day too early. Lebaran is the two weeks after the feast's collective leave, when offices are open again.
+    Ramadan has 29 or 30 days, and only the feast that ends it is a holiday: it is taken to begin 30 days before where
+    the moon's first crescent was to be expected on the evening before that, else 29. Lebaran is the two weeks after
+    the feast's collective leave, when offices are open again.
     """
     found: list[Occurrence] = []
     for feast in _feasts(holidays):
         back = _last_of_leave(holidays, feast) + timedelta(days=1)
         year = str(feast.year)
         for kind, first, last in (
-            ("ramadan", feast - RAMADAN_DAYS, feast - timedelta(days=1)),
+            ("ramadan", _first_of_ramadan(feast), feast - timedelta(days=1)),
             ("lebaran", back, back + LEBARAN_DAYS - timedelta(days=1)),
         ):
             found.append(Occurrence(season=Season(kind, ""), name=year, first=first, last=last))
@@ -114,6 +116,11 @@ def _feasts(holidays: Mapping[date, str]) -> list[date]:
     return sorted(
         day for day, names in holidays.items() if any(name.strip().startswith(FEAST) for name in names.split(";"))
     )
+
+
+def _first_of_ramadan(feast: date) -> date:
+    first = feast - LONGEST_RAMADAN
+    return first if crescent_expected(first - timedelta(days=1)) else feast - SHORTEST_RAMADAN
 
 
 def _last_of_leave(holidays: Mapping[date, str], feast: date) -> date:
