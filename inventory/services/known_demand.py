@@ -24,7 +24,8 @@ from inventory.domain.demand import Seasons
 from inventory.domain.events import Occurrence, Season, known_on, numbered
 from inventory.domain.offices import local_day
 from inventory.models import Office
-from inventory.services import caps, clearing, events, outreach
+from inventory.services import caps, clearing, coverage, events, outreach
+from inventory.services.coverage import Backlog
 
 Rows = Mapping[tuple[int, int], int]
 """Office id and item id → row."""
@@ -120,6 +121,7 @@ def _blank_notes(stocks: Sequence[Any], backlog: Mapping[int, int]) -> list[dict
             "outreach_next": None,
             "backlog": backlog.get(stock.office_id, 0),
             "backlog_part": 0,
+            "backlog_outdated": None,
             "clearing_rate": None,
             "clearing_source": None,
             "cleared_on": None,
@@ -127,6 +129,7 @@ def _blank_notes(stocks: Sequence[Any], backlog: Mapping[int, int]) -> list[dict
             "factor": 1.0,
             "digital_share": None,
             "digital_source": None,
+            "digital_office": None,
             "cap": None,
             "cap_from": None,
             "cap_until": None,
@@ -279,6 +282,8 @@ def _clear(
     by_office: dict[int, dict[int, Any]] = defaultdict(dict)
     for said in clearing.all_rates():
         by_office[said.office_id][said.item_id] = said
+    in_vain = [office_id for office_id in by_office if not backlog.get(office_id)]
+    reported = coverage.backlog_of(in_vain, through) if in_vain else {}
     for office_id, rates in by_office.items():
         parts = parts_of_backlog(backlog.get(office_id, 0), {item_id: each.per_day for item_id, each in rates.items()})
         for item_id, said in rates.items():
@@ -294,12 +299,20 @@ def _clear(
                 "clearing_source": said.source,
                 "cleared_on": (through + timedelta(days=1 + int(done[0]))).isoformat() if done.size else None,
                 "cleared_ahead": int(cleared[-1]) if cleared.size else 0,
+                "backlog_outdated": _outdated(reported.get(office_id)),
             }
+
+
+def _outdated(said: Backlog | None) -> dict[str, Any] | None:
+    """A backlog that is to be cleared and does not count, because it was reported too long ago."""
+    if said is None or not said.outdated or said.as_of is None:
+        return None
+    return {"backlog": said.outdated, "as_of": said.as_of.isoformat()}
 
 
 def _factor(stocks: Sequence[Any], notes: list[dict[str, Any]]) -> np.ndarray:
     factor = np.ones(len(stocks))
-    said_of = {said.office_id: said for said in clearing.all_digital()}
+    said_of = _digital_shares()
     if not said_of:
         return factor
     for row, stock in enumerate(stocks):
@@ -310,8 +323,16 @@ def _factor(stocks: Sequence[Any], notes: list[dict[str, Any]]) -> np.ndarray:
                 "factor": round(1 - said.share, 4),
                 "digital_share": said.share,
                 "digital_source": said.source,
+                "digital_office": said.office_name if said.office_id != stock.office_id else None,
             }
     return factor
+
+
+def _digital_shares() -> dict[int, Any]:
+    """What counts for each office: its own share, else that of the nearest office above."""
+    stated = clearing.all_digital()
+    below = _offices_below({said.path for said in stated})
+    return {office_id: said for said in stated for office_id in below[said.path]}
 
 
 # --- as it was known -----------------------------------------------------------------------------------------------

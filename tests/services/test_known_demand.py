@@ -18,8 +18,9 @@ from sqlalchemy import event, insert, select
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action
 from inventory.domain.backtest import Foreknown
+from inventory.domain.coverage import Figure
 from inventory.models import Event, Office
-from inventory.services import caps, clearing, events, items, known_demand, offices, outreach
+from inventory.services import caps, clearing, coverage, events, items, known_demand, offices, outreach
 from inventory.services.caps import Capping
 from inventory.services.events import Happening
 from inventory.services.known_demand import KnownDemand
@@ -242,6 +243,54 @@ def test_digital_identities_lower_demand_of_every_item_of_their_office(world: Wo
     assert found.factor.tolist() == [0.75, 0.75, 1, 1]
     assert (found.notes[CITY]["digital_share"], found.notes[CITY]["digital_source"]) == (0.25, "target IKD")
     assert found.notes[FAR]["digital_share"] is None
+
+
+def test_a_share_of_digital_identities_counts_below_unless_an_office_has_its_own(world: World) -> None:
+    def state(office: str, share: float, now: datetime = NOW) -> None:
+        clearing.state_digital(world.actor("administrator"), now, uuid4(), office, share, f"of {office}")
+
+    state("51", 0.2)
+    assert known().factor == pytest.approx([0.8, 0.8, 0.8, 1])
+    note = known().notes[CITY]
+    assert (note["digital_share"], note["digital_source"], note["digital_office"]) == (0.2, "of 51", "Bali")
+    state(DENPASAR, 0.0)
+    state(BADUNG, 0.5)
+    assert known().factor == pytest.approx([1, 1, 0.5, 1]), "none at all is its own word, too"
+    assert known().notes[OTHER]["digital_office"] is None
+    state("51", 0.3, NOW + timedelta(days=1))
+    assert known().factor == pytest.approx([1, 1, 0.5, 1])
+    south = offices.get(SYSTEM, Action.VIEW_OFFICE, "51.71.01").id
+    row = [Stock(south, items.get(BLANK).id)]
+    nothing, usual = np.zeros((1, HISTORY), dtype=np.int64), np.ones((1, AHEAD), dtype=bool)
+    district = known_demand.of_stocks(row, FIRST, THROUGH, nothing, usual, {})
+    assert district.factor.tolist() == [1], "the nearest office above counts, and Denpasar has said none"
+    said = clearing.digital_history(world.actor("manager"), "51.71.01")
+    assert [(each.share, each.of_office) for each in said] == [(0.0, "Kota Denpasar")]
+    assert [each.of_office for each in clearing.digital_history(world.storekeeper, DENPASAR)] == [""]
+
+
+def test_a_backlog_of_more_than_a_year_ago_does_not_count_and_that_is_noted(world: World) -> None:
+    """Denpasar's 42,411 print-ready residents of 30 September 2017, by a newspaper (data/reported.csv)."""
+    denpasar = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).id
+
+    def report(as_of: date, value: int) -> None:
+        figure = Figure(measure="print_ready", value=value, as_of=as_of, source="Bali Post")
+        coverage.record(SYSTEM, NOW, uuid4(), DENPASAR, [figure])
+
+    def waiting() -> tuple[int | None, dict[str, Any] | None]:
+        said = coverage.backlog_of([denpasar], THROUGH)[denpasar]
+        found = known(backlog={denpasar: said.print_ready or 0})
+        assert (found.extra.sum() > 0) == bool(said.print_ready)
+        return said.print_ready, found.notes[CITY]["backlog_outdated"]
+
+    report(date(2017, 9, 30), 42_411)
+    assert waiting() == (None, None), "nobody means to clear it"
+    state(world, BLANK, 100)
+    assert waiting() == (None, {"backlog": 42_411, "as_of": "2017-09-30"})
+    report(THROUGH - timedelta(days=366), 900)
+    assert waiting() == (None, {"backlog": 900, "as_of": (THROUGH - timedelta(days=366)).isoformat()})
+    report(THROUGH - timedelta(days=365), 700)
+    assert waiting() == (700, None)
 
 
 # --- as it was known -----------------------------------------------------------------------------------------------
