@@ -77,6 +77,7 @@ FEWEST_WINDOWS = 6
 CLEARLY = 1.10
 MOST_OF_THEM = 0.75
 STANDARD_ERRORS = 3.0
+BY_FAR = 1.5
 """When the model has lost to the average: see worse()."""
 
 
@@ -196,21 +197,32 @@ def backtest(
 
 
 def worse(model: Numbers, average: Numbers, valid: Flags) -> Flags:
-    """(S,) the model lost to the average by more than chance makes it lose, from the losses (S,J) of both.
+    """(S,) the model lost to the average, from the losses (S,J) of both in at least six windows: by more than chance
+    makes it lose (more than 10 % in sum, in three windows of four, by three standard errors of their differences), or
+    by far (half as much again in sum, be it in few windows: one such miss empties a store).
 
-    At least six windows; a loss larger by more than 10 %, in three windows of four, and by three standard errors of
-    the windows' differences. Chance has many series to choose from: of 1,000 made-up offices for which the average
-    is worse by a fifth, 5 % more loss in most of eight windows picked 79, and the average did worse for them in the
-    half year after; this rule picks next to none of them over a year, and large offices with a constant schedule.
+    Measured on made-up worlds, 360 to 600 offices each, as quantile loss per card over the half year that followed:
+
+    demand is                         model   average   this rule (takes the average)   better of both in hindsight
+    an office's usual one             0.0222   0.0263   0.0222 (0.2 % of the offices)   0.0219
+    constant, few prints a day        0.0173   0.0195   0.0173 (0.2 %)                  0.0171
+    constant, a print in days         0.0647   0.0736   0.0647 (0.3 %)                  0.0640
+    the same number every day         0.0030   0.0030   0.0030 (none)                   0.0030
+    saved up, printed every 10th day  2.42     0.156    0.167 (99 %)                    0.156
+    a quota, gone in a week of four   4.09     0.097    0.107 (88 %)                    0.097
+
+    Without "by far" the last two were 0.93 and 0.11; with a tenth of a loss, six windows of ten and 1.5 errors instead
+    of it 0.19 and 0.11, and offices that print little lost by being given the average.
     """
     windows, lost = valid.sum(axis=1), (valid & (model > average)).sum(axis=1)
     apart = np.where(valid, model - average, 0.0)
     mean = apart.sum(axis=1) / np.maximum(windows, 1)
     square = np.where(valid, apart - mean[:, None], 0.0) ** 2
     error = np.sqrt(square.sum(axis=1) / np.maximum(windows - 1, 1) / np.maximum(windows, 1))
-    clear = np.where(valid, model, 0.0).sum(axis=1) > CLEARLY * np.where(valid, average, 0.0).sum(axis=1)
+    ours, theirs = (np.where(valid, losses, 0.0).sum(axis=1) for losses in (model, average))
     often = lost >= MOST_OF_THEM * windows
-    return (windows >= FEWEST_WINDOWS) & clear & often & (mean > STANDARD_ERRORS * error)
+    surely = (ours > CLEARLY * theirs) & often & (mean > STANDARD_ERRORS * error)
+    return (windows >= FEWEST_WINDOWS) & (surely | (ours > BY_FAR * theirs))
 
 
 def scores(record: Record, rows: Any = slice(None)) -> dict[str, Any]:

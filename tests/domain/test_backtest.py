@@ -367,6 +367,31 @@ def test_the_model_loses_by_much_often_and_surely_or_not_at_all() -> None:
     assert worse(plainly, average, every & (np.arange(8) < 6))
 
 
+def test_the_model_loses_by_far_in_few_windows_too() -> None:
+    average = losses([10.0] * 8)
+    every = np.ones((1, 8), dtype=bool)
+    one_wild = losses([9, 9, 9, 9, 9, 9, 9, 58])
+    assert worse(one_wild, average, every), "121 beside 80"
+    assert not worse(losses([9, 9, 9, 9, 9, 9, 9, 56]), average, every), "119 beside 80"
+    assert not worse(one_wild * 10, average, every & (np.arange(8) >= 3)), "five windows"
+    assert not worse(losses([0.0] * 8), losses([0.0] * 8), every), "nothing asked for, nothing lost"
+
+
+def test_cards_that_are_saved_up_and_printed_together_are_left_to_whichever_misses_less() -> None:
+    """Offices that print on every tenth day or so, which the model takes for rushes."""
+    chance = np.random.default_rng(11)
+    opened = history_of(np.zeros((40, 730))).open
+    together = np.where(chance.random(opened.shape) < 0.1, chance.poisson(300, opened.shape), 0)
+    found = backtest(history_of(together), plain_horizon(40, 14, 10))
+    model, average = (
+        np.where(found.valid, quantile_loss(found.forecasts[name].quantiles, found.demand, found.probabilities), 0.0)
+        for name in (MODEL, AVERAGE)
+    )
+    ratio = model.sum(axis=1) / average.sum(axis=1)
+    assert found.worse_than_average[ratio > 1.5].all()
+    assert not found.worse_than_average[ratio < 1.1].any()
+
+
 # --- edges -------------------------------------------------------------------------------------------------------
 
 
