@@ -2,7 +2,8 @@
 
 For each origin, a day of the past, in the order of backtest():
 1. Cut: the history is cut at the origin. What was recorded later is not seen; the calendar is known ahead, as it is
-   today.
+   today, and what was known then of seasons and plans is known: see Foreknown. What a season does to demand is
+   learnt from the history before the origin alone.
 2. Foretell: project() says the demand over lead time and review period, as quantiles; so do the two rivals, from
    the same days: the average monthly consumption that others use, and the window before (seasonal naive).
 3. Look: new requests over that window. Days without stock or without a record say nothing; the rest is scaled up by
@@ -19,6 +20,7 @@ S is the number of series (one per office and item), T the days of history, J th
 
 Where it flatters or wrongs: entries that were made late count on their day, as if they had been known; a day closed
 at short notice counts as foreseen; windows four weeks apart overlap when lead time and review period are longer.
+Caps, backlogs and shares of digital identities that were known then are not told to it, nor lead times as learnt.
 
 Sources: quantile loss and its average over probabilities, Gneiting and Raftery, Strictly proper scoring rules,
 prediction, and estimation, JASA 102 (2007); Brier score and reliability table, Wilks, Statistical methods in the
@@ -28,7 +30,7 @@ safety stock as a normal quantile of its standard deviation: John Snow Inc., The
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from typing import Any
@@ -36,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, Settings, project
+from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, Seasons, Settings, project
 from inventory.domain.distributions import normal_cdf, normal_quantile
 
 Numbers = NDArray[np.float64]
@@ -75,7 +77,25 @@ FEWEST_WINDOWS = 6
 CLEARLY = 1.10
 MOST_OF_THEM = 0.75
 STANDARD_ERRORS = 3.0
+BY_FAR = 1.5
 """When the model has lost to the average: see worse()."""
+
+
+@dataclass(frozen=True, eq=False)
+class Foreknown:
+    """What was known at an origin of days that are not like others: the seasons of the history up to it and of the
+    days that follow, and the prints (S,H) that were planned for these on top of usual demand; None for none."""
+
+    seasons: Seasons | None = None
+    extra: Numbers | None = None
+
+
+Foreknowing = Callable[[date, int], Foreknown]
+"""What was known at the close of a day of the history, of so many days that follow: nothing of what came later."""
+
+
+def _nothing_special(through: date, days: int) -> Foreknown:
+    return Foreknown()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +167,14 @@ def backtest(
     history: History,
     horizon: Horizon,
     *,
+    foreknowing: Foreknowing = _nothing_special,
     settings: Settings | None = None,
     origins: int = ORIGINS,
     step: int = STEP_DAYS,
 ) -> Backtest:
     """Try the projection on the last `origins` windows of each series that have ended, `step` calendar days apart.
 
+    `foreknowing` says what was known at an origin beside the history; without it no season and no plan is known.
     `settings` are the projection's; its probabilities must hold the edges of the bands. Costs about one projection
     per origin, and no more memory than one. Raises ValueError.
     """
@@ -166,7 +188,8 @@ def backtest(
         length = _window_days(history, horizon, origin, settings)
         wanted = (length > 0) & (tried < origins)
         if wanted.any():
-            trial = _try(history, horizon, origin, len(trials), length, settings)
+            known = foreknowing(history.first_day + timedelta(days=origin - 1), int(length.max()))
+            trial = _try(history, horizon, origin, len(trials), length, known, settings)
             trial = replace(trial, valid=trial.valid & wanted)
             tried += trial.valid
             trials.append(trial)
@@ -174,21 +197,32 @@ def backtest(
 
 
 def worse(model: Numbers, average: Numbers, valid: Flags) -> Flags:
-    """(S,) the model lost to the average by more than chance makes it lose, from the losses (S,J) of both.
+    """(S,) the model lost to the average, from the losses (S,J) of both in at least six windows: by more than chance
+    makes it lose (more than 10 % in sum, in three windows of four, by three standard errors of their differences), or
+    by far (half as much again in sum, be it in few windows: one such miss empties a store).
 
-    At least six windows; a loss larger by more than 10 %, in three windows of four, and by three standard errors of
-    the windows' differences. Chance has many series to choose from: of 1,000 made-up offices for which the average
-    is worse by a fifth, 5 % more loss in most of eight windows picked 79, and the average did worse for them in the
-    half year after; this rule picks next to none of them over a year, and large offices with a constant schedule.
+    Measured on made-up worlds, 360 to 600 offices each, as quantile loss per card over the half year that followed:
+
+    demand is                         model   average   this rule (takes the average)   better of both in hindsight
+    an office's usual one             0.0222   0.0263   0.0222 (0.2 % of the offices)   0.0219
+    constant, few prints a day        0.0173   0.0195   0.0173 (0.2 %)                  0.0171
+    constant, a print in days         0.0647   0.0736   0.0647 (0.3 %)                  0.0640
+    the same number every day         0.0030   0.0030   0.0030 (none)                   0.0030
+    saved up, printed every 10th day  2.42     0.156    0.167 (99 %)                    0.156
+    a quota, gone in a week of four   4.09     0.097    0.107 (88 %)                    0.097
+
+    Without "by far" the last two were 0.93 and 0.11; with a tenth of a loss, six windows of ten and 1.5 errors instead
+    of it 0.19 and 0.11, and offices that print little lost by being given the average.
     """
     windows, lost = valid.sum(axis=1), (valid & (model > average)).sum(axis=1)
     apart = np.where(valid, model - average, 0.0)
     mean = apart.sum(axis=1) / np.maximum(windows, 1)
     square = np.where(valid, apart - mean[:, None], 0.0) ** 2
     error = np.sqrt(square.sum(axis=1) / np.maximum(windows - 1, 1) / np.maximum(windows, 1))
-    clear = np.where(valid, model, 0.0).sum(axis=1) > CLEARLY * np.where(valid, average, 0.0).sum(axis=1)
+    ours, theirs = (np.where(valid, losses, 0.0).sum(axis=1) for losses in (model, average))
     often = lost >= MOST_OF_THEM * windows
-    return (windows >= FEWEST_WINDOWS) & clear & often & (mean > STANDARD_ERRORS * error)
+    surely = (ours > CLEARLY * theirs) & often & (mean > STANDARD_ERRORS * error)
+    return (windows >= FEWEST_WINDOWS) & (surely | (ours > BY_FAR * theirs))
 
 
 def scores(record: Record, rows: Any = slice(None)) -> dict[str, Any]:
@@ -272,13 +306,15 @@ def _window_days(history: History, horizon: Horizon, origin: int, settings: Sett
     return days
 
 
-def _try(history: History, horizon: Horizon, origin: int, number: int, length: Counts, settings: Settings) -> _Trial:
+def _try(
+    history: History, horizon: Horizon, origin: int, number: int, length: Counts, known: Foreknown, settings: Settings
+) -> _Trial:
     past = until(history, origin)
     average = average_consumption(past, settings)
     mean, deviation = average.over(horizon.total)
     stock = np.maximum(np.round(_shares(history.series, number) * mean), 1.0)
-    ahead = Ahead(history.open[:, origin : origin + int(length.max())])
-    projection = project(past, ahead, horizon, _position(stock), settings=settings)
+    ahead = Ahead(history.open[:, origin : origin + int(length.max())], extra=known.extra)
+    projection = project(past, ahead, horizon, _position(stock), seasons=known.seasons, settings=settings)
     demand, share = _seen(history, origin, length, projection, settings)
     level = np.array(settings.probabilities)
     return _Trial(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from inventory.domain.errors import Invalid
+from inventory.domain.moon import crescent_expected
 
 KINDS = ("election", "school_enrolment", "other")
 """What can be entered. Those of one kind teach each other's factor, apart from `other`, where the name says what is
 alike."""
 MOVABLE = ("ramadan", "lebaran")
+PUBLIC = ("election", "school_enrolment")
+"""Whose days are decreed and published long before; what they do to demand is not."""
 
 NAME_LENGTH = 120
 LONGEST_EVENT = 366
@@ -21,7 +24,7 @@ FEAST = "Hari Raya Idul Fitri"
 """What the calendar of holidays calls the first day of the feast; its other days and their leave have it in them."""
 FEAST_NAME = "Idul Fitri"
 LONGEST_LEAVE = timedelta(days=14)
-RAMADAN_DAYS = timedelta(days=30)
+LONGEST_RAMADAN, SHORTEST_RAMADAN = timedelta(days=30), timedelta(days=29)
 LEBARAN_DAYS = timedelta(days=14)
 
 
@@ -37,7 +40,8 @@ class Season:
 @dataclass(frozen=True, kw_only=True)
 class Occurrence:
     """One time that a season comes. `last` is its last day; `item_ids` empty for every item; `path` is that of the
-    office in whose subtree it counts, empty for the country."""
+    office in whose subtree it counts, empty for the country. `said_on` is the day on which it was last said what it
+    is, None for what the calendar brings."""
 
     season: Season
     name: str
@@ -45,6 +49,7 @@ class Occurrence:
     last: date
     path: str = ""
     item_ids: frozenset[int] = frozenset()
+    said_on: date | None = None
 
     @property
     def rank(self) -> tuple[date, int, int, int, str]:
@@ -73,18 +78,34 @@ def season_of(kind: str, name: str, factor: float | None) -> Season:
     return Season(kind, " ".join(name.split()).casefold() if kind == "other" else "", factor)
 
 
+def known_on(day: date, occurrences: Iterable[Occurrence]) -> list[Occurrence]:
+    """What could be known of these at the close of a day: what the calendar brings, and what was said by then.
+
+    Days of a PUBLIC kind were known all the same, only without a factor; the rest, said later, may have been said
+    because of what was seen on its days.
+    """
+    found: list[Occurrence] = []
+    for each in occurrences:
+        if each.said_on is None or each.said_on <= day:
+            found.append(each)
+        elif each.season.kind in PUBLIC:
+            found.append(replace(each, season=replace(each.season, factor=None)))
+    return found
+
+
 def movable(holidays: Mapping[date, str]) -> list[Occurrence]:
     """Ramadan and Lebaran, from holidays with their Indonesian names, in order.
 
-    Ramadan has 29 or 30 days, and only the feast that ends it is a holiday: it is taken to begin 30 days before, at
-    most a day too early. Lebaran is the two weeks after the feast's collective leave, when offices are open again.
+    Ramadan has 29 or 30 days, and only the feast that ends it is a holiday: it is taken to begin 30 days before where
+    the moon's first crescent was to be expected on the evening before that, else 29. Lebaran is the two weeks after
+    the feast's collective leave, when offices are open again.
     """
     found: list[Occurrence] = []
     for feast in _feasts(holidays):
         back = _last_of_leave(holidays, feast) + timedelta(days=1)
         year = str(feast.year)
         for kind, first, last in (
-            ("ramadan", feast - RAMADAN_DAYS, feast - timedelta(days=1)),
+            ("ramadan", _first_of_ramadan(feast), feast - timedelta(days=1)),
             ("lebaran", back, back + LEBARAN_DAYS - timedelta(days=1)),
         ):
             found.append(Occurrence(season=Season(kind, ""), name=year, first=first, last=last))
@@ -95,6 +116,11 @@ def _feasts(holidays: Mapping[date, str]) -> list[date]:
     return sorted(
         day for day, names in holidays.items() if any(name.strip().startswith(FEAST) for name in names.split(";"))
     )
+
+
+def _first_of_ramadan(feast: date) -> date:
+    first = feast - LONGEST_RAMADAN
+    return first if crescent_expected(first - timedelta(days=1)) else feast - SHORTEST_RAMADAN
 
 
 def _last_of_leave(holidays: Mapping[date, str], feast: date) -> date:

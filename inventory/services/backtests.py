@@ -24,6 +24,7 @@ from inventory.domain.backtest import (
     ORIGINS,
     STEP_DAYS,
     Backtest,
+    Foreknowing,
     Record,
     Tally,
     backtest,
@@ -35,7 +36,7 @@ from inventory.domain.offices import local_day
 from inventory.domain.schedules import Schedule
 from inventory.models import BacktestRun, BacktestScore, Balance, Item, Office
 from inventory.models.offices import within
-from inventory.services import offices, projection_inputs, runs
+from inventory.services import known_demand, offices, projection_inputs, runs
 from inventory.services.offices import OfficeView, in_reach
 from inventory.services.runs import RunView
 
@@ -60,6 +61,7 @@ class _Inputs:
     through: date
     history: History
     horizon: Horizon
+    foreknowing: Foreknowing
 
 
 def _inputs(actor: Actor, now: datetime, on: date | None, office_path: str | None) -> Iterator[_Inputs]:
@@ -74,7 +76,8 @@ def _inputs(actor: Actor, now: datetime, on: date | None, office_path: str | Non
         found = projection_inputs.histories(rows, through)
         if found is not None:
             stocks, history, horizon = found
-            yield _Inputs(stocks, through, history, horizon)
+            knowing = known_demand.as_it_was_known(stocks, history.first_day, through)
+            yield _Inputs(stocks, through, history, horizon, knowing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,7 @@ def _run(
     settings = Settings()
     groups: list[_Tried] = []
     for each in _inputs(actor, now, on, office.path if office else None):
-        found = backtest(each.history, each.horizon, settings=settings)
+        found = backtest(each.history, each.horizon, foreknowing=each.foreknowing, settings=settings)
         groups.append(_Tried(each.stocks, each.through, found, found.record))
     whole = scores(_joined([group.record for group in groups]))
     last = max((group.through for group in groups), default=on)

@@ -8,12 +8,12 @@ those who set the office's lead time, who answer for no stock there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.orm import Session
 
 from inventory.db import db
@@ -21,7 +21,7 @@ from inventory.domain.access import Action, Actor, may, require
 from inventory.domain.clearing import SOURCE_LENGTH, check_digital, check_rate
 from inventory.domain.ledger import body_digest
 from inventory.domain.texts import check_text
-from inventory.models import ClearingRate, DigitalShare, Item, Person
+from inventory.models import ClearingRate, DigitalShare, Item, Office, Person
 from inventory.services import items, offices
 from inventory.services.idempotency import once
 
@@ -39,12 +39,14 @@ class RateView:
 
 @dataclass(frozen=True, kw_only=True)
 class DigitalView:
-    """The share (0 to 0.9) by which usual demand is lower, and who said so, from where, on which day."""
+    """The share (0 to 0.9) by which usual demand is lower, and who said so, from where, on which day. `of_office` is
+    the name of the office above that it was said of, empty where it was said of this one."""
 
     share: float
     source: str
     stated_on: date
     stated_by: str | None
+    of_office: str = ""
 
 
 def state_rate(
@@ -65,8 +67,8 @@ def state_rate(
 
 
 def state_digital(actor: Actor, now: datetime, request_id: UUID, office_code: str, share: float, source: str) -> int:
-    """Say by which share digital identities lower an office's demand, 0 for not at all; a later word counts instead of
-    an earlier one. The word's id.
+    """Say by which share digital identities lower the demand of an office, and of those below it of which nothing else
+    was said; 0 for not at all. A later word counts instead of an earlier one. The word's id.
 
     Raises NotFound, NotAllowed; Invalid `digital_share_range`, `rate_needs_source`; Refusal `request_id_reused`.
     """
@@ -94,20 +96,32 @@ def rates(actor: Actor, office_code: str) -> list[RateView]:
 
 
 def digital_history(actor: Actor, office_code: str, limit: int = 20) -> list[DigitalView]:
-    """What was said of an office's digital identities, the newest first: that one counts. For those who see its stock
-    or manage it."""
+    """What was said of an office's digital identities, the newest first: that one counts. Where nothing was said of
+    it, what counts of the nearest office above. For those who see its stock or manage it."""
     office = offices.get(actor, Action.VIEW_OFFICE, office_code)
     if not may(actor, Action.VIEW_STOCK, office.path):
         require(actor, Action.MANAGE_OFFICES, office.path)
+    said = _digital(Office.id == office.id, limit)
+    if said:
+        return [replace(each, of_office="") for each in said]
+    codes = office.path.rstrip("/").split("/")
+    above = ["/".join(codes[:number]) + "/" for number in range(1, len(codes))]
+    return _digital(Office.path.in_(above), 1)
+
+
+def _digital(of: ColumnElement[bool], limit: int) -> list[DigitalView]:
+    """Of several offices, those of the lowest come first."""
     rows = db.session.execute(
-        select(DigitalShare, Person.full_name)
+        select(DigitalShare, Person.full_name, Office.name)
+        .join(Office, Office.id == DigitalShare.office_id)
         .outerjoin(Person, Person.id == DigitalShare.stated_by_id)
-        .where(DigitalShare.office_id == office.id)
-        .order_by(DigitalShare.id.desc())
+        .where(of)
+        .order_by(func.length(Office.path).desc(), DigitalShare.id.desc())
         .limit(limit)
     )
     return [
-        DigitalView(share=said.share, source=said.source, stated_on=said.stated_on, stated_by=by) for said, by in rows
+        DigitalView(share=said.share, source=said.source, stated_on=said.stated_on, stated_by=by, of_office=name)
+        for said, by, name in rows
     ]
 
 
@@ -121,12 +135,15 @@ def all_rates() -> Sequence[Any]:
 
 
 def all_digital() -> Sequence[Any]:
-    """For the projection: (office_id, share, source, stated_on) of every share that counts."""
+    """For the projection: (office_id, office_name, path, share, source, stated_on) of the share that counts of each
+    office that one was stated of, those above before those below. It counts for all below that have none."""
     newest = select(func.max(DigitalShare.id)).group_by(DigitalShare.office_id)
+    columns = DigitalShare.share, DigitalShare.source, DigitalShare.stated_on
     return db.session.execute(
-        select(DigitalShare.office_id, DigitalShare.share, DigitalShare.source, DigitalShare.stated_on).where(
-            DigitalShare.id.in_(newest)
-        )
+        select(DigitalShare.office_id, Office.name.label("office_name"), Office.path, *columns)
+        .join(Office, Office.id == DigitalShare.office_id)
+        .where(DigitalShare.id.in_(newest))
+        .order_by(func.length(Office.path), Office.path)
     ).all()
 
 

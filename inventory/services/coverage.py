@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -153,14 +153,21 @@ class CoverageView:
     equipment: EquipmentTold
 
 
+OLDEST_BACKLOG = timedelta(days=365)
+"""A backlog that was reported longer ago says nothing of the days ahead: offices report once a year at least, and who
+waited then has since been printed among the usual requests, which the history knows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
     """Who waits at one office, as it reports: `print_ready` and `not_enrolled` are of the newest day on which either
     was reported (`as_of`), so that a list of years ago does not stand beside one of today; None is "not reported".
+    `outdated` is the print-ready figure where that day is more than OLDEST_BACKLOG ago: then both are None.
     `digital` and `enrolled` are the newest of each, on `digital_as_of` and `enrolled_as_of`."""
 
     print_ready: int | None = None
     not_enrolled: int | None = None
+    outdated: int | None = None
     as_of: date | None = None
     source: str = ""
     digital: int | None = None
@@ -571,15 +578,20 @@ def backlog_of(office_ids: Iterable[int], on: date) -> dict[int, Backlog]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for row in db.session.execute(select(ranked).where(ranked.c.said == 1, ranked.c.day == 1)):
         found[row.office_id][row.measure] = row
-    return {office_id: _backlog(rows) for office_id, rows in found.items()}
+    return {office_id: _backlog(rows, on) for office_id, rows in found.items()}
 
 
-def _backlog(rows: Mapping[str, Any]) -> Backlog:
+def _backlog(rows: Mapping[str, Any], on: date) -> Backlog:
     waiting = next((rows[name] for name in _WAITING if name in rows), None)
+    print_ready, not_enrolled = (rows[name].value if name in rows else None for name in _WAITING)
+    outdated = None
+    if waiting is not None and on - waiting.as_of > OLDEST_BACKLOG:
+        outdated, print_ready, not_enrolled = print_ready, None, None
     digital, enrolled = rows.get("digital_id"), rows.get("enrolled")
     return Backlog(
-        print_ready=rows["print_ready"].value if "print_ready" in rows else None,
-        not_enrolled=rows["not_enrolled"].value if "not_enrolled" in rows else None,
+        print_ready=print_ready,
+        not_enrolled=not_enrolled,
+        outdated=outdated,
         as_of=waiting.as_of if waiting else None,
         source=waiting.source if waiting else "",
         digital=digital.value if digital else None,

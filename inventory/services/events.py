@@ -16,6 +16,7 @@ from inventory.db import db
 from inventory.domain.access import Action, Actor, reach, require
 from inventory.domain.errors import NotFound, Refusal
 from inventory.domain.events import NAME_LENGTH, Occurrence, check_event, movable, season_of
+from inventory.domain.offices import local_day
 from inventory.domain.texts import check_text
 from inventory.models import Event, EventItem, Item, Office, Person
 from inventory.services import calendars, items, offices, plan_steps
@@ -28,6 +29,8 @@ MOST_SHOWN = 200
 LONG_AGO = timedelta(days=3 * 366)
 """Events of so long ago teach the projection nothing any more."""
 COUNTRY_PATH = f"{ROOT_CODE}/"
+EARLIEST_TO_WAKE = "Asia/Jayapura"
+"""Where a day begins first in the country: what is said there on a day was said on it, or the day before, elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +182,12 @@ def movable_seasons(first: date, last: date) -> list[EventView]:
 
 def occurrences(first: date, last: date) -> list[Occurrence]:
     """All that touches the days from `first` to `last`, for the projection: movable seasons, and events anywhere."""
+    said = plan_steps.last_said(SUBJECT)
     rows = db.session.execute(
-        _query().where(Event.removed_at.is_(None), Event.first_day <= last, Event.last_day >= first)
+        _query()
+        .add_columns(func.coalesce(said.c.said_at, Event.recorded_at).label("said_at"))
+        .outerjoin(said, said.c.subject_id == Event.id)
+        .where(Event.removed_at.is_(None), Event.first_day <= last, Event.last_day >= first)
     ).all()
     by_event = _item_ids([row.id for row in rows])
     entered = [
@@ -191,6 +198,7 @@ def occurrences(first: date, last: date) -> list[Occurrence]:
             last=row.last_day,
             path="" if row.office_id is None else row.office_path,
             item_ids=frozenset(by_event[row.id]),
+            said_on=local_day(row.said_at, EARLIEST_TO_WAKE),
         )
         for row in rows
     ]

@@ -17,11 +17,15 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
+from inventory.domain.backtest import Foreknowing, Foreknown
 from inventory.domain.caps import REACHED
 from inventory.domain.clearing import parts_of_backlog
-from inventory.domain.events import Occurrence, Season, numbered
+from inventory.domain.demand import Seasons
+from inventory.domain.events import Occurrence, Season, known_on, numbered
+from inventory.domain.offices import local_day
 from inventory.models import Office
-from inventory.services import caps, clearing, events, outreach
+from inventory.services import caps, clearing, coverage, events, outreach
+from inventory.services.coverage import Backlog
 
 Rows = Mapping[tuple[int, int], int]
 """Office id and item id → row."""
@@ -117,6 +121,7 @@ def _blank_notes(stocks: Sequence[Any], backlog: Mapping[int, int]) -> list[dict
             "outreach_next": None,
             "backlog": backlog.get(stock.office_id, 0),
             "backlog_part": 0,
+            "backlog_outdated": None,
             "clearing_rate": None,
             "clearing_source": None,
             "cleared_on": None,
@@ -124,6 +129,7 @@ def _blank_notes(stocks: Sequence[Any], backlog: Mapping[int, int]) -> list[dict
             "factor": 1.0,
             "digital_share": None,
             "digital_source": None,
+            "digital_office": None,
             "cap": None,
             "cap_from": None,
             "cap_until": None,
@@ -138,7 +144,14 @@ def _blank_notes(stocks: Sequence[Any], backlog: Mapping[int, int]) -> list[dict
 
 
 def _seasons(stocks: Sequence[Any], span: _Span, notes: list[dict[str, Any]]) -> tuple[np.ndarray, tuple[Season, ...]]:
-    seasons, painted = numbered(events.occurrences(span.first, span.last))
+    return _painted(stocks, span, events.occurrences(span.first, span.last), notes)
+
+
+def _painted(
+    stocks: Sequence[Any], span: _Span, occurrences: Sequence[Occurrence], notes: list[dict[str, Any]] | None
+) -> tuple[np.ndarray, tuple[Season, ...]]:
+    """The season of each day of the span, and a note of those that end after its history, where notes are kept."""
+    seasons, painted = numbered(occurrences)
     kind = np.int8 if len(seasons) <= np.iinfo(np.int8).max else np.int16
     everybodys = np.zeros(span.history + span.ahead, dtype=kind)
     narrow = any(each.path or each.item_ids for _, each in painted)
@@ -153,7 +166,7 @@ def _seasons(stocks: Sequence[Any], span: _Span, notes: list[dict[str, Any]]) ->
         rows = rows_of.get(id(each), slice(None))
         if narrow:
             season[rows, span.columns(each.first, each.last)] = number
-        if each.last > span.through:
+        if notes is not None and each.last > span.through:
             _note_season(notes, rows, each)
     return season, seasons
 
@@ -269,6 +282,8 @@ def _clear(
     by_office: dict[int, dict[int, Any]] = defaultdict(dict)
     for said in clearing.all_rates():
         by_office[said.office_id][said.item_id] = said
+    in_vain = [office_id for office_id in by_office if not backlog.get(office_id)]
+    reported = coverage.backlog_of(in_vain, through) if in_vain else {}
     for office_id, rates in by_office.items():
         parts = parts_of_backlog(backlog.get(office_id, 0), {item_id: each.per_day for item_id, each in rates.items()})
         for item_id, said in rates.items():
@@ -284,12 +299,20 @@ def _clear(
                 "clearing_source": said.source,
                 "cleared_on": (through + timedelta(days=1 + int(done[0]))).isoformat() if done.size else None,
                 "cleared_ahead": int(cleared[-1]) if cleared.size else 0,
+                "backlog_outdated": _outdated(reported.get(office_id)),
             }
+
+
+def _outdated(said: Backlog | None) -> dict[str, Any] | None:
+    """A backlog that is to be cleared and does not count, because it was reported too long ago."""
+    if said is None or not said.outdated or said.as_of is None:
+        return None
+    return {"backlog": said.outdated, "as_of": said.as_of.isoformat()}
 
 
 def _factor(stocks: Sequence[Any], notes: list[dict[str, Any]]) -> np.ndarray:
     factor = np.ones(len(stocks))
-    said_of = {said.office_id: said for said in clearing.all_digital()}
+    said_of = _digital_shares()
     if not said_of:
         return factor
     for row, stock in enumerate(stocks):
@@ -300,5 +323,84 @@ def _factor(stocks: Sequence[Any], notes: list[dict[str, Any]]) -> np.ndarray:
                 "factor": round(1 - said.share, 4),
                 "digital_share": said.share,
                 "digital_source": said.source,
+                "digital_office": said.office_name if said.office_id != stock.office_id else None,
             }
     return factor
+
+
+def _digital_shares() -> dict[int, Any]:
+    """What counts for each office: its own share, else that of the nearest office above."""
+    stated = clearing.all_digital()
+    below = _offices_below({said.path for said in stated})
+    return {office_id: said for said in stated for office_id in below[said.path]}
+
+
+# --- as it was known -----------------------------------------------------------------------------------------------
+
+
+def as_it_was_known(stocks: Sequence[Any], first_day: date, through: date) -> Foreknowing:
+    """For a backtest of `stocks` (rows with office_id and item_id) on the days from `first_day` to `through`: what
+    was known at the close of any day among them of seasons and planned outreach.
+
+    Seasons and events as `events.known_on` says. A plan counts from the day on which it was last said what it is, at
+    its office, until it was called off: one that was changed afterwards is left out before, for its earlier words are
+    not kept. Events that were removed and who belonged to which office then are those of now.
+    """
+    span = _Span(first_day, through, 0)
+    occurrences = events.occurrences(first_day, through)
+    plans = _plans(stocks, first_day, through)
+    painted: dict[tuple[Occurrence, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+    def known(day: date, days: int) -> Foreknown:
+        said = tuple(known_on(day, occurrences))
+        if said not in painted:
+            season, seasons = _painted(stocks, span, said, None)
+            painted[said] = season, stated_factors(seasons)
+        season, stated = painted[said]
+        split = (day - first_day).days + 1
+        labels = Seasons(past=season[:, :split], ahead=season[:, split : split + days], stated=stated)
+        return Foreknown(labels, _planned_by(day, days, plans, len(stocks)))
+
+    return known
+
+
+def stated_factors(seasons: Sequence[Season]) -> np.ndarray:
+    """(E,) as the projection wants them: NaN where nobody stated one."""
+    return np.array([np.nan if each.factor is None else each.factor for each in seasons])
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Prints of one stock planned for a day: believed from `said_on` until `called_off_on`, days of its office."""
+
+    row: int
+    day: date
+    expected: int
+    said_on: date
+    called_off_on: date | None
+
+    def believed(self, on: date) -> bool:
+        return self.said_on <= on and (self.called_off_on is None or on < self.called_off_on)
+
+
+def _plans(stocks: Sequence[Any], first: date, last: date) -> list[_Plan]:
+    row_of = {(stock.office_id, stock.item_id): row for row, stock in enumerate(stocks)}
+    found: list[_Plan] = []
+    for plan in outreach.ever_planned(first, last):
+        row = row_of.get((plan.office_id, plan.item_id))
+        if row is None:
+            continue
+        off = local_day(plan.called_off_at, plan.time_zone) if plan.called_off_at else None
+        found.append(_Plan(row, plan.day, plan.expected, local_day(plan.said_at, plan.time_zone), off))
+    return found
+
+
+def _planned_by(on: date, days: int, plans: Sequence[_Plan], rows: int) -> np.ndarray | None:
+    """(S, days) prints planned for the days after one, as was believed at its close; None for none."""
+    counting = [each for each in plans if on < each.day <= on + timedelta(days=days) and each.believed(on)]
+    if not counting:
+        return None
+    extra = np.zeros((rows, days))
+    for each in counting:
+        extra[each.row, (each.day - on).days - 1] += each.expected
+    return extra

@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
@@ -240,6 +240,28 @@ def standing(first: date, last: date) -> Sequence[Any]:
         )
         .join(OutreachPlanLine, OutreachPlanLine.outreach_plan_id == OutreachPlan.id)
         .where(OutreachPlan.day.between(first, last), OutreachPlan.status.in_(STANDS))
+        .order_by(OutreachPlan.day, OutreachPlan.id)
+    ).all()
+
+
+def ever_planned(first: date, last: date) -> Sequence[Any]:
+    """For the backtest: (office_id, item_id, day, expected, said_at, called_off_at, time_zone) of every plan there was
+    for these days, by day. `said_at` is when it was last said what it is: earlier words are not kept."""
+    said = plan_steps.last_said(SUBJECT)
+    return db.session.execute(
+        select(
+            OutreachPlan.office_id,
+            OutreachPlanLine.item_id,
+            OutreachPlan.day,
+            OutreachPlanLine.expected,
+            func.coalesce(said.c.said_at, OutreachPlan.recorded_at).label("said_at"),
+            case((OutreachPlan.status == "called_off", OutreachPlan.closed_at)).label("called_off_at"),
+            Office.time_zone,
+        )
+        .join(OutreachPlanLine, OutreachPlanLine.outreach_plan_id == OutreachPlan.id)
+        .join(Office, Office.id == OutreachPlan.office_id)
+        .outerjoin(said, said.c.subject_id == OutreachPlan.id)
+        .where(OutreachPlan.day.between(first, last))
         .order_by(OutreachPlan.day, OutreachPlan.id)
     ).all()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import Subquery, func, insert, select
 from sqlalchemy.orm import Session
 
 from inventory.db import db
@@ -15,6 +15,9 @@ from inventory.domain.access import Actor
 from inventory.domain.ledger import body_digest
 from inventory.models import Person, PlanStep
 from inventory.services.idempotency import once
+
+SAID = ("added", "changed")
+"""Steps that say what a subject is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +71,13 @@ def of_subject(subject: str, subject_id: int, limit: int = 100) -> list[StepView
         .limit(limit)
     )
     return [StepView(step=step, at=at, by=by, note=note) for step, at, by, note in reversed(rows.all())]
+
+
+def last_said(subject: str) -> Subquery:
+    """SQL: (subject_id, said_at), when it was last said what each of these is: added or changed."""
+    return (
+        select(PlanStep.subject_id, func.max(PlanStep.at).label("said_at"))
+        .where(PlanStep.subject == subject, PlanStep.step.in_(SAID))
+        .group_by(PlanStep.subject_id)
+        .subquery()
+    )

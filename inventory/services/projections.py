@@ -185,6 +185,7 @@ def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
 
 def _demand_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
     return {
+        "known": not math.isnan(projection.level[i]),
         "enough": bool(projection.enough[i]),
         "from_stated_rate": bool(projection.from_stated_rate[i]),
         "from_average": bool(projection.from_average[i]),
@@ -260,8 +261,11 @@ def _planned(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
             "rate": note["clearing_rate"],
             "until": note["cleared_on"],
         }
+    if note["backlog_outdated"]:
+        facts["clearing_outdated"] = note["backlog_outdated"]
     if note["digital_share"]:
         facts |= {"digital_factor": note["factor"], "digital_source": note["digital_source"]}
+        facts["digital_office"] = note["digital_office"]
     if note["cap"] is not None:
         facts["cap"] = {"most": note["cap"], "since": note["cap_from"], "until": note["cap_until"]}
     return facts

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from inventory.domain.facts import is_known
 from inventory.domain.printable import first_to_run_out, open_days_of
 
 
@@ -44,7 +45,7 @@ def note_first(found: Sequence[Projected]) -> None:
 
 def _run_out(consumable: Projected, per_day: float) -> date | None:
     facts = consumable.facts
-    if facts["enough"] or facts["from_stated_rate"]:
+    if is_known(facts):
         return _day(facts)
     assert consumable.prints_per_unit is not None
     number = open_days_of(facts["store"] * consumable.prints_per_unit, per_day)

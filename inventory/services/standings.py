@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.demand import DEFAULTS
+from inventory.domain.facts import is_known
 from inventory.domain.offices import OfficeKind
 from inventory.models import Balance, Office, StoredProjection, Transfer, TransferLine
 from inventory.services import calendars, drafts
@@ -152,7 +153,7 @@ def _outlook(facts: Mapping[str, Any] | None, opened: np.ndarray, today: date) -
 def _level(facts: Mapping[str, Any]) -> float | None:
     """Mean demand per working day; None where nothing is known. A rate too small for its one decimal place is taken
     from the demand over the horizon."""
-    if not (facts.get("enough") or facts.get("from_stated_rate")):
+    if not is_known(facts):
         return None
     level = float(facts.get("level_per_day") or 0.0)
     days = int(facts.get("lead_days") or 0) + int(facts.get("review_days") or 0)

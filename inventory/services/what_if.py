@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select
 
 from inventory.db import db
 from inventory.domain import what_if
-from inventory.domain.access import Action, Actor
+from inventory.domain.access import SYSTEM, Action, Actor
 from inventory.domain.demand import Projection, fan
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import Kind
@@ -65,16 +66,21 @@ class Comparison:
 def try_out(actor: Actor, now: datetime, office_code: str, item_code: str, changes: Changes) -> Comparison | None:
     """The stock now, without and with the changes; None where there is nothing to project from.
 
-    The stock is projected alone, with the same formulas as in the review; what the review borrows from like offices
-    is missing, so figures may differ from it by a little. Nothing is written. Raises NotFound `office_not_found`,
+    The stock is projected alone, with the same formulas as in the review; what the review learns from like offices
+    is missing, so figures may differ from it by a little. A newcomer, which alone has no projection, is projected
+    beside those that it borrows from. Nothing is written. Raises NotFound `office_not_found`,
     `item_not_found`, `stock_not_found`; NotAllowed; Invalid `outreach_day_range`, `outreach_day_missing`,
     `late_days_range`, `quantity_too_large`.
     """
     # Twice as many days hold the working days of any but the strangest week.
-    inputs = inputs_of_stock(actor, now, office_code, item_code, further=2 * min(max(changes.late_days, 0), LATEST))
+    further = 2 * min(max(changes.late_days, 0), LATEST)
+    inputs = inputs_of_stock(actor, now, office_code, item_code, further=further)
     last_day = inputs.through + timedelta(days=inputs.ahead.open.shape[1])
     wanted = _checked(changes, inputs.through + timedelta(days=1), last_day)
     projection, _ = projections.projected(inputs)
+    if np.isnan(projection.level[0]):
+        inputs = inputs_of_stock(actor, now, office_code, item_code, further=further, relatives=True)
+        projection, _ = projections.projected(inputs)
     if np.isnan(projection.level[0]):
         return None
     office = offices.get(actor, Action.VIEW_ALERT, office_code)
@@ -159,8 +165,12 @@ def _last_day(office_id: int, item_id: int, today: date) -> date:
     return today if db.session.scalars(printed.limit(1)).first() else today - timedelta(days=1)
 
 
-def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: str, further: int = 0) -> Inputs:
+def inputs_of_stock(
+    actor: Actor, now: datetime, office_code: str, item_code: str, *, further: int = 0, relatives: bool = False
+) -> Inputs:
     """What the review would project this one stock from now; `further` calendar days are looked ahead beyond its own.
+    With `relatives` those follow that a newcomer borrows from: the same item in the offices below the same parent, of
+    which nothing but the level counts, whether the actor may see them or not.
 
     Raises NotFound `office_not_found`, `item_not_found`, `stock_not_found` (an office that never held the item, or an
     outreach team, whose stock counts for its office); NotAllowed.
@@ -169,8 +179,17 @@ def inputs_of_stock(actor: Actor, now: datetime, office_code: str, item_code: st
     item = items.get(item_code)
     rows = projection_inputs.stocks_in_reach(actor, office.path)
     stocks = [row for row in rows if (row.office_id, row.item_id) == (office.id, item.id)]
+    if stocks and relatives:
+        stocks += _relatives(stocks[0], office.path)
     through = _last_day(office.id, item.id, local_day(now, office.time_zone))
     inputs = projection_inputs.gather(stocks, through, past=False, further=further) if stocks else None
     if inputs is None:
         raise NotFound("stock_not_found")
     return inputs
+
+
+def _relatives(stock: Any, path: str) -> list[Any]:
+    above = path.rstrip("/").rpartition("/")[0] + "/"
+    rows = projection_inputs.stocks_in_reach(SYSTEM, above)
+    family = stock.parent_id, stock.item_id
+    return [row for row in rows if (row.parent_id, row.item_id) == family and row.office_id != stock.office_id]

@@ -11,6 +11,7 @@ from wtforms import BooleanField
 
 from inventory import security, text
 from inventory.domain.access import Action
+from inventory.domain.facts import is_known
 from inventory.services import explanations, items, what_if
 from inventory.services.what_if import Changes
 from inventory.web import pictures
@@ -87,4 +88,4 @@ def span_of(facts: Mapping[str, Any]) -> tuple[float, float] | None:
 def reading_aids() -> dict[str, Any]:
     """For templates that show the facts of a projection."""
     names = {item.code: text.in_language(item.names) for item in items.active()}
-    return {"names": names, "day_of": day_of, "span_of": span_of}
+    return {"names": names, "day_of": day_of, "span_of": span_of, "is_known": is_known}

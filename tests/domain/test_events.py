@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 
 import pytest
 
 from inventory.domain.errors import Invalid
 from inventory.domain.events import Occurrence, Season, check_event, movable, numbered, season_of
+from inventory.domain.moon import age
 from inventory.services.calendars import national_holidays
 
 # Idul Fitri by the government's decrees; 2026 as the library has it (the 21st), 2027 as its forecast.
@@ -20,13 +21,21 @@ KNOWN = {
     2026: (date(2026, 3, 21), date(2026, 3, 24)),
     2027: (date(2027, 3, 10), date(2027, 3, 15)),
 }
-FIRST_OF_RAMADAN = {
-    2023: date(2023, 3, 23),
-    2024: date(2024, 3, 12),
-    2025: date(2025, 3, 1),
-    2026: date(2026, 2, 19),
+DECLARED = {
+    2015: (date(2015, 6, 18), date(2015, 7, 17)),
+    2016: (date(2016, 6, 6), date(2016, 7, 6)),
+    2017: (date(2017, 5, 27), date(2017, 6, 25)),
+    2018: (date(2018, 5, 17), date(2018, 6, 15)),
+    2019: (date(2019, 5, 6), date(2019, 6, 5)),
+    2020: (date(2020, 4, 24), date(2020, 5, 24)),
+    2021: (date(2021, 4, 13), date(2021, 5, 13)),
+    2022: (date(2022, 4, 3), date(2022, 5, 2)),
+    2023: (date(2023, 3, 23), date(2023, 4, 22)),
+    2024: (date(2024, 3, 12), date(2024, 4, 10)),
+    2025: (date(2025, 3, 1), date(2025, 3, 31)),
+    2026: (date(2026, 2, 19), date(2026, 3, 21)),
 }
-"""By the ministry of religion."""
+"""The first day of Ramadan and Idul Fitri, as the Ministry of Religious Affairs announced them."""
 
 
 def of_year(year: int) -> dict[str, Occurrence]:
@@ -43,10 +52,37 @@ def test_the_fast_ends_on_the_eve_of_the_feast_and_the_surge_follows_the_leave(y
     assert seasons["lebaran"].last == last_of_leave + timedelta(days=14)
 
 
-@pytest.mark.parametrize("year", FIRST_OF_RAMADAN)
-def test_the_fast_begins_on_its_first_day_or_the_day_before(year: int) -> None:
-    known = FIRST_OF_RAMADAN[year]
-    assert of_year(year)["ramadan"].first in (known, known - timedelta(days=1))
+@pytest.mark.parametrize("year", DECLARED)
+def test_the_fast_begins_on_the_day_that_was_declared(year: int) -> None:
+    ramadan = of_year(year)["ramadan"]
+    assert (ramadan.first, ramadan.last + timedelta(days=1)) == DECLARED[year]
+
+
+def test_the_fast_began_when_it_did_also_if_the_feast_is_a_day_earlier() -> None:
+    """For 2026 the feast was expected on the 20th or the 21st of March."""
+    for feast in (date(2026, 3, 20), date(2026, 3, 21)):
+        [ramadan, _] = movable({feast: "Hari Raya Idul Fitri"})
+        assert ramadan.first == DECLARED[2026][0]
+
+
+@pytest.mark.parametrize("year", range(2027, 2045))
+def test_a_fast_to_come_has_29_or_30_days(year: int) -> None:
+    for each in movable(national_holidays(year, year)):
+        if each.season.kind == "ramadan":
+            assert (each.last - each.first).days + 1 in (29, 30)
+
+
+@pytest.mark.parametrize(
+    ("instant", "hours"),
+    [
+        # New moons by the almanac: 2 Aug 2027 10:05, 17 Feb 2026 12:01, 21 Mar 2023 17:23 (all UTC).
+        (datetime(2027, 8, 2, 22, 5, tzinfo=UTC), 12.0),
+        (datetime(2026, 2, 17, 12, 1, tzinfo=UTC), 0.0),
+        (datetime(2023, 3, 21, 14, 23, tzinfo=UTC), -3.0),
+    ],
+)
+def test_the_moon_is_as_old_as_the_almanac_has_it(instant: datetime, hours: float) -> None:
+    assert age(instant) == pytest.approx(hours, abs=0.3)
 
 
 def test_a_feast_that_shares_its_day_is_found() -> None:

@@ -22,12 +22,15 @@ from inventory.domain.ledger import Kind, Line
 from inventory.domain.offices import OfficeSettings
 from inventory.jobs import Job, jobs_for, run_due
 from inventory.models import BacktestRun, BacktestScore
-from inventory.services import backtests, items, ledger, offices
+from inventory.services import backtests, events, items, ledger, offices
+from inventory.services.events import Happening
 from inventory.services.runs import RunView
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 SMALL = "51.71.02"
+RAMADAN = ((date(2023, 3, 23), date(2023, 4, 21)), (date(2024, 3, 12), date(2024, 4, 9)))
+"""As the Ministry of Religious Affairs announced them."""
 
 
 def record(office_code: str, prints: Mapping[date, int], left: int = 500) -> None:
@@ -84,7 +87,7 @@ def two(world: World) -> World:
 def test_the_scores_are_those_of_what_the_projection_would_have_seen(two: World) -> None:
     made = run()
     [inputs] = backtests._inputs(SYSTEM, NOW, TODAY, None)
-    found = backtest(inputs.history, inputs.horizon)
+    found = backtest(inputs.history, inputs.horizon, foreknowing=inputs.foreknowing)
     kept = backtests.overview(SYSTEM)
     assert kept.scores is not None
     assert kept.scores["windows"] == scores(found.record)["windows"] == made.counts["windows"] > 10
@@ -138,6 +141,64 @@ def test_what_came_after_a_day_changes_nothing_that_is_said_of_it(world: World) 
     after = backtests.of_stock(SYSTEM, DENPASAR, BLANK)
     assert after is not None
     assert after.on_day == TODAY
+
+
+def told() -> dict[date, tuple[int, int, int]]:
+    found = backtests.of_stock(SYSTEM, DENPASAR, BLANK)
+    assert found is not None
+    return {
+        date.fromisoformat(window["through"]): (window["low"], window["model"], window["high"]) for window in found.past
+    }
+
+
+def test_what_was_said_after_an_origin_changes_nothing_that_was_foretold_there(world: World) -> None:
+    record(DENPASAR, uneven(420, 300), left=100_000)
+    run()
+    before = told()
+    hindsight = Happening(
+        kind="other",
+        name="Antrean panjang",
+        first_day=TODAY - timedelta(days=100),
+        last_day=TODAY - timedelta(days=40),
+        factor=4.0,
+    )
+    events.add(SYSTEM, NOW, uuid4(), hindsight)
+    world.print(NOW, TODAY, 9_999)
+    world.plan_outreach(NOW, TODAY, 5_000)
+    run(now=NOW + timedelta(minutes=1))
+    assert len(before) >= 8
+    assert told() == before
+
+
+def test_outreach_that_was_planned_by_then_was_foretold(world: World) -> None:
+    record(DENPASAR, uneven(420, 300), left=100_000)
+    run()
+    before = told()
+    held_on, known_at, unknown_at = date(2024, 4, 3), date(2024, 3, 20), date(2024, 2, 21)
+    assert {known_at, unknown_at} <= set(before)
+    days = (TODAY - known_at).days
+    world.plan_outreach(NOW - timedelta(days=days), held_on, 2_000)
+    world.plan_outreach(NOW - timedelta(days=days - 1), held_on, 40_000)
+    run(now=NOW + timedelta(minutes=1))
+    after = told()
+    assert after[known_at][1] == pytest.approx(before[known_at][1] + 2_000, abs=1)
+    del after[known_at], before[known_at]
+    assert after == before
+
+
+def test_seasons_of_the_past_teach_those_that_follow(world: World) -> None:
+    """Ramadan of 2023 halves what Denpasar prints, and that of 2024 again: foretold from the year before."""
+    prints = {}
+    for day, quantity in uneven(700, 300).items():
+        fasting = any(first <= day <= last for first, last in RAMADAN)
+        prints[day] = quantity // 3 if fasting else quantity
+    record(DENPASAR, prints, left=100_000)
+    run()
+    found = backtests.of_stock(SYSTEM, DENPASAR, BLANK)
+    assert found is not None
+    [window] = [each for each in found.past if each["through"] == "2024-02-21"]
+    assert window["model"] == pytest.approx(window["demand"], rel=0.12)
+    assert window["average"] > 1.25 * window["demand"]
 
 
 def test_the_past_does_not_overwrite_the_present(two: World) -> None:

@@ -6,8 +6,8 @@ import json
 import time
 import tracemalloc
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,8 +17,10 @@ from sqlalchemy import event, insert, select
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action
+from inventory.domain.backtest import Foreknown
+from inventory.domain.coverage import Figure
 from inventory.models import Event, Office
-from inventory.services import caps, clearing, events, items, known_demand, offices, outreach
+from inventory.services import caps, clearing, coverage, events, items, known_demand, offices, outreach
 from inventory.services.caps import Capping
 from inventory.services.events import Happening
 from inventory.services.known_demand import KnownDemand
@@ -241,6 +243,136 @@ def test_digital_identities_lower_demand_of_every_item_of_their_office(world: Wo
     assert found.factor.tolist() == [0.75, 0.75, 1, 1]
     assert (found.notes[CITY]["digital_share"], found.notes[CITY]["digital_source"]) == (0.25, "target IKD")
     assert found.notes[FAR]["digital_share"] is None
+
+
+def test_a_share_of_digital_identities_counts_below_unless_an_office_has_its_own(world: World) -> None:
+    def state(office: str, share: float, now: datetime = NOW) -> None:
+        clearing.state_digital(world.actor("administrator"), now, uuid4(), office, share, f"of {office}")
+
+    state("51", 0.2)
+    assert known().factor == pytest.approx([0.8, 0.8, 0.8, 1])
+    note = known().notes[CITY]
+    assert (note["digital_share"], note["digital_source"], note["digital_office"]) == (0.2, "of 51", "Bali")
+    state(DENPASAR, 0.0)
+    state(BADUNG, 0.5)
+    assert known().factor == pytest.approx([1, 1, 0.5, 1]), "none at all is its own word, too"
+    assert known().notes[OTHER]["digital_office"] is None
+    state("51", 0.3, NOW + timedelta(days=1))
+    assert known().factor == pytest.approx([1, 1, 0.5, 1])
+    south = offices.get(SYSTEM, Action.VIEW_OFFICE, "51.71.01").id
+    row = [Stock(south, items.get(BLANK).id)]
+    nothing, usual = np.zeros((1, HISTORY), dtype=np.int64), np.ones((1, AHEAD), dtype=bool)
+    district = known_demand.of_stocks(row, FIRST, THROUGH, nothing, usual, {})
+    assert district.factor.tolist() == [1], "the nearest office above counts, and Denpasar has said none"
+    said = clearing.digital_history(world.actor("manager"), "51.71.01")
+    assert [(each.share, each.of_office) for each in said] == [(0.0, "Kota Denpasar")]
+    assert [each.of_office for each in clearing.digital_history(world.storekeeper, DENPASAR)] == [""]
+
+
+def test_a_backlog_of_more_than_a_year_ago_does_not_count_and_that_is_noted(world: World) -> None:
+    """Denpasar's 42,411 print-ready residents of 30 September 2017, by a newspaper (data/reported.csv)."""
+    denpasar = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).id
+
+    def report(as_of: date, value: int) -> None:
+        figure = Figure(measure="print_ready", value=value, as_of=as_of, source="Bali Post")
+        coverage.record(SYSTEM, NOW, uuid4(), DENPASAR, [figure])
+
+    def waiting() -> tuple[int | None, dict[str, Any] | None]:
+        said = coverage.backlog_of([denpasar], THROUGH)[denpasar]
+        found = known(backlog={denpasar: said.print_ready or 0})
+        assert (found.extra.sum() > 0) == bool(said.print_ready)
+        return said.print_ready, found.notes[CITY]["backlog_outdated"]
+
+    report(date(2017, 9, 30), 42_411)
+    assert waiting() == (None, None), "nobody means to clear it"
+    state(world, BLANK, 100)
+    assert waiting() == (None, {"backlog": 42_411, "as_of": "2017-09-30"})
+    report(THROUGH - timedelta(days=366), 900)
+    assert waiting() == (None, {"backlog": 900, "as_of": (THROUGH - timedelta(days=366)).isoformat()})
+    report(THROUGH - timedelta(days=365), 700)
+    assert waiting() == (700, None)
+
+
+# --- as it was known -----------------------------------------------------------------------------------------------
+
+
+def known_then(day: date, days: int = 20) -> Foreknown:
+    return known_demand.as_it_was_known(stocks(), FIRST, THROUGH)(day, days)
+
+
+def labels(found: Foreknown, row: int) -> list[int]:
+    assert found.seasons is not None
+    return [*found.seasons.past[row].tolist(), *found.seasons.ahead[row].tolist()]
+
+
+def test_the_moons_seasons_were_known_at_any_time(world: World) -> None:
+    found = known_then(date(2024, 4, 3))
+    assert found.extra is None
+    assert found.seasons is not None
+    assert found.seasons.past.shape == (4, column(date(2024, 4, 3)) + 1)
+    assert found.seasons.ahead.shape == (4, 20)
+    assert np.isnan(found.seasons.stated).all()
+    ramadan, after = labels(found, FAR)[column(date(2024, 4, 3))], labels(found, FAR)[column(date(2024, 4, 16))]
+    assert labels(found, FAR)[column(date(2024, 4, 9))] == ramadan != after
+    assert labels(found, FAR)[column(date(2024, 4, 12))] == 0
+
+
+def test_of_an_event_said_later_only_what_is_public_was_known_before(world: World) -> None:
+    first, said = TODAY - timedelta(days=12), NOW - timedelta(days=15)
+
+    def add(kind: str, name: str, day: date) -> None:
+        happening = Happening(kind=kind, name=name, first_day=day, last_day=day, office_code=DENPASAR, factor=2.5)
+        events.add(SYSTEM, said, uuid4(), happening)
+
+    add("election", "Pilkada", first)
+    add("other", "Pasar malam", first + timedelta(days=1))
+    before, after = (known_then(TODAY - timedelta(days=days)) for days in (16, 15))
+    for found, stated, names in ((before, [], [True, False]), (after, [2.5, 2.5], [True, True])):
+        assert found.seasons is not None
+        known = found.seasons.stated
+        assert known[~np.isnan(known)].tolist() == stated
+        days = [column(first), column(first) + 1]
+        assert [labels(found, CITY)[day] > 0 for day in days] == names
+        assert [labels(found, OTHER)[day] for day in days] == [0, 0]
+
+
+def test_a_factor_changed_afterwards_was_not_known_before(world: World) -> None:
+    first = TODAY - timedelta(days=12)
+    said = Happening(kind="other", name="Pasar malam", first_day=first, last_day=first, factor=1.5)
+    made = events.add(SYSTEM, NOW - timedelta(days=20), uuid4(), said)
+    day = column(first)
+    assert labels(known_then(TODAY - timedelta(days=16)), CITY)[day] > 0
+    events.change(SYSTEM, NOW - timedelta(days=10), uuid4(), made, 1, replace(said, factor=3.0))
+    assert labels(known_then(TODAY - timedelta(days=16)), CITY)[day] == 0
+    assert labels(known_then(TODAY - timedelta(days=10)), CITY)[day] > 0
+
+
+def test_outreach_was_expected_once_it_was_planned_and_until_it_was_called_off(world: World) -> None:
+    held_on = TODAY - timedelta(days=10)
+
+    def ago(days: int) -> datetime:
+        return NOW - timedelta(days=days)
+
+    def planned(days_ago: int, quantity: int) -> int:
+        return world.plan_outreach(ago(days_ago), held_on, quantity)
+
+    planned(20, 200)
+    off = planned(19, 30)
+    outreach.call_off(world.storekeeper, ago(14), uuid4(), off, 1, "hujan")
+    moved = planned(20, 7)
+    other = Planning(day=held_on, place="Sanur", expected={BLANK: 9})
+    outreach.change(world.storekeeper, ago(12), uuid4(), moved, 1, other)
+
+    def expected(days_ago: int) -> float:
+        extra = known_then(TODAY - timedelta(days=days_ago)).extra
+        if extra is None:
+            return 0.0
+        assert extra[CITY, days_ago - 10 - 1] == extra.sum()
+        return float(extra.sum())
+
+    found = [expected(days) for days in (21, 20, 19, 15, 14, 12, 11, 10)]
+    assert found == [0, 200, 230, 230, 200, 209, 209, 0], "what the changed plan said before it was changed is not kept"
+    assert known_then(TODAY - timedelta(days=20), days=9).extra is None, "its day lies beyond those looked at"
 
 
 def test_prints_of_other_days_are_refused(world: World) -> None:

@@ -17,6 +17,7 @@ from inventory.domain.demand import fan, project
 from inventory.models import StoredProjection
 from inventory.services import alerts, items, offices, reviews, what_if
 from tests.conftest import NOW, TODAY
+from tests.services import test_newcomers as newcomers
 from tests.services.test_reviews import usual_history
 from tests.web.client import fields, in_language, log_in
 from tests.world import BADUNG, BLANK, DENPASAR, World
@@ -63,6 +64,8 @@ def facts_with_all() -> None:
         clearing={"backlog": 4200, "rate": 60, "until": "2024-09-02"},
         digital_factor=0.93,
         digital_source="Ditjen Dukcapil, 2024",
+        digital_office="Bali",
+        clearing_outdated={"backlog": 42411, "as_of": "2017-09-30"},
         reasons={"new": 121.5, "lost": 60.2, "damaged": 90, "changed_data": 28},
         pooled={"share": 0.35},
         from_average=True,
@@ -128,9 +131,11 @@ def test_what_is_known_is_told_and_what_is_not_is_not(app: Flask, stocked: None)
         "4,200 residents wait for their first card; at 60 a working day on top",
         "they have it by September 2, 2024.",
         "demand counts as 93 % of what it was.",
+        "It was stated for Bali and the offices below it.",
         "Source: Ditjen Dukcapil, 2024.",
+        "A backlog of 42,411 residents does not count: it was reported as of September 30, 2017, more than a year ago.",
         "New card: 121.5",
-        "35 % of its level comes from the offices beside it.",
+        "35 % of this figure comes from the other offices under the same parent office",
         "the simple average to be better, so the average is used.",
         "A simple average would have been off by",
         "Demand lay within the range of eight cases of ten",
@@ -227,3 +232,22 @@ def test_the_days_of_a_review_stay_readable_in_the_past(app: Flask, stocked: Non
     first = date(2024, 3, 17)
     assert (TODAY - first).days == 59
     assert "17 Mar" in shown or "Mar 17" in shown
+
+
+def test_a_newcomers_page_says_where_its_figure_comes_from(app: Flask) -> None:
+    with app.app_context():
+        newcomers.history(newcomers.SOUTH, BLANK, 150, 60, 3_000)
+        newcomers.history(newcomers.EAST, BLANK, newcomers.YOUNG, 40, 300)
+        facts = newcomers.review()[newcomers.EAST, BLANK]
+        db.session.remove()
+    page = f"/offices/{newcomers.EAST}/projection/{BLANK}"
+    share, days = round(100 * facts["pooled"]["share"]), facts["days_used"]
+    client = reader(app)
+    shown = " ".join(client.get(page, query_string={"cap": 10}).text.split())
+    assert f"The office has only {days} open days of its own on record: {share} % of this figure comes from" in shown
+    assert "not enough days" not in shown
+    assert row(shown, "Suggested order")[0] == f"{facts['suggested_order']:,}"
+    in_language(client, "id")
+    shown = " ".join(client.get(page).text.split())
+    assert f"baru punya catatan {days} hari buka: {share} % dari angka ini berasal dari" in shown
+    assert "belum cukup" not in shown.lower()
