@@ -23,7 +23,6 @@ from inventory.services.backtests import StockError
 from inventory.services.projection_inputs import Inputs
 from inventory.services.run_outs import Projected
 
-REASONS_SINCE_DAYS = 365
 OPEN_DAYS_A_YEAR = 245
 """Of a usual office, for telling how often something happens."""
 FAN_DAYS = 60
@@ -52,18 +51,19 @@ def of_stocks(
 ) -> list[StockProjection]:
     """Project every stock in the actor's reach (below `office_path`, if given), by office code and item.
 
-    Without `on`, history ends with each office's own yesterday and the stock is that of now; with it, both are
-    those at the close of that day, while what is planned and reported is that of now. An office that never held an
+    Without `on`, the stock is that of now, and demand is looked for from the office's own today on, or from tomorrow
+    once prints of today are recorded: they have left the store. With it, stock and history are those at the close of
+    that day, while what is planned and reported is that of now. An office that never held an
     item has no stock of it to project. A stock whose own backtest shows the plain average to be better is projected
     from the average, and says so.
     """
     rows = projection_inputs.stocks_in_reach(actor, office_path)
-    by_day: dict[date, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_day[on or local_day(now, row.time_zone) - timedelta(days=1)].append(row)
+    by_day: dict[tuple[date, bool], list[Any]] = defaultdict(list)
+    for row, day in zip(rows, [on] * len(rows) if on else projection_inputs.last_days(rows, now), strict=True):
+        by_day[day, on is None and day == local_day(now, row.time_zone)].append(row)
     found: list[StockProjection] = []
-    for through, stocks in by_day.items():
-        inputs = projection_inputs.gather(stocks, through, past=on is not None)
+    for (through, running), stocks in by_day.items():
+        inputs = projection_inputs.gather(stocks, through, past=on is not None, running=running)
         if inputs is not None:
             found.extend(_project(inputs))
     return sorted(found, key=lambda each: (each.office_code, each.item_id))
@@ -83,8 +83,7 @@ def projected(inputs: Inputs) -> tuple[Projection, Mapping[tuple[int, int], Stoc
 def _project(inputs: Inputs) -> list[StockProjection]:
     projection, errors = projected(inputs)
     stocks, through = inputs.stocks, inputs.through
-    since = through - timedelta(days=REASONS_SINCE_DAYS - 1)
-    mix = shares(projection_inputs.printed_for(stocks, since, through), inputs.history.pools)
+    mix = shares(np.maximum(inputs.reasons, 0), inputs.history.pools)
     in_lead = _stockout_in_lead(inputs, projection)
     results = []
     for i, stock in enumerate(stocks):
