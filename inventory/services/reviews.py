@@ -187,8 +187,8 @@ class _Change:
 
 def _change(session: Session, run_id: int, now: datetime, changes: list[_Change]) -> None:
     """Open, raise, lower or resolve; each leaves an event with the numbers that caused it."""
+    ids = _opened(session, now, [each for each in changes if each.alert_id is None])
     for some in _batches(changes):
-        ids = _opened(session, now, [each for each in some if each.alert_id is None])
         moved = [each for each in some if each.alert_id is not None]
         told = [{"alert_id": each.alert_id, "new_facts": each.facts} for each in moved if each.facts is not None]
         if told:
@@ -212,9 +212,12 @@ def _opened(session: Session, now: datetime, changes: list[_Change]) -> dict[tup
         | {"opened_at": now, "changed_at": now, "facts": each.facts}
         for each in changes
     ]
-    opening = insert(_ALERTS).returning(_ALERTS.c.id, sort_by_parameter_order=True)
-    ids = session.scalars(opening, rows).all()
-    return {each.key: alert_id for each, alert_id in zip(changes, ids, strict=True)}
+    for some in _batches(rows):
+        session.execute(insert(_ALERTS), some)
+    # Of what is open there is one for each key; RETURNING in order would insert row by row on SQLite.
+    opened = select(_ALERTS.c.id, _ALERTS.c.subject, _ALERTS.c.office_id, _ALERTS.c.item_id)
+    found = session.execute(opened.where(_ALERTS.c.resolved_at.is_(None), _ALERTS.c.opened_at == now))
+    return {(Subject(subject), office_id, item_id): alert_id for alert_id, subject, office_id, item_id in found}
 
 
 def _step(change: _Change, now: datetime) -> dict[str, Any]:
