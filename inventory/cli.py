@@ -352,8 +352,10 @@ def _show_figures(figures: Sequence[Figure], *, as_json: bool) -> None:
 @bench_group.command("projection", with_appcontext=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--quick", is_flag=True, help="Smaller worlds, in about two minutes.")
-def bench_projection(as_json: bool, quick: bool) -> None:
-    """Measure how good and how quick the projection is, beside statsforecast and the plain average.
+@click.option("--url", help="An EMPTY PostgreSQL database to fill, for the nightly review; left out without it.")
+def bench_projection(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure how good and how quick the projection is, beside statsforecast and the plain average, and how quick the
+    nightly review of a country is on PostgreSQL.
 
     Needs the extra `bench`. Exits with 1 when a figure misses what it must be.
     """
@@ -364,19 +366,28 @@ def bench_projection(as_json: bool, quick: bool) -> None:
         raise click.ClickException("install the extra `bench` first: pip install -e '.[bench]'") from None
     from inventory.bench import projection
 
-    _show_figures(projection.measure(quick=quick), as_json=as_json)
+    if url is None:
+        click.echo("The nightly review is NOT measured: give an empty PostgreSQL database with --url.", err=True)
+    _show_figures(projection.measure(quick=quick, url=url), as_json=as_json)
 
 
 @bench_group.command("measure-import", hidden=True)
 @click.argument("rows", type=int)
 def bench_measure_import(rows: int) -> None:
     """What `bench import` runs in a process of its own, on an empty database that it fills."""
-    import json
+    from inventory.bench import imports, processes
 
-    from inventory.bench import imports
+    click.echo(processes.as_told(imports.measure_here(_application(), rows)))
 
-    found = imports.measure_here(_application(), rows)
-    click.echo(json.dumps([vars(figure) for figure in found]))
+
+@bench_group.command("measure-review", hidden=True)
+@click.argument("stocks", type=int)
+def bench_measure_review(stocks: int) -> None:
+    """What `bench projection` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory.bench import processes
+    from inventory.bench.projection import review
+
+    click.echo(processes.as_told(review.measure_here(stocks)))
 
 
 @click.command()

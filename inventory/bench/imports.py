@@ -8,13 +8,7 @@ database in the same run: that share says the same on a slow and on a fast machi
 from __future__ import annotations
 
 import io
-import json
-import os
-import resource
 import sqlite3
-import subprocess
-import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -26,6 +20,7 @@ from flask import Flask
 
 from inventory.adapters.spreadsheets import csv_lines, write_xlsx
 from inventory.bench import Figure
+from inventory.bench.processes import figures_from, peak_megabytes
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Refusal
@@ -40,7 +35,7 @@ OPENING = 9_000_000
 
 def measure(rows: int, urls: list[str | None]) -> list[Figure]:
     """The figures for a file with this many rows, on each database (None: SQLite)."""
-    return [figure for url in urls for figure in _in_a_process(rows, url or "")]
+    return [figure for url in urls for figure in figures_from(["measure-import", str(rows)], url or "")]
 
 
 def measure_here(app: Flask, rows: int) -> list[Figure]:
@@ -49,19 +44,6 @@ def measure_here(app: Flask, rows: int) -> list[Figure]:
     name = "SQLite" if is_sqlite else "PostgreSQL"
     offices = _set_up(rows)
     return [*_imports(name, rows, offices), *(_refusals(app, name) if is_sqlite else [])]
-
-
-def _in_a_process(rows: int, url: str) -> list[Figure]:
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "bench", "measure-import", str(rows)]
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"DATABASE_URL": url, "BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder}
-        # The command is this interpreter and this application.
-        told = subprocess.run(  # noqa: S603
-            command, env=os.environ | settings, capture_output=True, text=True, check=False
-        )
-    if told.returncode:
-        raise RuntimeError(told.stderr[-2000:])
-    return [Figure(**each) for each in json.loads(told.stdout.splitlines()[-1])]
 
 
 def _set_up(rows: int) -> list[str]:
@@ -102,7 +84,13 @@ def _imports(name: str, rows: int, codes: list[str]) -> list[Figure]:
         Figure(f"{name}: rows/s recorded", rows / run_seconds, 200, 2500),
         Figure(f"{name}: movements/s recorded", view.movement_count / run_seconds),
         Figure(f"{name}: movements recorded, as a share of a bare INSERT", share, 0.03, 0.2),
-        Figure(f"{name}: MB of memory at most, the application's own 100 included", _peak(), 600, 300, at_most=True),
+        Figure(
+            f"{name}: MB of memory at most, the application's own 100 included",
+            peak_megabytes(),
+            600,
+            300,
+            at_most=True,
+        ),
     ]
 
 
@@ -219,9 +207,3 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
-
-
-def _peak() -> float:
-    """Megabytes of memory that this process has held at most."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

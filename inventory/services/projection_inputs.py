@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import and_, case, func, null, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons
-from inventory.domain.ledger import PRINT_REASONS, Kind
-from inventory.domain.offices import OfficeKind
-from inventory.domain.requests import OPEN, hope_ends, still_expected
+from inventory.domain.ledger import Kind
+from inventory.domain.offices import OfficeKind, local_day
 from inventory.models import (
     Balance,
     DailyTotal,
-    DeliveryRequest,
-    DeliveryRequestLine,
     Item,
     Office,
     StatedRate,
@@ -31,7 +28,8 @@ from inventory.models import (
     TransferLine,
 )
 from inventory.models.offices import within
-from inventory.services import calendars, coverage, known_demand, lead_times, open_requests
+from inventory.services import calendars, coverage, daily_totals, known_demand, lead_times, open_requests
+from inventory.services.daily_totals import Days
 from inventory.services.known_demand import KnownDemand
 from inventory.services.lead_times import OfficeLeadTimes
 from inventory.services.ledger import effect_on
@@ -49,6 +47,7 @@ def stocks_in_reach(actor: Actor, office_path: str | None) -> Sequence[Any]:
             Balance.item_id,
             Balance.store,
             Balance.first_on,
+            Balance.last_on,
             Balance.synthetic,
             Office.code.label("office_code"),
             Office.name.label("office_name"),
@@ -70,7 +69,7 @@ def stocks_in_reach(actor: Actor, office_path: str | None) -> Sequence[Any]:
             StatedRate,
             (StatedRate.office_id == Balance.office_id) & (StatedRate.item_id == Balance.item_id),
         )
-        # What an outreach team holds and prints counts for its office: see `_teams`.
+        # What an outreach team holds and prints counts for its office: see `daily_totals.teams`.
         .where(Office.active, Item.active, Balance.last_seq > 0, Office.kind != OfficeKind.OUTREACH.value)
         .where(in_reach(reach(actor, Action.VIEW_ALERT)))
     )
@@ -79,97 +78,32 @@ def stocks_in_reach(actor: Actor, office_path: str | None) -> Sequence[Any]:
     return db.session.execute(query).all()
 
 
-@dataclass(frozen=True, eq=False)
-class Days:
-    """What the daily totals say, one row per stock and one column per calendar day up to `through`."""
-
-    first_day: date
-    printed: np.ndarray
-    served: np.ndarray
-    store_change: np.ndarray
-    last_recorded: np.ndarray
-    """(S,) column of the last day on which the office recorded anything, for whichever item; -1 for never."""
-
-    def rows(self, kept: list[int]) -> Days:
-        parts = (self.printed, self.served, self.store_change, self.last_recorded)
-        return Days(self.first_day, *(part[kept] for part in parts))
-
-
-def read_days(stocks: Sequence[Any], first_day: date, through: date) -> Days:
-    row_of = {(stock.office_id, stock.item_id): i for i, stock in enumerate(stocks)}
-    shape = (len(stocks), HISTORY_DAYS)
-    printed, served, change = (np.zeros(shape, dtype=np.int64) for _ in range(3))
-    last_of_office: dict[int, int] = defaultdict(lambda: -1)
-    teams = _teams()
-    for office_id, item_id, day, prints, waiting, store in _day_rows(stocks, first_day, through, teams):
-        column = (day - first_day).days
-        owner_id = teams[office_id] if office_id in teams else int(office_id)
-        last_of_office[owner_id] = max(last_of_office[owner_id], column)
-        row = row_of.get((owner_id, item_id))
-        if row is None:
-            continue
-        printed[row, column] += prints
-        served[row, column] += waiting
-        if owner_id == office_id:
-            change[row, column] = store
-    last = np.array([last_of_office[stock.office_id] for stock in stocks])
-    return Days(first_day, printed, served, change, last)
-
-
-def _teams() -> dict[int, int]:
-    """The office of each outreach team: what a team prints is its office's demand."""
-    rows = db.session.execute(select(Office.id, Office.parent_id).where(Office.kind == OfficeKind.OUTREACH.value))
-    teams: dict[int, int] = {}
-    for team_id, office_id in rows:
-        if office_id is not None:
-            teams[team_id] = office_id
-    return teams
-
-
-def _day_rows(stocks: Sequence[Any], first_day: date, through: date, teams: Mapping[int, int]) -> Iterator[Any]:
-    query = (
-        select(
-            DailyTotal.office_id,
-            DailyTotal.item_id,
-            DailyTotal.day,
-            func.sum(case((DailyTotal.kind == Kind.PRINT.value, DailyTotal.quantity), else_=0)),
-            func.sum(DailyTotal.served_waiting),
-            func.sum(effect_on(DailyTotal, "store")),
-        )
-        .where(DailyTotal.day.between(first_day, through))
-        .group_by(DailyTotal.office_id, DailyTotal.item_id, DailyTotal.day)
-    )
-    office_ids = {stock.office_id for stock in stocks}
-    office_ids |= {team_id for team_id, office_id in teams.items() if office_id in office_ids}
-    if len(office_ids) <= 500:  # else the whole table is wanted anyway, and a list would only slow the query
-        query = query.where(DailyTotal.office_id.in_(office_ids))
-    yield from db.session.execute(query.execution_options(yield_per=10_000))
-
-
-def printed_for(stocks: Sequence[Any], since: date, through: date) -> np.ndarray:
-    """(S,R) new requests printed in a period, by reason in the order of PRINT_REASONS."""
-    row_of = {(stock.office_id, stock.item_id): i for i, stock in enumerate(stocks)}
-    found = np.zeros((len(stocks), len(PRINT_REASONS)), dtype=np.int64)
-    quantity = func.sum(DailyTotal.quantity - DailyTotal.served_waiting)
-    key = DailyTotal.office_id, DailyTotal.item_id, DailyTotal.reason
-    of_prints = select(*key, quantity).where(
-        DailyTotal.kind == Kind.PRINT.value, DailyTotal.day.between(since, through)
-    )
-    for office_id, item_id, reason, prints in db.session.execute(of_prints.group_by(*key)):
-        row = row_of.get((office_id, item_id))
-        # Ribbon and film are used up by cards, for no reason of their own.
-        if row is not None and reason in PRINT_REASONS:
-            found[row, PRINT_REASONS.index(reason)] = max(int(prints), 0)
+def last_days(stocks: Iterable[Any], now: datetime) -> list[date]:
+    """Of each stock the last day whose demand is known: its office's yesterday, or today once prints of today are
+    recorded. Their blanks have left the store, and today is not still to come. (What is printed later today makes the
+    stock fall as any day does.)
+    """
+    stocks = list(stocks)
+    todays = {zone: local_day(now, zone) for zone in {stock.time_zone for stock in stocks}}
+    moved = [stock for stock in stocks if stock.last_on is not None and stock.last_on >= todays[stock.time_zone]]
+    printed = _printed_on(set(todays.values())) if moved else set()
+    found = []
+    for stock in stocks:
+        today = todays[stock.time_zone]
+        running = (stock.office_id, stock.item_id, today) in printed
+        found.append(today if running else today - timedelta(days=1))
     return found
 
 
-def change_after(stocks: Sequence[Any], through: date) -> np.ndarray:
+def _printed_on(days: set[date]) -> set[tuple[int, int, date]]:
+    """Which offices printed on which items on these days; only balances that moved since are looked through."""
     rows = db.session.execute(
-        select(DailyTotal.office_id, DailyTotal.item_id, func.sum(effect_on(DailyTotal, "store")))
-        .where(DailyTotal.day > through)
-        .group_by(DailyTotal.office_id, DailyTotal.item_id)
+        select(DailyTotal.office_id, DailyTotal.item_id, DailyTotal.day)
+        .join(Balance, (Balance.office_id == DailyTotal.office_id) & (Balance.item_id == DailyTotal.item_id))
+        .where(Balance.last_on >= min(days), DailyTotal.day.in_(days))
+        .where(DailyTotal.kind == Kind.PRINT.value, DailyTotal.quantity > 0)
     )
-    return _per_stock(stocks, {(office_id, item_id): int(total) for office_id, item_id, total in rows})
+    return {(office_id, item_id, day) for office_id, item_id, day in rows}
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +125,7 @@ def inbound(stocks: Sequence[Any], day: date, *, past: bool) -> Inbound:
     through = day if past else None
     under_way = _under_way(through)
     with_teams: dict[tuple[int, int], int] = defaultdict(int)
-    for team_id, office_id in _teams().items():
+    for team_id, office_id in daily_totals.teams().items():
         for (receiver_id, item_id), quantity in under_way.items():
             if receiver_id == team_id:
                 with_teams[office_id, item_id] += quantity
@@ -238,35 +172,11 @@ def _under_way(through: date | None) -> dict[tuple[int, int], int]:
 
 
 def _on_order(stocks: Sequence[Any], day: date, through: date | None) -> np.ndarray:
-    """(S,) what was yet to come on each office's requests at the close of `through`, or is now.
-
-    What was asked counts only until an allotment says otherwise, and until its hope ends by `day`.
-    """
+    """(S,) what was yet to come on each office's requests at the close of `through`, or is now."""
     lead_times = {stock.office_id: stock.lead_time_days for stock in stocks}
-    counts, allotted = DeliveryRequest.status.in_(OPEN), DeliveryRequestLine.allotted
-    if through is not None:
-        still_open = or_(DeliveryRequest.closed_on.is_(None), DeliveryRequest.closed_on > through)
-        counts = and_(DeliveryRequest.asked_on <= through, still_open)
-        allotted = case((DeliveryRequest.allotted_on <= through, allotted), else_=null())
-    rows = db.session.execute(
-        select(
-            DeliveryRequest.office_id,
-            DeliveryRequest.asked_on,
-            DeliveryRequest.needed_by,
-            DeliveryRequestLine.item_id,
-            DeliveryRequestLine.asked,
-            allotted,
-            open_requests.received_of_line(through),
-        )
-        .join(DeliveryRequestLine, DeliveryRequestLine.delivery_request_id == DeliveryRequest.id)
-        .where(counts)
-    )
     on_order: dict[tuple[int, int], int] = defaultdict(int)
-    for office_id, asked_on, needed_by, item_id, asked, promised, received in rows:
-        hopeless = hope_ends(asked_on, needed_by, lead_times.get(office_id, 0)) < day
-        if promised is None and hopeless:
-            continue
-        on_order[office_id, item_id] += still_expected(asked, promised, int(received))
+    for each in open_requests.on_order(lead_times, day, through=through):
+        on_order[each.office_id, each.item_id] += each.left
     return _per_stock(stocks, on_order)
 
 
@@ -334,11 +244,14 @@ class Inputs:
     known: KnownDemand
     inbound: Inbound
     lead_times: OfficeLeadTimes
+    reasons: np.ndarray
+    """(S,R) new requests of the last year, see `daily_totals.Days`."""
 
 
-def gather(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) -> Inputs | None:
+def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = False, further: int = 0) -> Inputs | None:
     """What the stocks given (see stocks_in_reach) are projected from, at the close of `through` when `past`, else with
-    the stock of now; None when none of them was there yet. `further` calendar days are looked ahead beyond the usual.
+    the stock of now; None when none of them was there yet. When that day is still `running`, its prints so far say
+    nothing of a day's demand. `further` calendar days are looked ahead beyond the usual.
     """
     found = _recorded(rows, through, past=past, further=further)
     if found is None:
@@ -354,7 +267,7 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) 
     return Inputs(
         stocks=stocks,
         through=through,
-        history=replace(found.history, rationed=known.rationed),
+        history=replace(found.history, known=_but_last(found.history.known, running), rationed=known.rationed),
         ahead=Ahead(open=open_ahead, extra=known.extra, cap=known.cap_ahead, factor=known.factor),
         horizon=_horizon(stocks, learnt),
         position=_position(stocks, found.store, on_way),
@@ -366,7 +279,12 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) 
         known=known,
         inbound=on_way,
         lead_times=learnt,
+        reasons=found.days.reasons,
     )
+
+
+def _but_last(known: np.ndarray, running: bool) -> np.ndarray:
+    return np.column_stack([known[:, :-1], np.zeros(len(known), dtype=bool)]) if running else known
 
 
 def histories(rows: Sequence[Any], through: date) -> tuple[Sequence[Any], History, Horizon] | None:
@@ -397,9 +315,9 @@ def _recorded(rows: Sequence[Any], through: date, *, past: bool, further: int = 
     stocks = [stock for stock in rows if stock.first_on <= through] if past else list(rows)
     if not stocks:
         return None
-    days = read_days(stocks, first_day, through)
+    days = daily_totals.read_days(stocks, first_day, through)
     now = np.array([stock.store for stock in stocks], dtype=np.int64)
-    closing = now - change_after(stocks, through)
+    closing = now - days.changed_since
     outlook = min(LONGEST_OUTLOOK, outlook_days(stocks) + further)
     is_open, is_open_ahead = open_flags(stocks, first_day, through, outlook)
     history = _history(stocks, days, closing, is_open)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from inventory.services.backtests import StockError
 from inventory.services.projection_inputs import Inputs
 from inventory.services.run_outs import Projected
 
-REASONS_SINCE_DAYS = 365
 OPEN_DAYS_A_YEAR = 245
 """Of a usual office, for telling how often something happens."""
 FAN_DAYS = 60
@@ -52,18 +52,19 @@ def of_stocks(
 ) -> list[StockProjection]:
     """Project every stock in the actor's reach (below `office_path`, if given), by office code and item.
 
-    Without `on`, history ends with each office's own yesterday and the stock is that of now; with it, both are
-    those at the close of that day, while what is planned and reported is that of now. An office that never held an
+    Without `on`, the stock is that of now, and demand is looked for from the office's own today on, or from tomorrow
+    once prints of today are recorded: they have left the store. With it, stock and history are those at the close of
+    that day, while what is planned and reported is that of now. An office that never held an
     item has no stock of it to project. A stock whose own backtest shows the plain average to be better is projected
     from the average, and says so.
     """
     rows = projection_inputs.stocks_in_reach(actor, office_path)
-    by_day: dict[date, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_day[on or local_day(now, row.time_zone) - timedelta(days=1)].append(row)
+    by_day: dict[tuple[date, bool], list[Any]] = defaultdict(list)
+    for row, day in zip(rows, [on] * len(rows) if on else projection_inputs.last_days(rows, now), strict=True):
+        by_day[day, on is None and day == local_day(now, row.time_zone)].append(row)
     found: list[StockProjection] = []
-    for through, stocks in by_day.items():
-        inputs = projection_inputs.gather(stocks, through, past=on is not None)
+    for (through, running), stocks in by_day.items():
+        inputs = projection_inputs.gather(stocks, through, past=on is not None, running=running)
         if inputs is not None:
             found.extend(_project(inputs))
     return sorted(found, key=lambda each: (each.office_code, each.item_id))
@@ -81,16 +82,16 @@ def projected(inputs: Inputs) -> tuple[Projection, Mapping[tuple[int, int], Stoc
 
 
 def _project(inputs: Inputs) -> list[StockProjection]:
-    projection, errors = projected(inputs)
+    made, errors = projected(inputs)
     stocks, through = inputs.stocks, inputs.through
-    since = through - timedelta(days=REASONS_SINCE_DAYS - 1)
-    mix = shares(projection_inputs.printed_for(stocks, since, through), inputs.history.pools)
-    in_lead = _stockout_in_lead(inputs, projection)
+    mix = shares(np.maximum(inputs.reasons, 0), inputs.history.pools)
+    in_lead = _stockout_in_lead(inputs, made)
+    projection, days = _in_plain_values(made), _days_of_fan(made, through)
     results = []
     for i, stock in enumerate(stocks):
         facts = _position_facts(inputs, i) | _demand_facts(inputs, projection, i) | _stock_facts(inputs, projection, i)
         facts["stockout_in_lead"] = _number(in_lead[i], 4)
-        facts |= _explaining(inputs, projection, mix[i], i)
+        facts |= _explaining(inputs, projection, mix[i], days, i)
         error = errors.get((stock.office_id, stock.item_id))
         if error is not None and error.error is not None:
             facts["backtest"] = _backtest_facts(error)
@@ -108,6 +109,32 @@ def _project(inputs: Inputs) -> list[StockProjection]:
         )
     run_outs.note_first(_run_outs(stocks, results, inputs.ahead.open, through))
     return results
+
+
+def _in_plain_values(projection: Projection) -> Any:
+    """The same with lists instead of arrays: what is taken out one stock at a time is a fraction as slow. Of what goes
+    by the day ahead, only the days of the fan, rounded for people."""
+    columns = _columns_of_fan(projection)
+    found: dict[str, Any] = {}
+    for field in fields(projection):
+        value = getattr(projection, field.name)
+        if field.name.startswith("cumulative_"):
+            value = np.round(value[:, columns], 1)
+        elif field.name == "open_days_ahead":
+            value = value[:, columns]
+        elif field.name == "stockout_probability":
+            continue
+        found[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
+    return SimpleNamespace(**found)
+
+
+def _columns_of_fan(projection: Projection) -> np.ndarray:
+    days = projection.open_days_ahead.shape[1]
+    return np.unique(np.linspace(0, min(days, FAN_DAYS) - 1, FAN_POINTS).astype(int))
+
+
+def _days_of_fan(projection: Projection, through: date) -> list[str]:
+    return [(through + timedelta(days=1 + int(column))).isoformat() for column in _columns_of_fan(projection)]
 
 
 def _run_outs(
@@ -183,7 +210,7 @@ def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
     }
 
 
-def _demand_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
+def _demand_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
     return {
         "known": not math.isnan(projection.level[i]),
         "enough": bool(projection.enough[i]),
@@ -208,7 +235,7 @@ def _demand_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, A
     }
 
 
-def _stock_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
+def _stock_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
     known = not math.isnan(projection.level[i])
 
     def day_ahead(column: int) -> str | None:
@@ -226,12 +253,12 @@ def _stock_facts(inputs: Inputs, projection: Projection, i: int) -> dict[str, An
     }
 
 
-def _explaining(inputs: Inputs, projection: Projection, mix: np.ndarray, i: int) -> dict[str, Any]:
+def _explaining(inputs: Inputs, projection: Any, mix: np.ndarray, days: list[str], i: int) -> dict[str, Any]:
     """What a projection rests on beside its level; a fact that does not apply is left out."""
     level = float(projection.level[i])
     if math.isnan(level):
         return {}
-    facts: dict[str, Any] = {"ahead": _ahead_facts(inputs.through, projection, i)}
+    facts: dict[str, Any] = {"ahead": _ahead_facts(projection, days, i)}
     is_blank = inputs.stocks[i].prints_per_unit is None
     if is_blank and (projection.enough[i] or projection.borrowed[i]):
         parts = zip(PRINT_REASONS, mix, strict=True)
@@ -247,7 +274,7 @@ def _explaining(inputs: Inputs, projection: Projection, mix: np.ndarray, i: int)
     return facts | _planned(inputs, projection, i)
 
 
-def _planned(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
+def _planned(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
     """What the office knows of the demand to come."""
     note = inputs.known.notes[i]
     facts: dict[str, Any] = {}
@@ -271,7 +298,7 @@ def _planned(inputs: Inputs, projection: Projection, i: int) -> dict[str, Any]:
     return facts
 
 
-def _seasons(inputs: Inputs, projection: Projection, i: int) -> list[dict[str, Any]]:
+def _seasons(inputs: Inputs, projection: Any, i: int) -> list[dict[str, Any]]:
     """The seasons and events that lie ahead, with what each makes of a day's demand."""
     ahead = np.asarray(inputs.seasons.ahead[i])
     numbers = [int(number) for number in dict.fromkeys(ahead[ahead > 0].tolist())]
@@ -283,24 +310,22 @@ def _seasons(inputs: Inputs, projection: Projection, i: int) -> list[dict[str, A
             {
                 "kind": season.kind,
                 "name": names.get(season.kind, ""),
-                "factor": round(float(projection.season_factors[i, number]), 3),
+                "factor": round(projection.season_factors[i][number], 3),
                 "learnt": season.factor is None,
             }
         )
     return found
 
 
-def _ahead_facts(through: date, projection: Projection, i: int) -> dict[str, Any]:
+def _ahead_facts(projection: Any, days: list[str], i: int) -> dict[str, Any]:
     """What the fan ahead is drawn from, at some of the days; see `demand.FanParts`."""
-    days = projection.open_days_ahead.shape[1]
-    columns = np.unique(np.linspace(0, min(days, FAN_DAYS) - 1, FAN_POINTS).astype(int))
     return {
-        "days": [(through + timedelta(days=1 + int(column))).isoformat() for column in columns],
-        "cumulative_mean": np.round(projection.cumulative_mean[i, columns], 1).tolist(),
-        "cumulative_planned": np.round(projection.cumulative_planned[i, columns], 1).tolist(),
-        "cumulative_planned_variance": np.round(projection.cumulative_planned_variance[i, columns], 1).tolist(),
-        "open_days_ahead": projection.open_days_ahead[i, columns].tolist(),
-        "horizon_days": int(projection.horizon_days[i]),
+        "days": days,
+        "cumulative_mean": projection.cumulative_mean[i],
+        "cumulative_planned": projection.cumulative_planned[i],
+        "cumulative_planned_variance": projection.cumulative_planned_variance[i],
+        "open_days_ahead": projection.open_days_ahead[i],
+        "horizon_days": projection.horizon_days[i],
         "burst_rate": _number(projection.burst_rate[i], 6),
         "burst_jump": _number(projection.burst_jump[i], 3),
         "burst_seen": _number(projection.burst_seen[i], 3),

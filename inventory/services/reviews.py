@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import insert_or
@@ -24,6 +24,10 @@ from inventory.services.runs import RunView
 
 REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
+BATCH = 1_000
+"""Rows that one statement writes."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,8 @@ def review(
 
     def work(session: Session, run_id: int) -> dict[str, Any]:
         now = clock()
-        found[:] = _apply(session, run_id, now, projections.of_stocks(actor, now, on=on, office_path=path))
+        projected = projections.of_stocks(actor, now, on=on, office_path=path)
+        found[:] = _apply(session, run_id, now, projected, past=on is not None)
         if on is None and path is None and actor.is_system:
             # What is left undone is known for now and for all offices together.
             return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now))}
@@ -77,11 +82,14 @@ def review(
     return run, found
 
 
-def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjection]) -> list[Reviewed]:
-    """Bring the stored projections and the alerts up to what the review found."""
-    later = _reviewed_later(session, found)
-    is_open = {(alert.office_id, alert.item_id): alert for alert in session.scalars(_open_about([Subject.LOW_STOCK]))}
+def _apply(
+    session: Session, run_id: int, now: datetime, found: list[StockProjection], *, past: bool = False
+) -> list[Reviewed]:
+    """Bring the stored projections and the alerts up to what the review found; `past` as of a day that was named."""
+    later = _reviewed_later(session, found) if past else set()
+    is_open = {(alert.office_id, alert.item_id): alert for alert in _open_about(session, [Subject.LOW_STOCK])}
     reviewed: list[Reviewed] = []
+    changes: list[_Change] = []
     for projection in found:
         key = projection.office_id, projection.item_id
         alert = is_open.get(key)
@@ -91,87 +99,139 @@ def _apply(session: Session, run_id: int, now: datetime, found: list[StockProjec
         reviewed.append(Reviewed(projection=projection, level=level, changed=fresh and level != previous))
         if fresh and level != previous:
             subject = (Subject.LOW_STOCK, *key)
-            _change(session, run_id, now, _Change(alert, subject, previous, level, projection.facts))
-        elif fresh and alert:
-            alert.facts = projection.facts
-    _store(
-        session,
-        now,
-        [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later],
-    )
-    session.flush()
+            changes.append(_Change(alert.id if alert else None, subject, previous, level, projection.facts))
+    fresh = [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later]
+    for some in _batches(fresh):
+        _store(session, now, some)
+    _change(session, run_id, now, changes)
+    _refresh(session, now)
     return reviewed
 
 
 def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Finding]) -> int:
     """Bring the alerts about what is left undone up to date; how many are open afterwards."""
     is_open = {
-        (Subject(alert.subject), alert.office_id, alert.item_id): alert
-        for alert in session.scalars(_open_about(CUSTODY))
+        (Subject(alert.subject), alert.office_id, alert.item_id): alert for alert in _open_about(session, CUSTODY)
     }
     by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
+    changes: list[_Change] = []
+    same: list[dict[str, Any]] = []
     for key in sorted({*is_open, *by_key}, key=lambda key: (key[0], key[1], key[2] or 0)):
         alert, finding = is_open.get(key), by_key.get(key)
         previous = Level(alert.level) if alert else Level.OK
-        level, facts = (finding.level, finding.facts) if finding else (Level.OK, alert.facts if alert else {})
+        level = finding.level if finding else Level.OK
+        facts = finding.facts if finding else None
         if level is not previous:
-            _change(session, run_id, now, _Change(alert, key, previous, level, facts))
+            changes.append(_Change(alert.id if alert else None, key, previous, level, facts))
         elif alert:
-            alert.facts = facts
-    session.flush()
+            same.append({"alert_id": alert.id, "new_facts": facts})
+    _change(session, run_id, now, changes)
+    for some in _batches(same):
+        session.execute(_SAY_AGAIN, some)
     return len(by_key)
 
 
-def _open_about(subjects: Iterable[Subject]) -> Select[Alert]:
-    return select(Alert).where(Alert.resolved_at.is_(None), Alert.subject.in_([each.value for each in subjects]))
+def _open_about(session: Session, subjects: Iterable[Subject]) -> Sequence[Any]:
+    columns = Alert.id, Alert.office_id, Alert.item_id, Alert.subject, Alert.level
+    wanted = Alert.subject.in_([each.value for each in subjects])
+    return session.execute(select(*columns).where(Alert.resolved_at.is_(None), wanted)).all()
 
 
 def _reviewed_later(session: Session, found: Iterable[StockProjection]) -> set[tuple[int, int]]:
     on_day = {(each.office_id, each.item_id): each.on_day for each in found}
-    rows = session.execute(select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.on_day))
+    if not on_day:
+        return set()
+    rows = session.execute(
+        select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.on_day).where(
+            StoredProjection.on_day > min(on_day.values())
+        )
+    )
     return {(o, i) for o, i, day in rows if (o, i) in on_day and day > on_day[o, i]}
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+# A night may change the alerts of a whole country: each kind of row is written by one statement for many rows.
+
+_ALERTS: Any = Alert.__table__
+_EVENTS: Any = AlertEvent.__table__
+_PROJECTIONS: Any = StoredProjection.__table__
+
+_MOVE = (
+    update(_ALERTS)
+    .where(_ALERTS.c.id == bindparam("alert_id"))
+    .values(level=bindparam("new_level"), changed_at=bindparam("now"), resolved_at=bindparam("new_resolved_at"))
+)
+_SAY_AGAIN = update(_ALERTS).where(_ALERTS.c.id == bindparam("alert_id")).values(facts=bindparam("new_facts"))
+# What the alert says now: copied within the database, which has it already.
+_NOTE = insert(_EVENTS).values(
+    alert_id=bindparam("alert"),
+    job_run_id=bindparam("run"),
+    at=bindparam("now"),
+    from_level=bindparam("old"),
+    to_level=bindparam("new"),
+    facts=select(_ALERTS.c.facts).where(_ALERTS.c.id == bindparam("alert")).scalar_subquery(),
+)
 
 
 @dataclass(frozen=True)
 class _Change:
-    """An alert's step from one level to another; `alert` is None when it opens, `key` its subject, office and item."""
+    """An alert's step from one level to another; `alert_id` is None when it opens, `key` its subject, office and item.
+    `facts` None leaves what it said last."""
 
-    alert: Alert | None
+    alert_id: int | None
     key: tuple[Subject, int, int | None]
     previous: Level
     level: Level
-    facts: dict[str, Any]
+    facts: dict[str, Any] | None
 
 
-def _change(session: Session, run_id: int, now: datetime, change: _Change) -> None:
+def _change(session: Session, run_id: int, now: datetime, changes: list[_Change]) -> None:
     """Open, raise, lower or resolve; each leaves an event with the numbers that caused it."""
-    alert = change.alert
-    if alert is None:
-        subject, office_id, item_id = change.key
-        alert = Alert(office_id=office_id, item_id=item_id, subject=subject.value, opened_at=now)
-        session.add(alert)
-    alert.level = change.level.value
-    alert.changed_at = now
-    alert.facts = change.facts
-    if change.level is Level.OK:
-        alert.resolved_at = now
-    session.flush()
-    session.execute(
-        insert(AlertEvent).values(
-            alert_id=alert.id,
-            job_run_id=run_id,
-            at=now,
-            from_level=change.previous.value,
-            to_level=change.level.value,
-            facts=change.facts,
-        )
-    )
+    ids = _opened(session, now, [each for each in changes if each.alert_id is None])
+    for some in _batches(changes):
+        moved = [each for each in some if each.alert_id is not None]
+        told = [{"alert_id": each.alert_id, "new_facts": each.facts} for each in moved if each.facts is not None]
+        if told:
+            session.execute(_SAY_AGAIN, told)
+        if moved:
+            session.execute(_MOVE, [_step(each, now) for each in moved])
+        events = [
+            {"alert": each.alert_id or ids[each.key], "run": run_id, "now": now}
+            | {"old": each.previous.value, "new": each.level.value}
+            for each in some
+        ]
+        session.execute(_NOTE, events)
+
+
+def _opened(session: Session, now: datetime, changes: list[_Change]) -> dict[tuple[Subject, int, int | None], int]:
+    """The ids of the alerts opened, by their keys. The database refuses a second one that is open about the same."""
+    if not changes:
+        return {}
+    rows = [
+        {"subject": each.key[0].value, "office_id": each.key[1], "item_id": each.key[2], "level": each.level.value}
+        | {"opened_at": now, "changed_at": now, "facts": each.facts}
+        for each in changes
+    ]
+    for some in _batches(rows):
+        session.execute(insert(_ALERTS), some)
+    # Of what is open there is one for each key; RETURNING in order would insert row by row on SQLite.
+    opened = select(_ALERTS.c.id, _ALERTS.c.subject, _ALERTS.c.office_id, _ALERTS.c.item_id)
+    found = session.execute(opened.where(_ALERTS.c.resolved_at.is_(None), _ALERTS.c.opened_at == now))
+    return {(Subject(subject), office_id, item_id): alert_id for alert_id, subject, office_id, item_id in found}
+
+
+def _step(change: _Change, now: datetime) -> dict[str, Any]:
+    resolved_at = now if change.level is Level.OK else None
+    return {
+        "alert_id": change.alert_id,
+        "new_level": change.level.value,
+        "now": now,
+        "new_resolved_at": resolved_at,
+    }
 
 
 def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
-    if not reviewed:
-        return
-    statement = insert_or(session, StoredProjection.__table__)
+    statement = insert_or(session, _PROJECTIONS)
     statement = statement.on_conflict_do_update(
         index_elements=["office_id", "item_id"],
         set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts")},
@@ -188,6 +248,22 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
         for each in reviewed
     ]
     session.execute(statement, rows)
+
+
+def _refresh(session: Session, now: datetime) -> None:
+    """Have each open alert say what the projection says that was just stored."""
+    same = (_PROJECTIONS.c.office_id == _ALERTS.c.office_id) & (_PROJECTIONS.c.item_id == _ALERTS.c.item_id)
+    session.execute(
+        update(_ALERTS)
+        .where(_ALERTS.c.subject == Subject.LOW_STOCK.value, _ALERTS.c.resolved_at.is_(None))
+        .where(_ALERTS.c.changed_at != now, same, _PROJECTIONS.c.made_at == now)
+        .values(facts=_PROJECTIONS.c.facts)
+    )
+
+
+def _batches(rows: Sequence[T]) -> Iterator[list[T]]:
+    for start in range(0, len(rows), BATCH):
+        yield list(rows[start : start + BATCH])
 
 
 def _counts(reviewed: Iterable[Reviewed]) -> dict[str, Any]:

@@ -8,17 +8,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
 
-from inventory.db import db
 from inventory.domain import what_if
 from inventory.domain.access import SYSTEM, Action, Actor
 from inventory.domain.demand import Projection, fan
 from inventory.domain.errors import Invalid, NotFound
-from inventory.domain.ledger import Kind
-from inventory.domain.offices import local_day
 from inventory.domain.what_if import LATEST, PROBABILITIES, Arrival, Stock
-from inventory.models import DailyTotal
 from inventory.services import explanations, items, offices, projection_inputs, projections
 from inventory.services.projection_inputs import Inputs
 
@@ -152,19 +147,6 @@ def _dated(outcome: what_if.Outcome, through: date) -> Outcome:
     )
 
 
-def _last_day(office_id: int, item_id: int, today: date) -> date:
-    """The last day whose demand is known: once prints of today are recorded their blanks have left the store, and
-    today is not still to come."""
-    printed = select(DailyTotal.quantity).where(
-        DailyTotal.office_id == office_id,
-        DailyTotal.item_id == item_id,
-        DailyTotal.day == today,
-        DailyTotal.kind == Kind.PRINT.value,
-        DailyTotal.quantity > 0,
-    )
-    return today if db.session.scalars(printed.limit(1)).first() else today - timedelta(days=1)
-
-
 def inputs_of_stock(
     actor: Actor, now: datetime, office_code: str, item_code: str, *, further: int = 0, relatives: bool = False
 ) -> Inputs:
@@ -179,10 +161,10 @@ def inputs_of_stock(
     item = items.get(item_code)
     rows = projection_inputs.stocks_in_reach(actor, office.path)
     stocks = [row for row in rows if (row.office_id, row.item_id) == (office.id, item.id)]
+    days = projection_inputs.last_days(stocks, now)
     if stocks and relatives:
         stocks += _relatives(stocks[0], office.path)
-    through = _last_day(office.id, item.id, local_day(now, office.time_zone))
-    inputs = projection_inputs.gather(stocks, through, past=False, further=further) if stocks else None
+    inputs = projection_inputs.gather(stocks, days[0], past=False, further=further) if stocks else None
     if inputs is None:
         raise NotFound("stock_not_found")
     return inputs

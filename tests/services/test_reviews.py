@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import random
-from datetime import date, datetime, timedelta
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask import Flask
+from sqlalchemy import event, func, insert, select
 
+from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import NotAllowed, NotFound
 from inventory.domain.ledger import Kind, Line
-from inventory.services import alerts, deliveries, items, ledger, offices, reviews, stated_rates, transfers
+from inventory.domain.schedules import DailyAt
+from inventory.models import Alert, AlertEvent, Movement, Office, StatedRate, StoredProjection
+from inventory.services import (
+    alerts,
+    deliveries,
+    items,
+    ledger,
+    offices,
+    projections,
+    reviews,
+    stated_rates,
+    transfers,
+)
 from inventory.services.alerts import AlertView
 from inventory.services.deliveries import Handover
 from inventory.services.reviews import Reviewed
 from inventory.services.transfers import Dispatch
+from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
@@ -239,3 +259,170 @@ def test_a_stated_rate_stands_in_until_there_is_history(world: World) -> None:
     assert found.projection.facts["stated_source"] == "Bali Post"
     with pytest.raises(NotAllowed):
         stated_rates.state(world.actor("manager"), NOW, DENPASAR, BLANK, 1, "a wish")
+
+
+def test_printing_what_is_expected_of_today_does_not_bring_the_end_nearer(world: World) -> None:
+    until_yesterday = working_days(TODAY - timedelta(days=1))
+    prints = dict.fromkeys(until_yesterday, 40)
+    fill(prints, sum(prints.values()) + 400, first=until_yesterday[0])
+    ends, levels = [], []
+    for printed in (0, 10, 30, 160):
+        if printed:
+            world.print(NOW, TODAY, printed)
+        (found,) = projections.of_stocks(SYSTEM, NOW)
+        assert found.facts["store"] == 400 - sum((0, 10, 30, 160)[: len(ends) + 1])
+        ends.append(date.fromisoformat(found.facts["stockout_on"]))
+        levels.append(found.facts["level_per_day"])
+    with_none, with_ten, with_forty, with_two_hundred = ends
+    assert with_none == with_forty
+    assert with_none <= with_ten
+    assert with_two_hundred < with_none, "more than expected does"
+    assert levels == [pytest.approx(40, rel=0.01)] * 4, "a day that is still running says nothing of a day's demand"
+
+
+def test_a_review_of_now_is_kept_although_today_was_over_before(world: World) -> None:
+    usual_history(5_300)
+    receipt = world.deliver(NOW, TODAY - timedelta(days=1), 40_000).movements[0]
+    run, found = reviews.review(SYSTEM, lambda: NOW, "test")
+    assert (run.status, found[0].level, found[0].projection.on_day) == ("done", "ok", TODAY)
+    printed_today = select(Movement.id).where(Movement.kind == Kind.PRINT.value, Movement.effective_on == TODAY)
+    for movement_id in db.session.scalars(printed_today).all():
+        ledger.reverse(world.storekeeper, NOW, uuid4(), movement_id, "mistake")
+    world.reverse_receipt(NOW, receipt.id)
+    _, found = reviews.review(SYSTEM, lambda: NOW + timedelta(minutes=1), "test")
+    assert found[0].projection.on_day == TODAY - timedelta(days=1)
+    assert open_alert(world) is not None
+
+
+# --- many at once ------------------------------------------------------------------------------------------------
+
+
+def many_stocks(offices_of_each: int) -> list[dict[str, Any]]:
+    """So many district offices with two items each, ten blanks of each in every store: what names each stock."""
+    rows = [
+        {"code": f"51.71.{n}", "name": f"Kecamatan {n}", "kind": "district", "parent": DENPASAR}
+        | {"time_zone": "Asia/Makassar", "population": ""}
+        for n in range(1_000, 1_000 + offices_of_each)
+    ]
+    offices.load(SYSTEM, rows)
+    ids = db.session.scalars(select(Office.id).where(Office.code.in_([row["code"] for row in rows]))).all()
+    named = [{"office_id": o, "item_id": items.get(code).id} for o in sorted(ids) for code in (BLANK, "kia")]
+    post_each(named, Kind.RECEIPT, "opening")
+    return named
+
+
+def post_each(named: list[dict[str, Any]], kind: Kind, reason: str, quantity: int = 10) -> None:
+    lines = [Line(**each, kind=kind, reason=reason, quantity=quantity, effective_on=TODAY) for each in named]
+    ledger.post(SYSTEM, NOW, uuid4(), lines, origin="synthetic")
+
+
+@contextmanager
+def counting_statements() -> Iterator[Counter[str]]:
+    counts: Counter[str] = Counter()
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: object) -> None:
+        counts[statement.split()[0]] += 1
+
+    event.listen(db.engine, "before_cursor_execute", count)
+    try:
+        yield counts
+    finally:
+        event.remove(db.engine, "before_cursor_execute", count)
+
+
+def review_all(minute: int) -> tuple[list[Reviewed], Counter[str]]:
+    with counting_statements() as counts:
+        run, found = reviews.review(SYSTEM, lambda: NOW + timedelta(minutes=minute), "test", on=TODAY)
+    assert run.status == "done", run.error
+    assert run.counts["stocks"] == len(found)
+    return found, counts
+
+
+def alert_rows() -> list[Any]:
+    columns = Alert.office_id, Alert.item_id, Alert.level, Alert.resolved_at, Alert.facts
+    db.session.rollback()
+    return list(db.session.execute(select(*columns).order_by(Alert.id)))
+
+
+def event_steps() -> dict[tuple[int, int], list[tuple[str, str, int]]]:
+    """Per office and item: from which level to which, and the store that was told with it."""
+    found: dict[tuple[int, int], list[tuple[str, str, int]]] = defaultdict(list)
+    rows = db.session.execute(
+        select(Alert.office_id, Alert.item_id, AlertEvent.from_level, AlertEvent.to_level, AlertEvent.facts)
+        .join(Alert, Alert.id == AlertEvent.alert_id)
+        .order_by(AlertEvent.id)
+    )
+    for office_id, item_id, before, after, facts in rows:
+        assert item_id is not None
+        found[office_id, item_id].append((before, after, facts["store"]))
+    return found
+
+
+def test_two_thousand_changes_are_written_in_a_few_statements(world: World) -> None:
+    named = many_stocks(1_000)
+    keys = [(each["office_id"], each["item_id"]) for each in named]
+    found, counts = review_all(1)
+    assert len(found) == sum(each.changed for each in found) == 2_000
+    assert sum(counts.values()) < 100, counts
+    rows = alert_rows()
+    assert [(row.office_id, row.item_id) for row in rows] == keys
+    assert {(row.level, row.facts["store"]) for row in rows} == {("unknown", 10)}
+    assert event_steps() == {key: [("ok", "unknown", 10)] for key in keys}
+
+    emptied, filled = named[:1_500], named[1_500:]
+    post_each(emptied, Kind.PRINT, "new")
+    post_each(filled, Kind.RECEIPT, "supplied", 90_000)
+    rates = [each | {"per_day": 5, "source": "a newspaper", "stated_on": TODAY} for each in filled[:300]]
+    db.session.execute(insert(StatedRate), rates)
+    db.session.commit()
+    found, counts = review_all(2)
+    assert sum(each.changed for each in found) == 1_800
+    assert sum(counts.values()) < 100, counts
+    assert len(alert_rows()) == 2_000, "an alert that is open is not opened again"
+    told = {(row.office_id, row.item_id): (row.level, row.resolved_at, row.facts["store"]) for row in alert_rows()}
+    resolved_at = NOW + timedelta(minutes=2)
+    steps = event_steps()
+    for number, key in enumerate(keys):
+        if number < 1_500:
+            assert told[key] == ("out", None, 0)
+            assert steps[key][1:] == [("unknown", "out", 0)]
+        elif number < 1_800:
+            assert told[key] == ("ok", resolved_at, 90_010)
+            assert steps[key][1:] == [("unknown", "ok", 90_010)]
+        else:
+            assert told[key] == ("unknown", None, 90_010), "without a change it says the numbers of now"
+            assert steps[key][1:] == []
+    stored = db.session.execute(select(StoredProjection.level, StoredProjection.facts)).all()
+    assert Counter((row.level, row.facts["store"]) for row in stored) == {
+        ("out", 0): 1_500,
+        ("ok", 90_010): 300,
+        ("unknown", 90_010): 200,
+    }
+
+
+def test_a_review_that_fails_writes_nothing_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    many_stocks(30)
+    monkeypatch.setattr(reviews, "BATCH", 25)
+    original = reviews._opened
+
+    def opened(*arguments: Any) -> Any:
+        original(*arguments)
+        raise RuntimeError("after the alerts were opened")
+
+    monkeypatch.setattr(reviews, "_opened", opened)
+    run, _ = reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    assert run.status == "failed"
+    assert alert_rows() == []
+    assert db.session.scalar(select(func.count()).select_from(StoredProjection)) == 0
+
+
+def test_a_review_by_hand_beside_the_nightly_one_opens_one_alert_for_each_stock(app: Flask, world: World) -> None:
+    named = many_stocks(20)
+    slot, daily = NOW - timedelta(hours=1), DailyAt(time(1, 30), "Asia/Jakarta")
+    by_hand = partial(reviews.review, SYSTEM, lambda: NOW, "test", on=TODAY)
+    nightly = partial(reviews.review_slot, slot, daily, lambda: NOW, "test")
+    (by_hand_run, _), nightly_run = at_once(app, [by_hand, nightly])
+    # Who comes second finds them open, or is told by the database that they are; its slot is then tried again.
+    assert "done" in (by_hand_run.status, nightly_run.status)
+    assert len(alert_rows()) == len(named)
+    assert {len(steps) for steps in event_steps().values()} == {1}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from inventory.bench import Figure
-from inventory.bench.projection import real, rivals, worlds
+from inventory.bench.projection import real, review, rivals, worlds
 from inventory.bench.projection.rivals import PROBABILITIES, Forecast
 from inventory.bench.projection.scores import coverage, quantile_losses
 from inventory.bench.projection.worlds import World
@@ -29,10 +29,14 @@ EXPECTED_AT_LEAST = 10.0
 STOCKS = (0.7, 0.85, 1.0, 1.15, 1.3)
 """Hypothetical stocks, in shares of the average's demand, in turn."""
 COUNTRY = 24_000
+REVIEWED_QUICKLY = 2_000
 
 
-def measure(*, quick: bool) -> list[Figure]:
-    """The figures; `quick` on fewer and smaller worlds, in about two minutes."""
+def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
+    """The figures; `quick` on fewer and smaller worlds, in about two minutes.
+
+    The nightly review is measured on the EMPTY PostgreSQL database at `url`, and left out without one.
+    """
     seeds = worlds.REPORTING_SEEDS[:2] if quick else worlds.REPORTING_SEEDS
     series = 150 if quick else 300
     tallies = [_Tally(worlds.make(seed, series)) for seed in seeds]
@@ -43,6 +47,7 @@ def measure(*, quick: bool) -> list[Figure]:
         _real(quick=quick),
         _stock_outs(tallies),
         *_speed(3_000 if quick else COUNTRY, 20 if quick else 100),
+        *(review.measure(REVIEWED_QUICKLY if quick else COUNTRY, url) if url else []),
     ]
 
 

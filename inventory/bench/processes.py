@@ -1,0 +1,41 @@
+"""Measuring in a process of its own, so that a peak of memory is that of the measured work alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
+
+from inventory.bench import Figure
+
+
+def figures_from(command: list[str], url: str) -> list[Figure]:
+    """What `flask bench COMMAND…` tells as JSON in its last line, run on a database of its own ("": SQLite).
+
+    Raises RuntimeError with the end of its error output when it fails.
+    """
+    asked = [sys.executable, "-m", "flask", "--app", "wsgi", "bench", *command]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"DATABASE_URL": url, "BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder}
+        # The command is this interpreter and this application.
+        told = subprocess.run(  # noqa: S603
+            asked, env=os.environ | settings, capture_output=True, text=True, check=False
+        )
+    if told.returncode:
+        raise RuntimeError(told.stderr[-2000:])
+    return [Figure(**each) for each in json.loads(told.stdout.splitlines()[-1])]
+
+
+def as_told(figures: list[Figure]) -> str:
+    """The line that `figures_from` reads."""
+    return json.dumps([asdict(figure) for figure in figures])
+
+
+def peak_megabytes() -> float:
+    """Megabytes of memory that this process has held at most."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
