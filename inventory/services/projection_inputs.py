@@ -289,7 +289,7 @@ def _but_last(known: np.ndarray, running: bool) -> np.ndarray:
 
 def histories(rows: Sequence[Any], through: date) -> tuple[Sequence[Any], History, Horizon] | None:
     """Those of the stocks that were there, their history up to `through`, and their horizon as set; for a backtest,
-    which must not know of plans."""
+    which learns from `known_demand.as_it_was_known` what was foreseen at each of its origins."""
     found = _recorded(rows, through, past=True)
     if found is None:
         return None
