@@ -266,7 +266,9 @@ def _explaining(inputs: Inputs, projection: Any, mix: np.ndarray, days: list[str
     if projection.borrowed[i]:
         facts["pooled"] = {"share": round(float(projection.borrowed[i]), 3)}
     a_year = float(projection.burst_rate[i]) * OPEN_DAYS_A_YEAR
-    if round(a_year):
+    if projection.lumpy[i]:
+        facts["batches"] = {"a_year": round(a_year), "size": round(float(projection.burst_jump[i]))}
+    elif round(a_year):
         facts |= {"bursts_a_year": round(a_year), "burst_size": round(float(projection.burst_jump[i]))}
     learnt = inputs.lead_times.learnt.get(inputs.stocks[i].office_id)
     if learnt is not None:

@@ -56,6 +56,7 @@ def facts_with_all() -> None:
         days_rationed=12,
         bursts_a_year=9.4,
         burst_size=310,
+        batches={"a_year": 24, "size": 400},
         seasons=[
             {"name": "Tahun ajaran baru", "factor": 1.31, "learnt": True},
             {"name": "Pilkada", "factor": 1.5, "learnt": False},
@@ -125,6 +126,7 @@ def test_what_is_known_is_told_and_what_is_not_is_not(app: Flask, stocked: None)
         "the next one is expected after 14 working days, in eight cases of ten after 9 to 21.",
         "Left out, printing was rationed",
         "About 9 days a year see a rush, each with about 310 prints on top.",
+        "Cards are printed many at a time: on about 24 days a year, about 400 each time.",
         "Tahun ajaran baru: 131 %, learnt from its own past",
         "Pilkada: 150 %, as entered",
         "Outreach is planned on 3 days: about 640 prints on top.",

@@ -23,7 +23,8 @@ PROBABILITIES = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 MONTH = 21
 """Open days in a month, near enough."""
 SEEN_MONTHS = 3
-LEAST_BUCKETS = 6
+CONFORMAL = ("AutoETS", "AutoTheta", "TSB", "IMAPA")
+"""The models whose intervals are conformal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def _normal(mean: Numbers, deviation: Numbers) -> Numbers:
 def statistical(days: list[Numbers], length: int, only: tuple[str, ...] = ()) -> list[Forecast]:
     """AutoETS, AutoTheta, TSB and IMAPA on sums of `length` days, one step ahead; some of them when named.
 
-    Intervals are conformal; AutoETS and AutoTheta are tried with their own as well.
+    Intervals are conformal (those of CONFORMAL); AutoETS and AutoTheta are tried with their own as well.
     """
     from statsforecast.models import IMAPA, TSB, AutoETS, AutoTheta  # pyright: ignore[reportMissingImports]
     from statsforecast.utils import ConformalIntervals  # pyright: ignore[reportMissingImports]
