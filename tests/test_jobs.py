@@ -166,7 +166,7 @@ def check_one_run_a_second(
     gaps = [int((b - a).total_seconds()) - 1 for a, b in pairwise(found)]
     # On a machine too busy to run each second, a slot may come down to the next; seldom, and never twice.
     assert min(gaps) == 0, "a slot was run twice"
-    assert sum(gaps) <= slots // 20, f"slots were missed: {gaps}"
+    assert sum(gaps) <= max(1, slots // 20), f"slots were missed: {gaps}"
 
 
 def test_two_processes_run_each_second_once(database_url: str, tmp_path: Path, make_app: Callable[..., Flask]) -> None:

@@ -22,7 +22,7 @@ from inventory.domain.ledger import Kind, Line
 from inventory.domain.offices import OfficeSettings
 from inventory.jobs import Job, jobs_for, run_due
 from inventory.models import BacktestRun, BacktestScore
-from inventory.services import backtests, events, items, ledger, offices
+from inventory.services import backtests, calendars, events, items, ledger, offices
 from inventory.services.events import Happening
 from inventory.services.runs import RunView
 from tests.conftest import NOW, TODAY
@@ -63,7 +63,8 @@ def uneven(days: int, mean: int, seed: int = 1) -> dict[date, int]:
 
 
 def constant(days: int, each: int) -> dict[date, int]:
-    return dict.fromkeys(working_days(days), each)
+    holidays = calendars.national_holidays(TODAY.year - 2, TODAY.year)
+    return dict.fromkeys((day for day in working_days(days) if day not in holidays), each)
 
 
 def run(on: date | None = TODAY, office_code: str | None = None, now: datetime = NOW) -> RunView:
@@ -78,9 +79,9 @@ def pair(office_code: str) -> tuple[int, int]:
 
 @pytest.fixture
 def two(world: World) -> World:
-    """Denpasar's demand moves; Denpasar Timur prints exactly two hundred a day, as no model can say better."""
+    """Denpasar's demand moves; Denpasar Timur prints exactly twelve a day, as no model can say better."""
     record(DENPASAR, uneven(420, 300))
-    record(SMALL, constant(420, 200))
+    record(SMALL, constant(420, 12))
     return world
 
 

@@ -26,7 +26,7 @@ def tried(app: Flask) -> int:
     """Two offices with their scores, and the id of Denpasar's alert."""
     with app.app_context():
         record(DENPASAR, uneven(420, 300))
-        record(SMALL, constant(420, 200), left=30)
+        record(SMALL, constant(420, 12), left=30)
         reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
         backtests.run(SYSTEM, lambda: NOW, "test", on=TODAY)
         found = next(each for each in alerts.open_alerts(SYSTEM) if each.office_code == DENPASAR).id
