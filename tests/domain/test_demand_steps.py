@@ -68,7 +68,9 @@ def test_worlds_with_bursts_are_covered_and_bursts_pay():
     losses = {}
     for name, rounds in (("apart", (1, 2)), ("ignored", (0, 0))):
         settings = Settings(burst_rounds=rounds, burst_first_look=2.5 if any(rounds) else 1e9)
-        made = project(world.history(), opened, plain_horizon(200), plain_position(200), settings=settings)
+        made = project(
+            world.history(), opened, plain_horizon(200), plain_position(200), seasons=world.seasons(), settings=settings
+        )
         losses[name] = quantile_losses(seen, made.quantiles, made.probabilities).mean()
         if any(rounds):
             within = coverage(seen, made.quantiles, made.probabilities, 0.8)[made.mean_horizon >= 10]

@@ -48,7 +48,7 @@ class Settings:
     burst_rounds: tuple[int, int] = (1, 2)
     # Open days of the pool's rate mixed into an office's own; bursts of the pool's size into its own size.
     burst_rate_prior_days: float = 60.0
-    burst_size_prior: float = 5.0
+    burst_size_prior: float = 30.0
     # Before any is seen: four a year, each worth three usual days, give or take a half.
     usual_burst_rate: float = 0.016
     usual_burst_size: float = 3.0
@@ -96,7 +96,7 @@ class Settings:
     least_dispersion: float = 0.0004
     # Past windows that together held more surprise than was foretold widen what is foretold: a series' own count
     # against so many of its volume class, by so much at most.
-    surprise_prior_windows: float = 10.0
+    surprise_prior_windows: float = 20.0
     most_surprise: float = 6.0
     # A stated rate is somebody's guess: a coefficient of variation of 40 % of the level itself, and a noisy
     # day.
