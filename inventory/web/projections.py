@@ -12,7 +12,7 @@ from wtforms import BooleanField
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.facts import is_known
-from inventory.services import explanations, items, what_if
+from inventory.services import backtests, explanations, items, what_if
 from inventory.services.what_if import Changes
 from inventory.web import pictures
 from inventory.web.forms import DayField, QuantityField, QueryForm
@@ -68,6 +68,7 @@ def show(code: str, item: str) -> Any:
         picture=pictures.outlook(explained.past, explained.facts, explained.expected),
         form=form,
         compared=compared,
+        tried=backtests.of_stock(actor, code, item),
         **reading_aids(),
     )
     return page, form.status

@@ -98,7 +98,7 @@ def test_each_alert_shows_its_own_past(app: Flask, tried: int) -> None:
     with app.app_context():
         own = backtests.of_stock(SYSTEM, DENPASAR, BLANK)
     assert own is not None
-    section = page[page.index("How often was it right?") : page.index("History of this alert")]
+    section = page[page.index("How often it was right") : page.index("History of this alert")]
     assert f"of {len(own.past)} past windows" in section
     for window in own.past:
         assert f"{window['model']:,} {window['low']:,}–{window['high']:,} {window['demand']:,}" in section
