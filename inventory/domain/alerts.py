@@ -26,6 +26,10 @@ CUSTODY = tuple(subject for subject in Subject if subject is not Subject.LOW_STO
 """Subjects about what nobody looks after, rather than about too few blanks."""
 
 
+REVIEWED = tuple(subject for subject in CUSTODY if subject is not Subject.JOB_NOT_RUN)
+"""Those of them that the review finds: it cannot tell of itself that it did not run."""
+
+
 class Level(StrEnum):
     OK = "ok"
     UNKNOWN = "unknown"

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from inventory.db import insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
-from inventory.domain.alerts import CUSTODY, Level, Subject, next_level
+from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, StoredProjection
@@ -42,8 +42,9 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
     def work(session: Session, run_id: int) -> dict[str, Any]:
         one_at_a_time(session)
         now = clock()
-        counts = _counts(_apply(session, run_id, now, projections.of_stocks(SYSTEM, now)))
-        return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now))}
+        projected = projections.of_stocks(SYSTEM, now)
+        counts = _counts(_apply(session, run_id, now, projected))
+        return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
 
     return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
 
@@ -73,7 +74,7 @@ def review(
         found[:] = _apply(session, run_id, now, projected, past=on is not None)
         if on is None and path is None and actor.is_system:
             # What is left undone is known for now and for all offices together.
-            return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now))}
+            return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
         return _counts(found)
 
     run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
@@ -109,7 +110,7 @@ def _apply(
 
 def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Finding]) -> int:
     """Bring the alerts about what is left undone up to date; how many are open afterwards."""
-    cases = case_changes.unsettled(session, CUSTODY)
+    cases = case_changes.unsettled(session, REVIEWED)
     by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
     changes: list[Change] = []
     same: list[tuple[int, dict[str, Any]]] = []
