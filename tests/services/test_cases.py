@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from inventory.db import db
@@ -196,7 +196,7 @@ def test_the_table_has_every_act_in_every_state() -> None:
 def test_many_are_acknowledged_by_one_form_and_those_seen_before_stay(world: World) -> None:
     first = low_case(world)
     db.session.execute(
-        Alert.__table__.insert().from_select(
+        insert(Alert).from_select(
             ["office_id", "item_id", "subject", "level", "opened_at", "changed_at", "facts"],
             select(
                 Alert.office_id, Alert.item_id, text("'model_worse'"), Alert.level, Alert.opened_at, Alert.changed_at,
