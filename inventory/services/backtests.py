@@ -283,6 +283,37 @@ def errors_of(pairs: Collection[Pair]) -> dict[Pair, StockError]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorseStock:
+    """A stock that is projected from the average: the shares of demand by which the model and the average missed it,
+    in so many windows up to `on_day`."""
+
+    on_day: date
+    windows: int
+    error: float | None
+    average_error: float | None
+
+
+def worse_stocks() -> dict[Pair, WorseStock]:
+    """All stocks in offices that are open whose own backtest shows the projection to be worse than the average. For
+    services: it looks beyond anybody's reach."""
+    columns = BacktestScore.office_id, BacktestScore.item_id, BacktestScore.on_day, BacktestScore.windows
+    rows = db.session.execute(
+        select(*columns, BacktestScore.demand, BacktestScore.sums)
+        .join(Office, Office.id == BacktestScore.office_id)
+        .where(BacktestScore.worse, Office.active)
+    )
+    return {
+        (row.office_id, row.item_id): WorseStock(
+            on_day=row.on_day,
+            windows=row.windows,
+            error=_share(row.sums[MODEL]["miss"], row.demand),
+            average_error=_share(row.sums[AVERAGE]["miss"], row.demand),
+        )
+        for row in rows
+    }
+
+
 def _among(pairs: Collection[Pair]) -> ColumnElement[bool]:
     """SQL: rows of these stocks; of all where they are many, for the caller to choose from."""
     key = tuple_(BacktestScore.office_id, BacktestScore.item_id)

@@ -56,6 +56,7 @@ PAGES = (
     "alerts",
     "allotments",
     "backtests",
+    "cases",
     "closings",
     "consumption",
     "coverage",

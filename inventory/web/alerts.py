@@ -12,6 +12,7 @@ from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.alerts import Level, Subject
 from inventory.services import alerts, backtests
+from inventory.web.case_forms import forms_for
 from inventory.web.forms import QueryForm, WordsField, choices
 from inventory.web.forms import lazy as _
 from inventory.web.projections import reading_aids
@@ -49,15 +50,23 @@ def index() -> Any:
 @blueprint.get("/<int(max=2147483647):alert_id>")
 @security.needs(Action.VIEW_ALERT)
 def show(alert_id: int) -> Any:
+    return page(alert_id)
+
+
+def page(alert_id: int, refused: Any = None) -> Any:
+    """The page of an alert; `refused` is one of its forms that was sent and not accepted."""
     actor = security.current_actor()
     detail = alerts.get(actor, alert_id)
     about_stock = detail.alert.subject is Subject.LOW_STOCK
     tried = backtests.of_stock(actor, detail.alert.office_code, detail.alert.item_code or "") if about_stock else None
-    return render_template(
+    shown = render_template(
         "alerts/show.html" if about_stock else "alerts/custody.html",
         alert=detail.alert,
         events=detail.events,
         facts=detail.alert.facts,
         tried=tried,
+        case=forms_for(actor, detail, refused),
+        refused=refused,
         **reading_aids(),
     )
+    return shown, refused.status if refused is not None else 200

@@ -6,13 +6,32 @@ from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import insert, update
 
-from inventory.domain.access import SYSTEM
+from inventory.db import db
+from inventory.domain.access import SYSTEM, Action
 from inventory.domain.alerts import Level, Subject, lateness_level
+from inventory.domain.ledger import Kind, Line
+from inventory.domain.stocktakes import Counted
 from inventory.domain.transfers import Arrived
-from inventory.services import alerts, closings, consumption, destructions, reviews, transfers
+from inventory.models import Alert, BacktestScore
+from inventory.services import (
+    alerts,
+    backtests,
+    closings,
+    consumption,
+    destructions,
+    items,
+    ledger,
+    offices,
+    reviews,
+    stated_rates,
+    stocktakes,
+    transfers,
+)
 from inventory.services.alerts import AlertView
 from tests.conftest import NOW, TODAY
+from tests.services.test_backtests import record, uneven
 from tests.world import BLANK, DENPASAR, World
 
 
@@ -112,3 +131,80 @@ def test_a_review_of_one_office_or_of_the_past_leaves_what_is_left_undone_alone(
     assert about(world, Subject.OVERDUE_TRANSFER) is None
     review(later + timedelta(seconds=2))
     assert about(world, Subject.OVERDUE_TRANSFER) is not None
+
+
+# --- counts, consumables, projections, jobs ----------------------------------------------------------------------
+
+
+def test_a_difference_at_a_count_raises_an_alert_until_somebody_decides(world: World) -> None:
+    world.deliver(NOW, TODAY, 1_000)
+    stocktake_id = world.stocktake(NOW)
+    counts = {BLANK: Counted(quantity=970)}
+    stocktakes.count(world.storekeeper, NOW, uuid4(), stocktake_id, counts)
+    review(NOW)
+    assert about(world, Subject.COUNT_DIFFERENCE) is None, "the second count is still to come"
+    stocktakes.recount(world.storekeeper, NOW, uuid4(), stocktake_id, counts)
+    review(NOW + timedelta(minutes=1))
+    assert about(world, Subject.COUNT_DIFFERENCE) is None
+    review(NOW + timedelta(days=1))
+    alert = about(world, Subject.COUNT_DIFFERENCE)
+    assert alert is not None
+    assert (alert.level, alert.office_code, alert.item_code) == ("watch", DENPASAR, BLANK)
+    assert (alert.facts["difference"], alert.facts["stocktake"], alert.facts["days_late"]) == (-30, stocktake_id, 1)
+    review(NOW + timedelta(days=3))
+    raised = about(world, Subject.COUNT_DIFFERENCE)
+    assert raised is not None
+    assert (raised.id, raised.level) == (alert.id, "critical")
+    stocktakes.approve(world.actor("manager"), NOW + timedelta(days=3), uuid4(), stocktake_id, {BLANK: -30})
+    review(NOW + timedelta(days=4))
+    assert about(world, Subject.COUNT_DIFFERENCE) is None
+
+
+def consumable(world: World, rolls: int) -> None:
+    """Citizen blanks for years at 100 a day, and so many rolls of ribbon for 500 prints each."""
+    office = offices.get(SYSTEM, Action.VIEW_STOCK, DENPASAR)
+    line = {"office_id": office.id, "item_id": items.get("ribbon").id, "kind": Kind.RECEIPT, "reason": "opening"}
+    ledger.post(SYSTEM, NOW, uuid4(), [Line(**line, quantity=rolls, effective_on=TODAY)])
+    world.deliver(NOW, TODAY, 9_000)
+    stated_rates.state(SYSTEM, NOW, DENPASAR, BLANK, 100, "a newspaper")
+
+
+@pytest.mark.parametrize(("rolls", "level"), [(2, "critical"), (3, "watch"), (17, None)])
+def test_a_ribbon_that_ends_before_the_blanks_raises_an_alert_in_time(
+    world: World, rolls: int, level: str | None
+) -> None:
+    consumable(world, rolls)
+    review(NOW)
+    alert = about(world, Subject.CONSUMABLE_FIRST)
+    assert (alert.level if alert else None) == level
+    if alert is not None:
+        days = (date.fromisoformat(alert.facts["since"]) - TODAY).days
+        assert (alert.item_code, alert.facts["blank"]) == ("ribbon", BLANK)
+        assert abs(days - rolls * 7) <= 6, "five open days of a hundred prints a roll, and holidays"
+
+
+def test_a_projection_that_lost_to_the_average_is_watched(world: World) -> None:
+    record(DENPASAR, uneven(420, 40), left=60)
+    backtests.run(SYSTEM, lambda: NOW, "test", on=TODAY)
+    assert set(backtests.worse_stocks()) == set()
+    db.session.execute(update(BacktestScore).values(worse=True, windows=8, loss=BacktestScore.average_loss + 1))
+    db.session.commit()
+    review(NOW)
+    alert = about(world, Subject.MODEL_WORSE)
+    assert alert is not None
+    assert (alert.level, alert.facts["windows"], alert.facts["since"]) == ("watch", 8, TODAY.isoformat())
+    db.session.execute(update(BacktestScore).values(worse=False))
+    db.session.commit()
+    review(NOW + timedelta(days=7))
+    assert about(world, Subject.MODEL_WORSE) is None
+
+
+def test_the_review_leaves_the_case_of_a_job_that_did_not_run_to_who_watches_the_jobs(world: World) -> None:
+    office = offices.get(SYSTEM, Action.VIEW_STOCK, DENPASAR)
+    values = {"office_id": office.id, "subject": "job_not_run", "level": "critical", "facts": {"since": "2024-05-14"}}
+    db.session.execute(insert(Alert).values(**values, opened_at=NOW, changed_at=NOW))
+    db.session.commit()
+    review(NOW + timedelta(days=1))
+    alert = about(world, Subject.JOB_NOT_RUN)
+    assert alert is not None
+    assert alert.resolved_at is None

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from inventory.services.stocktakes.book import MOVEMENTS_SHOWN, Compared, Since
 from inventory.services.stocktakes.counting import begin, count, recount
-from inventory.services.stocktakes.deciding import approve, cancel, correct, for_approval, known_now
+from inventory.services.stocktakes.deciding import (
+    Waiting,
+    approve,
+    cancel,
+    correct,
+    differences_waiting,
+    for_approval,
+    known_now,
+)
 from inventory.services.stocktakes.reading import (
     Booked,
     StocktakeLineView,
@@ -22,12 +30,14 @@ __all__ = [
     "Since",
     "StocktakeLineView",
     "StocktakeView",
+    "Waiting",
     "approve",
     "asks_for_time",
     "begin",
     "cancel",
     "correct",
     "count",
+    "differences_waiting",
     "for_approval",
     "get",
     "known_now",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from inventory.models import Item, Stocktake, StocktakeLine
 from inventory.services import ledger
 from inventory.services.stocktakes.book import Compared, Since, compare, moved_since
 from inventory.services.stocktakes.reading import StocktakeView, get, view
-from inventory.services.stocktakes.rows import hold, involved, one_line, row_of, standing
+from inventory.services.stocktakes.rows import hold, involved, one_line, query, row_of, standing
 
 
 def approve(
@@ -155,6 +156,36 @@ def for_approval(actor: Actor, now: datetime, stocktake_id: int) -> tuple[Stockt
     if row.status != "counted":
         raise Refusal("stocktake_closed")
     return view(row), compare(db.session(), row), moved_since(row)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A difference that a finished count shows now, and that nobody has approved; `counted_on` is the office's day."""
+
+    stocktake_id: int
+    office_id: int
+    time_zone: str
+    item_id: int
+    difference: int
+    counted_on: date
+
+
+def differences_waiting() -> list[Waiting]:
+    """Of all stocktakes that wait for approval, the lines that differ from the book. For services: whoever asks."""
+    rows = db.session.execute(query().where(Stocktake.status == "counted").order_by(Stocktake.id)).all()
+    return [
+        Waiting(
+            stocktake_id=row.id,
+            office_id=row.office_id,
+            time_zone=row.time_zone,
+            item_id=each.item_id,
+            difference=each.difference,
+            counted_on=local_day(each.at, row.time_zone),
+        )
+        for row in rows
+        for each in compare(db.session(), row)
+        if each.difference
+    ]
 
 
 def known_now(actor: Actor, now: datetime, stocktake_id: int) -> list[Compared]:
