@@ -10,12 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import current_app
-from flask_babel import force_locale, gettext, ngettext
+from flask_babel import force_locale, get_locale, gettext, ngettext
 
 from inventory import text
 from inventory.adapters import notifications
 from inventory.config import Config
-from inventory.domain.access import SYSTEM
 from inventory.domain.notices import ChannelKind, MessageKind, signature, unsubscribe_token
 from inventory.services import items
 from inventory.services.messages import Line, Outgoing
@@ -226,8 +225,6 @@ _WAYS: Mapping[ChannelKind, Callable[[Dispatcher, Outgoing, str, str], None]] = 
 
 def text_language() -> str:
     """The language of the message that is being written."""
-    from flask_babel import get_locale
-
     locale = get_locale()
     return locale.language if locale and locale.language in text.LANGUAGES else current_app.config["SETTINGS"].LANGUAGE
 

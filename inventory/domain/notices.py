@@ -46,8 +46,8 @@ class MessageKind(StrEnum):
     TEST = "test"
 
 
-MAX_ATTEMPTS = 12
-"""With the pauses of `pause_after` about two days: longer than a weekend's outage of a mail server at night."""
+MAX_ATTEMPTS = 16
+"""With the pauses of `pause_after` one to two days: longer than a mail server is away over a night."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=8)
 CLAIM_LASTS = timedelta(minutes=10)
 """After this time a message that some process was sending is sent by another: the process was killed."""

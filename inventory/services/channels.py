@@ -84,12 +84,9 @@ def get(actor: Actor, channel_id: int) -> ChannelView:
     return _view(_own(actor, channel_id))
 
 
-def usual(actor: Actor) -> Choices:
+def usual(actor: Actor, now: datetime) -> Choices:
     """What a new channel of the actor's begins with: on the clock of their office."""
-    return _choices(NoticeChannel(**email_channel(_person(actor), "", _time_zone(actor), _EPOCH)))
-
-
-_EPOCH = datetime.min
+    return _choices(NoticeChannel(**email_channel(_person(actor), "", _time_zone(actor), now)))
 
 
 def add(actor: Actor, now: datetime, kind: ChannelKind, target: str, choices: Choices, allowed: Allowed) -> int:
@@ -103,7 +100,9 @@ def add(actor: Actor, now: datetime, kind: ChannelKind, target: str, choices: Ch
         raise Invalid("channel_kind_unknown")
     person_id = _person(actor)
     email = db.session.scalar(select(Person.email).where(Person.id == person_id)) or ""
-    target = email if kind is ChannelKind.EMAIL else check_target(kind, target, allowed.services, private=allowed.private)
+    target = (
+        email if kind is ChannelKind.EMAIL else check_target(kind, target, allowed.services, private=allowed.private)
+    )
     values = _values(choices)
     row = values | {
         "person_id": person_id,
@@ -122,9 +121,7 @@ def add(actor: Actor, now: datetime, kind: ChannelKind, target: str, choices: Ch
             index_elements=["person_id", "kind", "target"], set_=values | {"unsubscribed_at": None}
         )
         channel_id = session.execute(statement.returning(NoticeChannel.__table__.c.id)).scalar_one()
-        used = select(func.count()).where(
-            NoticeChannel.person_id == person_id, NoticeChannel.unsubscribed_at.is_(None)
-        )
+        used = select(func.count()).where(NoticeChannel.person_id == person_id, NoticeChannel.unsubscribed_at.is_(None))
         if (session.scalar(used) or 0) > MOST:
             raise Refusal("channels_too_many", limit=MOST)
         if kind is not ChannelKind.EMAIL:

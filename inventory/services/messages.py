@@ -101,9 +101,7 @@ Send = Callable[[Outgoing], None]
 """Sends one message. Raises SendFailed; anything else that it raises counts as a failure too."""
 
 
-def deliver(
-    clock: Callable[[], datetime], send: Send, chance: Callable[[], float], limit: int = AT_ONCE
-) -> Delivered:
+def deliver(clock: Callable[[], datetime], send: Send, chance: Callable[[], float], limit: int = AT_ONCE) -> Delivered:
     """Send a batch of the messages that are due; nobody else sends them meanwhile.
 
     A message is marked as being sent before it goes out and as sent afterwards, and between the two a process can
@@ -251,8 +249,12 @@ def _last_changes(message_id: int) -> Any:
 
 def _counts(last: Any) -> dict[str, int]:
     query = select(AlertEvent.to_level, func.count()).join(last, last.c.id == AlertEvent.id)
-    found = {level: count for level, count in db.session.execute(query.group_by(AlertEvent.to_level))}
-    return {level.value: found[level.value] for level in sorted(SEVERITY, key=lambda each: -SEVERITY[each]) if level.value in found}
+    found = {row[0]: row[1] for row in db.session.execute(query.group_by(AlertEvent.to_level))}
+    return {
+        level.value: found[level.value]
+        for level in sorted(SEVERITY, key=lambda each: -SEVERITY[each])
+        if level.value in found
+    }
 
 
 def _lines(last: Any) -> Sequence[Line]:

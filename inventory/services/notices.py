@@ -80,7 +80,7 @@ def fan_out(now: datetime, terms: Terms) -> int:
         if not found:
             return 0
         if terms.email:
-            _enrol(session, now)
+            enrol(session, now)
         audience = _audience(session)
         bundles = route((change for change, _ in found), audience.recipients.values())
         made = _write(session, now, MessageKind.CHANGE, bundles, audience, {})
@@ -240,8 +240,8 @@ def _managers(audience: _Audience) -> dict[str, list[Recipient]]:
     return found
 
 
-def _enrol(session: Session, now: datetime) -> None:
-    """Whoever may see alerts gets e-mail at the address of the account, until they say otherwise: an alert that has to
+def enrol(session: Session, now: datetime) -> None:
+    """In a transaction: whoever may see alerts gets e-mail at the address of the account, until they say otherwise: an alert that has to
     be asked for reaches nobody. A person who has or had any channel has said so."""
     known = exists().where(NoticeChannel.person_id == Person.id)
     new = (
@@ -348,7 +348,8 @@ def _inserted(session: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
     for some in _batches(rows):
         session.execute(insert(Message.__table__), some)  # type: ignore[arg-type]
         keys = [row["key"] for row in some]
-        ids |= {key: id_ for key, id_ in session.execute(select(Message.key, Message.id).where(Message.key.in_(keys)))}
+        found = session.execute(select(Message.key, Message.id).where(Message.key.in_(keys)))
+        ids |= {row.key: row.id for row in found}
     return ids
 
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261126_notices"
-down_revision = "20261124_recalled_drafts"
+down_revision = "20261125_cases"
 branch_labels = None
 depends_on = None
 
@@ -35,7 +35,7 @@ def upgrade():
     _messages()
     op.create_table(
         "notices_to_fan_out",
-        sa.Column("alert_event_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("alert_event_id", BIG_ID, autoincrement=False, nullable=False),
         sa.ForeignKeyConstraint(
             ["alert_event_id"], ["alert_events.id"], name=op.f("fk_notices_to_fan_out_alert_event_id")
         ),
@@ -43,7 +43,7 @@ def upgrade():
     )
     op.create_table(
         "escalations",
-        sa.Column("alert_event_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("alert_event_id", BIG_ID, autoincrement=False, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["alert_event_id"], ["alert_events.id"], name=op.f("fk_escalations_alert_event_id")),
@@ -125,12 +125,14 @@ def _messages():
     op.create_table(
         "message_changes",
         sa.Column("channel_id", sa.Integer(), nullable=False),
-        sa.Column("alert_event_id", sa.BigInteger(), nullable=False),
+        sa.Column("alert_event_id", BIG_ID, nullable=False),
         sa.Column("kind", sa.String(12), nullable=False),
-        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", BIG_ID, nullable=False),
         sa.CheckConstraint("kind IN ('change', 'escalation')", name=op.f("ck_message_changes_kind")),
         sa.ForeignKeyConstraint(["channel_id"], ["notice_channels.id"], name=op.f("fk_message_changes_channel_id")),
-        sa.ForeignKeyConstraint(["alert_event_id"], ["alert_events.id"], name=op.f("fk_message_changes_alert_event_id")),
+        sa.ForeignKeyConstraint(
+            ["alert_event_id"], ["alert_events.id"], name=op.f("fk_message_changes_alert_event_id")
+        ),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("fk_message_changes_message_id")),
         sa.PrimaryKeyConstraint("channel_id", "alert_event_id", "kind", name=op.f("pk_message_changes")),
     )
