@@ -99,7 +99,7 @@ class Dispatcher:
         else:
             said = [_custody(line.subject, facts)]
         if facts.get("synthetic"):
-            said.append(gettext("Synthetic demonstration data."))
+            said.append(gettext("Synthetic data"))
         return [each for each in said if each] + [self._before(line)]
 
     def _stock(self, line: Line, facts: Mapping[str, Any]) -> list[str]:
@@ -108,7 +108,9 @@ class Dispatcher:
         said = []
         if store is not None:
             left = gettext("Left in the store: %(quantity)s %(unit)s.", quantity=text.number(store), unit=units)
-            said.append(left if not inbound else f"{left} {gettext('Coming: %(num)s.', num=text.number(inbound))}")
+            said.append(left)
+            if inbound:
+                said.append(gettext("Coming: %(quantity)s %(unit)s.", quantity=text.number(inbound), unit=units))
         if line.to_level == "ok":
             return said
         if line.to_level == "unknown":
@@ -246,7 +248,7 @@ def _custody(subject: str, facts: Mapping[str, Any]) -> str:
             quantity=text.number(facts["quantity"]),
             day=_day(facts["since"]),
         )
-        return f"{sent} {gettext('Ask the receiver to count and record them.')}"
+        return " ".join((sent, gettext("Ask the receiver to count and record them.")))
     if subject == "spoiled_not_destroyed":
         lying = gettext(
             "%(quantity)s lie among the spoiled, the oldest of %(oldest)s; they should have been destroyed by %(day)s.",
@@ -254,7 +256,7 @@ def _custody(subject: str, facts: Mapping[str, Any]) -> str:
             oldest=_day(facts["oldest_on"]),
             day=_day(facts["since"]),
         )
-        return f"{lying} {gettext('Propose their destruction.')}"
+        return " ".join((lying, gettext("Propose their destruction.")))
     if subject == "day_not_closed":
         return ngettext(
             "%(num)s working day was not closed, that of %(day)s.",

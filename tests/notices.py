@@ -1,7 +1,7 @@
 """Real receivers of messages — a mail server and an HTTP server that fail as told — and many alerts at once.
 
-Run as a program (`python -m tests.notices URL FOLDER SMTP_URL`) it is a process that makes and sends messages until it
-is killed.
+Run as a program (`python -m tests.notices URL FOLDER SMTP_URL NOW`) it is a process that makes and sends messages until
+it is killed, on a clock that stands still.
 """
 
 from __future__ import annotations
@@ -194,10 +194,10 @@ def channel_of(email: str) -> int:
 
 
 @contextmanager
-def sender_process(url: str, folder: Path, smtp: str) -> Iterator[subprocess.Popen[str]]:
+def sender_process(url: str, folder: Path, smtp: str, now: datetime) -> Iterator[subprocess.Popen[str]]:
     """A process that makes and sends messages; killed at the end if it still lives."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.notices", url, str(folder), smtp],
+        [sys.executable, "-m", "tests.notices", url, str(folder), smtp, now.isoformat()],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -213,12 +213,12 @@ def sender_process(url: str, folder: Path, smtp: str) -> Iterator[subprocess.Pop
         process.stdout.close()
 
 
-def _send(url: str, folder: str, smtp: str) -> None:
+def _send(url: str, folder: str, smtp: str, now: str) -> None:
     from inventory import create_app
     from inventory.jobs import jobs_for, run_due
-    from tests.conftest import NOW, test_settings
+    from tests.conftest import test_settings
 
-    settings = {"SMTP_URL": smtp, "MAIL_FROM": SENDER, "CLOCK": lambda: NOW}
+    settings = {"SMTP_URL": smtp, "MAIL_FROM": SENDER, "CLOCK": lambda: datetime.fromisoformat(now)}
     app = create_app(test_settings(url, Path(folder)) | settings)
     job = next(job for job in jobs_for(app.config["SETTINGS"]) if job.name == "messages")
     print("ready", flush=True)

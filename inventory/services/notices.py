@@ -241,8 +241,8 @@ def _managers(audience: _Audience) -> dict[str, list[Recipient]]:
 
 
 def enrol(session: Session, now: datetime) -> None:
-    """In a transaction: whoever may see alerts gets e-mail at the address of the account, until they say otherwise: an alert that has to
-    be asked for reaches nobody. A person who has or had any channel has said so."""
+    """In a transaction: whoever may see alerts gets e-mail at the address of the account, until they say otherwise: an
+    alert that has to be asked for reaches nobody. A person who has or had any channel has said so."""
     known = exists().where(NoticeChannel.person_id == Person.id)
     new = (
         select(Person.id, Person.email, Office.time_zone)

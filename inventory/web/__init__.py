@@ -68,6 +68,7 @@ PAGES = (
     "imports",
     "jobs",
     "language",
+    "messages",
     "numbers",
     "offices",
     "outreach",
