@@ -100,7 +100,7 @@ class Dispatcher:
             said = [_custody(line.subject, facts)]
         if facts.get("synthetic"):
             said.append(gettext("Synthetic data"))
-        return [each for each in said if each] + [self._before(line)]
+        return [each for each in (*said, self._before(line)) if each]
 
     def _stock(self, line: Line, facts: Mapping[str, Any]) -> list[str]:
         units = self.items[line.item_code or ""].units[text_language()] if line.item_code in self.items else ""

@@ -26,7 +26,7 @@ from uuid import uuid4
 from aiosmtpd.controller import Controller
 from sqlalchemy import insert, select
 
-from inventory.db import db
+from inventory.db import begin_write, db
 from inventory.domain.access import SYSTEM, Role
 from inventory.domain.alerts import Level
 from inventory.domain.notices import OfficeHours
@@ -159,6 +159,7 @@ def raise_alerts(
     """An alert for each of these offices (all districts without) and items, as a review opens them: in one
     transaction; the ids of the events."""
     session = db.session
+    begin_write(session())
     wanted = Office.code.in_(codes) if codes else Office.kind == "district"
     office_ids = list(session.scalars(select(Office.id).where(wanted).order_by(Office.code)))
     item_ids = list(session.scalars(select(Item.id).order_by(Item.position).limit(items)))
