@@ -24,15 +24,18 @@ from typing import Any
 from uuid import uuid4
 
 from aiosmtpd.controller import Controller
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from inventory.db import begin_write, db
 from inventory.domain.access import SYSTEM, Role
 from inventory.domain.alerts import Level
-from inventory.domain.notices import OfficeHours
-from inventory.models import Alert, AlertEvent, Item, Membership, NoticeChannel, Office, Person
-from inventory.services import offices
+from inventory.domain.notices import ChannelKind, OfficeHours, unsubscribe_token
+from inventory.models import Alert, AlertEvent, Item, Membership, Message, NoticeChannel, Office, Person
+from inventory.services import channels, notices, offices
+from inventory.services.channels import Allowed
 from inventory.services.notices import Terms
+from tests.conftest import NOW
+from tests.world import World
 
 ROOT = Path(__file__).resolve().parent.parent
 SENDER = "Blangko <blangko@kantor.test>"
@@ -192,6 +195,27 @@ def change_level(now: datetime, alert_id: int, old: Level, new: Level) -> int:
 def channel_of(email: str) -> int:
     found = select(NoticeChannel.id).join(Person, Person.id == NoticeChannel.person_id).where(Person.email == email)
     return db.session.scalars(found).one()
+
+
+def fill_messages(world: World) -> dict[str, Any]:
+    """What the pages of messages show: the manager's e-mail and webhook, one ended, and messages that did not arrive;
+    the parts of these pages' addresses."""
+    manager, allowed = world.actor("manager"), Allowed(email=True, telegram=True, services=["slack"], private=False)
+    usual = channels.usual(manager, NOW)
+    email = channels.add(manager, NOW, ChannelKind.EMAIL, "", usual, allowed)
+    hook = "https://pusat-data.kantor.example/kabar/blangko/denpasar"
+    webhook = channels.add(manager, NOW, ChannelKind.WEBHOOK, hook, usual, allowed)
+    ended = channels.add(manager, NOW, ChannelKind.TELEGRAM, "-1001234567890", usual, allowed)
+    channels.set_subscribed(manager, NOW, ended, False)
+    notices.fan_out(NOW, TERMS)
+    refused = "550 5.1.1 mailbox unavailable: user unknown"
+    db.session.execute(update(Message).where(Message.channel_id == email).values(status="sent", sent_at=NOW))
+    given_up = Message.channel_id.not_in([email, webhook, ended])
+    db.session.execute(update(Message).where(given_up).values(status="dead", attempts=16, last_error=refused))
+    db.session.execute(update(Message).where(Message.channel_id == webhook).values(attempts=2, last_error="HTTP 503"))
+    db.session.commit()
+    token = unsubscribe_token(world.app.config["SECRET_KEY"], ended)
+    return {"channel": webhook, "unsubscribe": f"/messages/unsubscribe/{token}"}
 
 
 @contextmanager

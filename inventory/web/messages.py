@@ -44,7 +44,7 @@ class ChannelForm(BaseForm):
     subjects = SelectMultipleField(_("About"), choices=[], option_widget=CheckboxInput())
     below = BooleanField(_("Also about the offices below mine"))
     digest = BooleanField(_("What happens together in one message"))
-    quiet_from = TimeOfDayField(_("Quiet from"), description=_("An empty store is told at any hour."))
+    quiet_from = TimeOfDayField(_("Quiet from"))
     quiet_until = TimeOfDayField(_("Quiet until"))
     time_zone = SelectField(_("Time zone"), choices=list(TIME_ZONES))
 

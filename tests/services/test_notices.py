@@ -3,6 +3,8 @@ managers above when nobody answers."""
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from inventory.db import db, write
 from inventory.domain.access import Role
 from inventory.domain.alerts import Level
+from inventory.domain.notices import LINES
 from inventory.models import (
     Alert,
     AlertEvent,
@@ -26,7 +29,8 @@ from inventory.models import (
     Office,
     Person,
 )
-from inventory.services import cases, notices
+from inventory.services import cases, messages, notices
+from inventory.services.messages import Outgoing
 from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
 from tests.notices import TERMS, add_districts, add_people, change_level, raise_alerts
@@ -123,6 +127,36 @@ def test_a_thousand_alerts_in_one_night_are_one_message_per_recipient(world: Wor
     assert fan_out(NIGHT) == 2
     assert told() == {(email, "change", 1000) for email in emails("manager", "regional")}
     assert count(Message, Message.next_try_at == NIGHT.replace(hour=22)) == 2, "at 06:00 in Denpasar"
+
+
+@pytest.mark.slow
+def test_ten_thousand_cases_of_one_review_are_one_message_per_recipient(world: World) -> None:
+    """And how long it takes, as JSON on standard output; the machine's speed is not asserted."""
+    add_districts(1998)
+    people = 2 + len(add_people(NOW, 38, DENPASAR))
+    enrol()
+    begun = time.perf_counter()
+    assert len(raise_alerts(NIGHT, items=5)) == 10_000
+    raised, start = time.perf_counter(), time.perf_counter()
+    assert fan_out(NIGHT) == people
+    made = time.perf_counter()
+    seen: list[Outgoing] = []
+    while messages.deliver(lambda: NIGHT + timedelta(hours=6), seen.append, lambda: 0.5).claimed:
+        pass
+    done = time.perf_counter()
+    figures = {
+        "database": db.engine.dialect.name,
+        "cases": 10_000,
+        "recipients": people,
+        "messages": len(seen),
+        "seconds to raise": round(raised - begun, 2),
+        "seconds to fan out": round(made - start, 2),
+        "seconds to deliver": round(done - made, 2),
+    }
+    print(json.dumps(figures))
+    assert len(seen) == len({message.channel_id for message in seen}) == people
+    assert {(message.total, len(message.lines)) for message in seen} == {(10_000, LINES)}
+    assert count(MessageChange) == 10_000 * people
 
 
 def test_what_changes_while_a_message_waits_for_the_morning_joins_it(world: World) -> None:
