@@ -46,7 +46,7 @@ class ChannelForm(BaseForm):
     digest = BooleanField(_("What happens together in one message"))
     quiet_from = TimeOfDayField(_("Quiet from"))
     quiet_until = TimeOfDayField(_("Quiet until"))
-    time_zone = SelectField(_("Time zone"), choices=list(TIME_ZONES))
+    time_zone = SelectField(_("Time zone"), choices=[])
 
     def __init__(self, found: Choices, **kwargs: Any) -> None:
         wanted = [subject.value for subject in Subject if subject not in found.without]
@@ -54,6 +54,7 @@ class ChannelForm(BaseForm):
         known = {name: getattr(found, name) for name in names}
         super().__init__(least_level=found.least_level.value, subjects=wanted, data=known, **kwargs)
         self.least_level.choices = choices(text.LEVELS, LEVELS)
+        self.time_zone.choices = choices({zone: zone for zone in TIME_ZONES})
         self.subjects.choices = choices(text.SUBJECTS, [subject.value for subject in Subject])
 
     def chosen(self) -> Choices:
@@ -70,7 +71,8 @@ class ChannelForm(BaseForm):
 
 
 class NewChannelForm(ChannelForm):
-    REFUSED_FIELDS = ChannelForm.REFUSED_FIELDS | {
+    REFUSED_FIELDS = {
+        **ChannelForm.REFUSED_FIELDS,
         "telegram_chat_format": "target",
         "webhook_format": "target",
         "service_unknown": "target",
