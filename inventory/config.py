@@ -81,6 +81,36 @@ class Config:
         "Address of this installation as people outside reach it, such as `https://blangko.example.go.id`: it stands on"
         " every document, as a code that anybody can hold the paper against. Without it, the address that was asked.",
     )
+    SMTP_URL: str = _setting(
+        "",
+        "BLANGKO_SMTP_URL",
+        "Mail server for messages: `smtp://user:password@host:587` (STARTTLS) or `smtps://…:465`; `smtp://host?tls=no`"
+        " for one in the clear, on the same machine. Without it no e-mail is sent.",
+    )
+    MAIL_FROM: str = _setting("", "BLANGKO_MAIL_FROM", "Sender of messages, such as `Blangko <blangko@kantor.go.id>`.")
+    TELEGRAM_TOKEN: str = _setting("", "BLANGKO_TELEGRAM_TOKEN", "Token of the bot that sends messages by Telegram.")
+    MESSAGE_SERVICES: str = _setting(
+        "discord,gchat,pover,slack",
+        "BLANGKO_MESSAGE_SERVICES",
+        "Services of Apprise, by the beginning of their addresses, to which people may have messages sent; one whose"
+        " address names any host would let them reach into the installation's network.",
+    )
+    PRIVATE_WEBHOOKS: bool = _setting(
+        False,
+        "BLANGKO_PRIVATE_WEBHOOKS",
+        "Whether webhooks may go to private addresses, and by plain HTTP.",
+    )
+    MESSAGES_EVERY_SECONDS: int = _setting(
+        10, "BLANGKO_MESSAGES_EVERY_SECONDS", "How often messages are made and sent; 0 sends none."
+    )
+    ESCALATE_AFTER_HOURS: int = _setting(
+        4,
+        "BLANGKO_ESCALATE_AFTER_HOURS",
+        "Working hours of an office after which an alert that nobody acknowledged goes to the managers above; 0 never.",
+    )
+    OFFICE_HOURS: str = _setting(
+        "08:00-16:00", "BLANGKO_OFFICE_HOURS", "When offices work on their open days, on their own clocks."
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",
@@ -96,6 +126,16 @@ class Config:
     def review_time(self) -> time:
         """REVIEW_AT as a time of day in TIME_ZONE."""
         return time.fromisoformat(self.REVIEW_AT)
+
+    @property
+    def office_hours(self) -> tuple[time, time]:
+        """OFFICE_HOURS as two times of day on an office's clock."""
+        opens, _, closes = self.OFFICE_HOURS.partition("-")
+        return time.fromisoformat(opens), time.fromisoformat(closes)
+
+    @property
+    def message_services(self) -> list[str]:
+        return [each.strip() for each in self.MESSAGE_SERVICES.split(",") if each.strip()]
 
 
 def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] | None = None) -> Config:
@@ -168,6 +208,28 @@ def _checked(values: dict[str, Any]) -> Config:
             not _is_address(config.PUBLIC_URL),
             "BLANGKO_PUBLIC_URL must be an address such as https://blangko.example.go.id, without a path behind it.",
         ),
+        (
+            not _is_mail_server(config.SMTP_URL),
+            "BLANGKO_SMTP_URL must be an address such as smtp://user:password@mail.example:587 or smtps://….",
+        ),
+        (
+            bool(config.SMTP_URL) and not _is_sender(config.MAIL_FROM),
+            "BLANGKO_MAIL_FROM must be an e-mail address, such as Blangko <blangko@kantor.go.id>.",
+        ),
+        (
+            not re.fullmatch(r"([0-9]+:[A-Za-z0-9_\-]+)?", config.TELEGRAM_TOKEN, re.ASCII),
+            "BLANGKO_TELEGRAM_TOKEN must be a bot's token, such as 123456:AbC….",
+        ),
+        (
+            not re.fullmatch(r"([a-z0-9]+ *(, *[a-z0-9]+ *)*)?", config.MESSAGE_SERVICES, re.ASCII),
+            "BLANGKO_MESSAGE_SERVICES must be names such as discord,slack.",
+        ),
+        (config.MESSAGES_EVERY_SECONDS < 0, "BLANGKO_MESSAGES_EVERY_SECONDS must not be negative."),
+        (not 0 <= config.ESCALATE_AFTER_HOURS <= 1000, "BLANGKO_ESCALATE_AFTER_HOURS must be from 0 to 1000."),
+        (
+            not _is_hours(config.OFFICE_HOURS),
+            "BLANGKO_OFFICE_HOURS must be two times of one day, such as 08:00-16:00.",
+        ),
         (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
         (
             environment == "production" and not config.SECRET_KEY,
@@ -185,6 +247,24 @@ def _checked(values: dict[str, Any]) -> Config:
 
 def _is_time(text: str) -> bool:
     return re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text, re.ASCII) is not None
+
+
+def _is_hours(text: str) -> bool:
+    opens, _, closes = text.partition("-")
+    return _is_time(opens) and _is_time(closes) and opens < closes
+
+
+def _is_mail_server(url: str) -> bool:
+    return (
+        not url
+        or re.fullmatch(r"smtps?://([^\s@/]+@)?[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?/?(\?tls=no)?", url) is not None
+    )
+
+
+def _is_sender(text: str) -> bool:
+    return re.fullmatch(r"([^<>@\r\n]*<)?[^\s<>@]+@[A-Za-z0-9.\-]+>?", text) is not None and ("<" in text) == (
+        ">" in text
+    )
 
 
 def _is_time_zone(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import Any
 from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from flask import Flask
+from flask import Flask, current_app
 
 from inventory.config import Config
 from inventory.db import db
+from inventory.domain.notices import OfficeHours
 from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
-from inventory.services import backtests, reviews, runs, seals, stock_checks, verification
+from inventory.messages import Dispatcher
+from inventory.services import backtests, messages, notices, reviews, runs, seals, stock_checks, verification
 from inventory.services.runs import RunView
 
 CATCH_UP_SECONDS = 600
@@ -26,6 +29,7 @@ CATCH_UP_SECONDS = 600
 
 SUNDAY = 6
 STOCK_CHECKS = "stock checks"
+MESSAGES = "messages"
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +48,38 @@ def jobs_for(settings: Config) -> list[Job]:
     """The jobs of an installation with these settings."""
     nightly = DailyAt(settings.review_time, settings.TIME_ZONE)
     often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
-    return [
+    jobs = [
         Job(seals.SEALING, nightly, seals.seal_slot),
         Job(verification.VERIFICATION, nightly, verification.verify_slot),
         Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), backtests.run_slot),
         Job(reviews.REVIEW, often or nightly, reviews.review_slot),
     ]
+    if settings.MESSAGES_EVERY_SECONDS:
+        jobs.append(Job(MESSAGES, Every(settings.MESSAGES_EVERY_SECONDS), send_messages))
+    return jobs
+
+
+def send_messages(_slot: datetime, _schedule: Schedule, clock: Clock, _worker: str) -> None:
+    """Make the messages that are due and send them until none is left.
+
+    It needs no slot and records no run: each step takes what it does in the database, so any number of processes may
+    do it at once, and a row every ten seconds would bury the runs that people look for.
+    """
+    settings: Config = current_app.config["SETTINGS"]
+    terms = notices.Terms(
+        email=bool(settings.SMTP_URL),
+        escalate_after_hours=settings.ESCALATE_AFTER_HOURS,
+        office_hours=OfficeHours(*settings.office_hours),
+    )
+    notices.fan_out(clock(), terms)
+    notices.escalate(clock(), terms)
+    dispatcher = Dispatcher(settings, current_app.config["SECRET_KEY"], clock)
+    try:
+        # Chance spreads the next attempts; it keeps no secret.
+        while messages.deliver(clock, dispatcher.send, random.random).sent:
+            pass
+    finally:
+        dispatcher.close()
 
 
 def run_due(app: Flask, job: Job) -> RunView | None:

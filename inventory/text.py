@@ -545,6 +545,16 @@ REFUSALS: Mapping[str, Any] = {
     "comment_missing": _("Write a comment."),
     "done_by_itself": _("Say what was done about it."),
     "done_needs_words": _("Write down what was done."),
+    # Messages
+    "channel_not_found": _("There is no such way for messages among yours."),
+    "channel_kind_unknown": _("Choose one of the ways."),
+    "channel_ended": _("Messages to this address have been ended. Take them up again first."),
+    "channels_too_many": _("At most %(limit)s ways are possible. End one of them first."),
+    "quiet_hours_half": _("Enter both when the quiet hours begin and when they end, or neither."),
+    "telegram_chat_format": _("Enter the number of a Telegram chat, such as -1001234567890, or its name: @name."),
+    "webhook_format": _("Enter an address such as https://kantor.example/hook."),
+    "service_unknown": _("Enter an address of one of these services: %(services)s."),
+    "message_not_found": _("There is no such message to people whom you manage."),
 }
 
 

@@ -83,11 +83,36 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("BLANGKO_PUBLIC_URL", "ftp://blangko.example.go.id"),
         ("BLANGKO_PUBLIC_URL", "https://blangko.example.go.id/deeper"),
         ("BLANGKO_PUBLIC_URL", "https://a@b.example"),
+        ("BLANGKO_SMTP_URL", "mail.example"),
+        ("BLANGKO_SMTP_URL", "https://mail.example"),
+        ("BLANGKO_MAIL_FROM", ""),
+        ("BLANGKO_MAIL_FROM", "Blangko"),
+        ("BLANGKO_MAIL_FROM", "Blangko <blangko@kantor.test"),
+        ("BLANGKO_MAIL_FROM", "a@b.test\r\nBcc: c@d.test"),
+        ("BLANGKO_TELEGRAM_TOKEN", "token/../x"),
+        ("BLANGKO_MESSAGE_SERVICES", "slack://"),
+        ("BLANGKO_MESSAGES_EVERY_SECONDS", "-1"),
+        ("BLANGKO_ESCALATE_AFTER_HOURS", "-1"),
+        ("BLANGKO_OFFICE_HOURS", "16:00-08:00"),
+        ("BLANGKO_OFFICE_HOURS", "08:00"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
     with pytest.raises(SettingError, match=variable):
-        load({}, {"BLANGKO_SECRET_KEY": KEY, variable: value})
+        load({}, {"BLANGKO_SECRET_KEY": KEY, **given_with(variable), variable: value})
+
+
+def given_with(variable: str) -> dict[str, str]:
+    """What a variable is only looked at together with."""
+    return {"BLANGKO_SMTP_URL": "smtp://mail.example"} if variable == "BLANGKO_MAIL_FROM" else {}
+
+
+def test_a_mail_server_needs_a_sender() -> None:
+    server = {"BLANGKO_SMTP_URL": "smtps://user:a%2Fb@mail.example:465"}
+    assert load({}, server | {"BLANGKO_MAIL_FROM": "Blangko <blangko@kantor.test>"}).SMTP_URL
+    assert load({}, server | {"BLANGKO_MAIL_FROM": "blangko@kantor.test"}).office_hours == (time(8), time(16))
+    with pytest.raises(SettingError, match="BLANGKO_MAIL_FROM"):
+        load({}, server)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +19,11 @@ from sqlalchemy import text
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM
-from inventory.jobs import Job, jobs_for, run_due
+from inventory.jobs import MESSAGES, Job, jobs_for, run_due
 from inventory.services import alerts, reviews, runs, seals
 from inventory.services.runs import RunView
 from tests.conftest import NOW, TODAY
+from tests.notices import SENDER, MailServer
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +98,42 @@ def test_the_nightly_seal_is_made_once(app: Flask) -> None:
     assert run_due(app, sealing) is None
     with app.app_context():
         assert len(seals.chain()) == 1
+
+
+def test_the_review_of_a_night_sends_messages_and_records_no_run(app: Flask) -> None:
+    with app.app_context():
+        world = World(app)
+        world.deliver(NOW, TODAY, 10)
+        world.print(NOW, TODAY, 10)
+        db.session.remove()
+    run_due(app, the_job(app))
+    with MailServer() as server:
+        app.config["SETTINGS"] = replace(app.config["SETTINGS"], SMTP_URL=server.url, MAIL_FROM=SENDER)
+        job = next(job for job in jobs_for(app.config["SETTINGS"]) if job.name == MESSAGES)
+        assert [run_due(app, job) for _ in range(2)] == [None, None]
+    assert sorted(mail["To"] for mail in server.mails) == [
+        "gudang@denpasar.test",
+        "kepala@denpasar.test",
+        "provinsi@bali.test",
+    ]
+    assert {mail["Subject"] for mail in server.mails} == {"Blangko: Habis: Kota Denpasar, Blangko KTP-el WNI"}
+    assert len(all_runs(app)) == 1
+
+
+def test_messages_can_be_switched_off(app: Flask) -> None:
+    assert MESSAGES in {job.name for job in jobs_for(app.config["SETTINGS"])}
+    silent = replace(app.config["SETTINGS"], MESSAGES_EVERY_SECONDS=0)
+    assert MESSAGES not in {job.name for job in jobs_for(silent)}
+
+
+def test_the_libraries_that_send_are_not_imported_to_start() -> None:
+    """Apprise alone takes longer to import than the rest of the start together."""
+    program = "import sys, wsgi, inventory.jobs\nprint(sorted({'apprise', 'requests', 'aiosmtpd'} & set(sys.modules)))"
+    environment = os.environ | {"BLANGKO_ENV": "embedded", "BLANGKO_SECRET_KEY": "k" * 40}
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout == "[]\n"
 
 
 def test_many_at_once_open_one_alert(app: Flask) -> None:

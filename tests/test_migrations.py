@@ -51,6 +51,7 @@ TRIGGERS = {
         "allotment_lines_steps",
         "allotment_lines_no_delete",
         "transfers_drafts",
+        "alert_events_told",
     },
     "postgresql": {
         "movements_no_change",
@@ -74,6 +75,7 @@ TRIGGERS = {
         "outreach_plans_closed_once",
         "allotment_lines_steps",
         "transfers_drafts",
+        "alert_events_told",
     },
 }
 FUNCTIONS = {
@@ -94,6 +96,7 @@ FUNCTIONS = {
     "outreach_plans_are_closed_once",
     "allotment_lines_check_step",
     "transfers_check_drafts",
+    "alert_events_are_told",
 }
 
 

@@ -11,6 +11,7 @@ from inventory.models.documents import Document, DocumentCounter
 from inventory.models.events import Event, EventItem
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
+from inventory.models.notices import Escalation, Message, MessageChange, NoticeChannel, NoticeToFanOut
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.outreach import OutreachPlan, OutreachPlanLine, PlanStep
 from inventory.models.people import Membership, Person
@@ -46,6 +47,7 @@ __all__ = [
     "Document",
     "DocumentCounter",
     "EquipmentReport",
+    "Escalation",
     "Event",
     "EventItem",
     "FigureEntry",
@@ -54,8 +56,12 @@ __all__ = [
     "Item",
     "JobRun",
     "Membership",
+    "Message",
+    "MessageChange",
     "Movement",
     "MovementRange",
+    "NoticeChannel",
+    "NoticeToFanOut",
     "NumberRange",
     "Office",
     "OutreachPlan",

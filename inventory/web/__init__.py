@@ -69,6 +69,7 @@ PAGES = (
     "imports",
     "jobs",
     "language",
+    "messages",
     "numbers",
     "offices",
     "outreach",

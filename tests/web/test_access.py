@@ -12,8 +12,10 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, may, may_somewhere
-from inventory.services import alerts, allotments, closings, documents, offices, people, records, reviews
+from inventory.domain.notices import ChannelKind, unsubscribe_token
+from inventory.services import alerts, allotments, channels, closings, documents, offices, people, records, reviews
 from inventory.services.allotments import SplitTerms
+from inventory.services.channels import Allowed
 from tests.conftest import NOW, TODAY
 from tests.services.test_imports import look
 from tests.web.client import csrf_token, log_in
@@ -54,6 +56,8 @@ class Target(NamedTuple):
     plan_id: int
     draft_id: int
     """Of a plan to send blanks to a district."""
+    signed: str
+    """Of a link that ends messages."""
 
     def fill(self, rule: Rule) -> dict[str, Any]:
         file = "js/webauthn.js" if rule.endpoint == "security.static" else "blangko.css"
@@ -88,6 +92,9 @@ def fill(world: World) -> None:
     proposal = allotments.propose_split(SYSTEM, NOW, DENPASAR, BLANK, SplitTerms(quantity=500))
     plan_id = allotments.save(SYSTEM, NOW, uuid4(), proposal, {(DENPASAR, "51.71.01"): 500})
     draft_id = allotments.get(SYSTEM, plan_id).drafts[0].id
+    manager = world.actor("manager")
+    allowed = Allowed(email=True, telegram=False, services=(), private=False)
+    channel_id = channels.add(manager, NOW, ChannelKind.EMAIL, "", channels.usual(manager, NOW), allowed)
     db.session.remove()
     TARGETS[db.engine.dialect.name] = Target(
         movement_id=movement.id,
@@ -109,6 +116,7 @@ def fill(world: World) -> None:
         token=token,
         plan_id=plan_id,
         draft_id=draft_id,
+        signed=unsubscribe_token(world.app.config["SECRET_KEY"], channel_id),
     )
 
 

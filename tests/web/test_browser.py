@@ -46,6 +46,7 @@ from inventory.services.deliveries import Counted, Paper
 from inventory.services.requests import Allotment
 from tests.conftest import NOW, TODAY, Filling
 from tests.files import csv_file
+from tests.notices import fill_messages
 from tests.services.test_backtests import constant, record, uneven
 from tests.services.test_imports import HAD, look, use
 from tests.web.test_coverage import fill_coverage
@@ -163,6 +164,7 @@ PAGES = {
     "manager": (
         *STOCK_PAGES,
         *DECISIONS,
+        *("/messages", "/messages/new", "/messages/change?channel={channel}", "{unsubscribe}"),
         *("/alerts/{tried}", "/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
         *ALLOTMENTS,
         "/movements/{movement}/reverse",
@@ -182,7 +184,7 @@ PAGES = {
     ),
     "administrator": (
         *("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
-        *("/events", "/events/new", "/events/1"),
+        *("/events", "/events/new", "/events/1", "/messages/undelivered"),
     ),
 }
 EVERYBODYS = ("/", "/change")
@@ -244,7 +246,7 @@ def _fill(world: World) -> None:
     figures = fill_coverage(world)
     _plan(world)
     link = documents.get(SYSTEM, document)[1].link
-    FOUND.update(movement=movement.id, link=link, figures=figures, tried=tried)
+    FOUND.update(movement=movement.id, link=link, figures=figures, tried=tried, **fill_messages(world))
 
 
 def _plan(world: World) -> None:
