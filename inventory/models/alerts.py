@@ -55,6 +55,10 @@ class StoredProjection(Base):
     made_at: Mapped[datetime] = mapped_column(UtcDateTime)
     level: Mapped[str] = mapped_column(String(16))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    stockout_on: Mapped[date | None] = mapped_column(Date, index=True)
+    """When the stock is likely to run out, if nothing comes: what `facts` say, for counting in SQL."""
+    stockout_early_on: Mapped[date | None] = mapped_column(Date)
+    stockout_late_on: Mapped[date | None] = mapped_column(Date)
 
 
 class Alert(Base):

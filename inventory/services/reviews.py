@@ -26,6 +26,8 @@ REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
 BATCH = 1_000
 """Rows that one statement writes."""
+RUN_OUT_DAYS = ("stockout_on", "stockout_early_on", "stockout_late_on")
+"""Of a projection's facts: kept as columns as well, so that offices can be counted by them."""
 
 T = TypeVar("T")
 
@@ -234,7 +236,7 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
     statement = insert_or(session, _PROJECTIONS)
     statement = statement.on_conflict_do_update(
         index_elements=["office_id", "item_id"],
-        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts")},
+        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts", *RUN_OUT_DAYS)},
     )
     rows = [
         {
@@ -245,9 +247,14 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
             "level": each.level.value,
             "facts": each.projection.facts,
         }
+        | {name: _day(each.projection.facts.get(name)) for name in RUN_OUT_DAYS}
         for each in reviewed
     ]
     session.execute(statement, rows)
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written else None
 
 
 def _refresh(session: Session, now: datetime) -> None:
