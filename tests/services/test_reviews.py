@@ -90,7 +90,7 @@ def open_alert(world: World) -> AlertView | None:
 
 def test_cards_printed_many_at_a_time_are_expected_as_batches(world: World) -> None:
     days = sorted(working_days())
-    fill({day: 400 for day in days[::8]}, 400 * len(days[::8]) + 500, first=days[0])
+    fill(dict.fromkeys(days[::8], 400), 400 * len(days[::8]) + 500, first=days[0])
     facts = review().projection.facts
     assert facts["batches"]["size"] == pytest.approx(400, abs=1)
     assert facts["batches"]["a_year"] == pytest.approx(245 / 8, rel=0.2)
