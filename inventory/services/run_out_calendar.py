@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
@@ -184,8 +184,8 @@ def _sums(first: Subquery, today: date) -> tuple[Any, ...]:
 
 
 def _totals(first: Subquery, today: date) -> tuple[int, int, int]:
-    count, out, _week, _fortnight, unknown = db.session.execute(select(*_sums(first, today))).one()
-    return int(count), int(out), int(unknown)
+    count, out, _week, _fortnight, unknown = map(int, db.session.execute(select(*_sums(first, today))).one())
+    return count, out, unknown
 
 
 def _parts(first: Subquery, today: date, below: Sequence[OfficeView]) -> list[Part]:
@@ -244,7 +244,7 @@ def _by_day(first: Subquery, column: Any, today: date) -> Counter[date]:
     return found
 
 
-def _listed(scope: Sequence[ColumnElement[bool]], item_id: int | None, today: date, day: date | None) -> Select[Any]:
+def _listed(scope: Sequence[ColumnElement[bool]], item_id: int | None, today: date, day: date | None) -> Any:
     """The stocks that are out or run out within the DAYS, or on `day` alone; those that are out first."""
     is_out = StoredProjection.level == Level.OUT.value
     ahead = StoredProjection.stockout_on
@@ -281,7 +281,7 @@ def _listed(scope: Sequence[ColumnElement[bool]], item_id: int | None, today: da
     )
 
 
-def _run_outs(query: Select[Any]) -> tuple[RunOut, ...]:
+def _run_outs(query: Any) -> tuple[RunOut, ...]:
     return tuple(RunOut(**row._mapping) for row in db.session.execute(query))
 
 
