@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.alerts import CUSTODY, Level, Subject, next_level
+from inventory.domain.cases import Done
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, AlertEvent, StoredProjection
@@ -158,10 +159,18 @@ _ALERTS: Any = Alert.__table__
 _EVENTS: Any = AlertEvent.__table__
 _PROJECTIONS: Any = StoredProjection.__table__
 
+_OVER = bindparam("new_level") == Level.OK.value
 _MOVE = (
     update(_ALERTS)
     .where(_ALERTS.c.id == bindparam("alert_id"))
-    .values(level=bindparam("new_level"), changed_at=bindparam("now"), resolved_at=bindparam("new_resolved_at"))
+    .values(
+        level=bindparam("new_level"),
+        changed_at=bindparam("now"),
+        resolved_at=bindparam("new_resolved_at"),
+        done=bindparam("new_done"),
+        snoozed_until=case((_OVER, None), else_=_ALERTS.c.snoozed_until),
+        snoozed_level=case((_OVER, None), else_=_ALERTS.c.snoozed_level),
+    )
 )
 _SAY_AGAIN = update(_ALERTS).where(_ALERTS.c.id == bindparam("alert_id")).values(facts=bindparam("new_facts"))
 # What the alert says now: copied within the database, which has it already.
@@ -229,6 +238,7 @@ def _step(change: _Change, now: datetime) -> dict[str, Any]:
         "new_level": change.level.value,
         "now": now,
         "new_resolved_at": resolved_at,
+        "new_done": Done.RELIEVED.value if resolved_at else None,
     }
 
 
