@@ -346,7 +346,7 @@ def _entries(rows: Sequence[Any], today: date) -> Iterator[Entry]:
     for row in rows:
         ids[row.about if row.about in MATTERS else "case"].append(row.id)
     details = {(kind, ident): facts for kind in ids for ident, facts in _DETAILS[kind](ids[kind])}
-    codes = dict(db.session.execute(select(Item.id, Item.code)))
+    codes = {row.id: row.code for row in db.session.execute(select(Item.id, Item.code))}
     for row in rows:
         yield Entry(
             about=row.about,

@@ -76,6 +76,7 @@ PAGES = (
     "proposals",
     "reports",
     "requests",
+    "run_outs",
     "stock_cards",
     "stocktakes",
     "suppliers",
