@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Date, Subquery, and_, case, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
@@ -120,8 +120,7 @@ def of_office(
         scope.append(within(office.path))
     below = offices.children(actor, Action.VIEW_ALERT, office) if office else offices.tops(actor, Action.VIEW_ALERT)
     first = _first_of_offices(scope, item_id)
-    parts = _parts(first, today, below)
-    totals = _totals(first, today)
+    kinds = _kinds(first, today)
     listed = _listed(scope, item_id, today, day)
     found = db.session.scalar(select(func.count()).select_from(listed.subquery())) or 0
     page = min(max(page, 1), max(1, -(-found // PER_PAGE)))
@@ -129,12 +128,12 @@ def of_office(
         office=office,
         today=today,
         reviewed_at=_reviewed_at(scope),
-        offices=totals[0],
-        out=totals[1],
-        unknown=totals[2],
-        days=_days(first, today, totals[1]),
-        parts=tuple(parts),
-        own=_own(first, today, office) if office else None,
+        offices=sum(each.offices for each in kinds),
+        out=sum(each.offices for each in kinds if each.out),
+        unknown=sum(each.offices for each in kinds if each.in_the_dark),
+        days=_days(kinds, today),
+        parts=tuple(_parts(first, today, below)),
+        own=_own(_first_of_offices([*scope, Office.id == office.id], item_id), today, office) if office else None,
         run_outs=_run_outs(listed.limit(PER_PAGE).offset((page - 1) * PER_PAGE)),
         found=found,
         page=page,
@@ -179,13 +178,8 @@ def _sums(first: Subquery, today: date) -> tuple[Any, ...]:
     def within_days(number: int) -> ColumnElement[bool]:
         return and_(first.c.out == 0, first.c.likely < today + timedelta(days=number))
 
-    in_the_dark = and_(first.c.out == 0, first.c.unknown == 1, first.c.likely.is_(None))
+    in_the_dark = and_(first.c.out == 0, _in_the_dark(first))
     return (func.count(), count(first.c.out == 1), *map(count, (within_days(WEEK), within_days(DAYS), in_the_dark)))
-
-
-def _totals(first: Subquery, today: date) -> tuple[int, int, int]:
-    count, out, _week, _fortnight, unknown = map(int, db.session.execute(select(*_sums(first, today))).one())
-    return count, out, unknown
 
 
 def _parts(first: Subquery, today: date, below: Sequence[OfficeView]) -> list[Part]:
@@ -204,7 +198,7 @@ def _parts(first: Subquery, today: date, below: Sequence[OfficeView]) -> list[Pa
 
 
 def _own(first: Subquery, today: date, office: OfficeView) -> Part | None:
-    row = db.session.execute(select(*_sums(first, today)).where(first.c.office_id == office.id)).one()
+    row = db.session.execute(select(*_sums(first, today)).select_from(first)).one()
     return _part(office, row) if row[0] else None
 
 
@@ -213,35 +207,64 @@ def _part(office: OfficeView, row: Sequence[Any]) -> Part:
     return Part(office=office, offices=count, out=out, week=week, fortnight=fortnight, unknown=unknown)
 
 
-def _days(first: Subquery, today: date, out: int) -> tuple[DayAhead, ...]:
-    likely, early, late = (_by_day(first, first.c[name], today) for name in ("likely", "early", "late"))
+@dataclass(frozen=True)
+class _Kind:
+    """So many offices that are out, or run out on these days: today for what should be past, None beyond the DAYS."""
+
+    out: bool
+    in_the_dark: bool
+    likely: date | None
+    early: date | None
+    late: date | None
+    offices: int
+
+
+def _kinds(first: Subquery, today: date) -> list[_Kind]:
+    """The offices counted in one go: those alike are one row, so there are few, however many offices there are."""
+    last = today + timedelta(days=DAYS - 1)
+
+    def shown(column: Any) -> Any:
+        return case((column < today, literal(today, Date)), (column <= last, column))
+
+    told = (
+        first.c.out == 1,
+        and_(first.c.out == 0, _in_the_dark(first)),
+        *(shown(first.c[name]) for name in ("likely", "early", "late")),
+    )
+    named = [column.label(name) for column, name in zip(told, ("out", "dark", "likely", "early", "late"), strict=True)]
+    alike = select(*named).subquery()
+    rows = db.session.execute(select(*alike.c, func.count()).group_by(*alike.c))
+    return [_Kind(bool(out), bool(dark), *days, count) for out, dark, *days, count in rows]
+
+
+def _in_the_dark(first: Subquery) -> ColumnElement[bool]:
+    return and_(first.c.unknown == 1, first.c.likely.is_(None))
+
+
+def _days(kinds: Sequence[_Kind], today: date) -> tuple[DayAhead, ...]:
+    out = sum(each.offices for each in kinds if each.out)
+    on_day: dict[str, Counter[date]] = {name: Counter() for name in ("likely", "early", "late")}
+    for each in kinds:
+        for name, found in on_day.items():
+            day = getattr(each, name)
+            if day is not None and not each.out:
+                found[day] += each.offices
     days = []
-    by_then = {"likely": out, "early": out, "late": out}
+    by_then = dict.fromkeys(on_day, out)
     for number in range(DAYS):
         day = today + timedelta(days=number)
-        for name, found in (("likely", likely), ("early", early), ("late", late)):
+        for name, found in on_day.items():
             by_then[name] += found[day]
         days.append(
             DayAhead(
                 day=day,
-                offices=likely[day],
+                offices=on_day["likely"][day],
                 by_then=by_then["likely"],
                 at_least=by_then["late"],
                 at_most=by_then["early"],
             )
         )
     return tuple(days)
-
-
-def _by_day(first: Subquery, column: Any, today: date) -> Counter[date]:
-    """How many offices that still have stock come to this day; what should be past by now counts as today."""
-    rows = db.session.execute(
-        select(column, func.count()).where(first.c.out == 0, column < today + timedelta(days=DAYS)).group_by(column)
-    )
-    found: Counter[date] = Counter()
-    for day, count in rows:
-        found[max(day, today)] += count
-    return found
 
 
 def _listed(scope: Sequence[ColumnElement[bool]], item_id: int | None, today: date, day: date | None) -> Any:
