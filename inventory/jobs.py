@@ -18,13 +18,14 @@ from flask import Flask
 from inventory.config import Config
 from inventory.db import db
 from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
-from inventory.services import backtests, reviews, runs, seals, verification
+from inventory.services import backtests, reviews, runs, seals, stock_checks, verification
 from inventory.services.runs import RunView
 
 CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
 
 SUNDAY = 6
+STOCK_CHECKS = "stock checks"
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,26 @@ def add_to(scheduler: BaseScheduler, app: Flask) -> None:
         scheduler.add_job(
             run_due, catch_up, args=[app, job], id=f"{job.name}: catch-up", next_run_time=datetime.now(UTC), **options
         )
+    if settings.CHECK_EVERY_SECONDS:
+        often = IntervalTrigger(seconds=settings.CHECK_EVERY_SECONDS, timezone=UTC)
+        scheduler.add_job(check_stocks, often, args=[app], id=STOCK_CHECKS, **options)
+
+
+def check_stocks(app: Flask) -> int:
+    """Hold the stocks that postings changed against their alerts, until none waits; how many there were. Safe to call
+    at any time, from any number of processes. A failure is logged, never raised: the stocks wait on."""
+    looked_at = 0
+    with app.app_context():
+        try:
+            while found := stock_checks.check_stocks(app.config["CLOCK"]):
+                looked_at += found
+                if found < stock_checks.AT_ONCE:
+                    break
+        except Exception:
+            log.exception("%s: the database did not take them", STOCK_CHECKS)
+        finally:
+            db.session.remove()
+    return looked_at
 
 
 def worker_name() -> str:
