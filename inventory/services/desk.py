@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Select, and_, case, exists, func, literal, null, or_, select, union_all
+from sqlalchemy import ColumnElement, Date, and_, case, exists, func, literal, null, or_, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
@@ -201,7 +201,7 @@ def _columns(
     owner_id: Any = None,
     acknowledged: Any = 0,
     snoozed: Any = 0,
-) -> Select[Any]:
+) -> Any:
     def known(value: Any) -> Any:
         return null() if value is None else value
 
@@ -219,7 +219,7 @@ def _columns(
     return select(*(column.label(name) for name, column in columns.items()))
 
 
-def _sources(actor: Actor, today: date, item_id: int | None) -> list[Select[Any]]:
+def _sources(actor: Actor, today: date, item_id: int | None) -> list[Any]:
     return [
         _cases(actor, item_id),
         _proposals(actor, item_id),
@@ -234,11 +234,13 @@ def _rank(level: Any) -> Any:
     return case({name.value: rank for name, rank in SEVERITY.items()}, value=level)
 
 
-def _cases(actor: Actor, item_id: int | None) -> Select[Any]:
-    """Open alerts of every subject. A stock that is out hurts since its last review at the latest."""
-    about_stock = Alert.subject == Subject.LOW_STOCK.value
-    runs_out = case((Alert.level == Level.OUT.value, StoredProjection.on_day), else_=StoredProjection.stockout_on)
-    since = func.coalesce(_WrittenDay(Alert.facts["since"].as_string()), _DayOfInstant(Alert.opened_at))
+def _cases(actor: Actor, item_id: int | None) -> Any:
+    """Open alerts of every subject. A stock that is out hurts since it became so."""
+    opened, became = _DayOfInstant(Alert.opened_at), _DayOfInstant(Alert.changed_at)
+    # The alert's own facts: a posting brings them up to date long before the next review.
+    runs_out = _WrittenDay(Alert.facts["stockout_on"].as_string())
+    since = func.coalesce(_WrittenDay(Alert.facts["since"].as_string()), opened)
+    about_stock, is_out = Alert.subject == Subject.LOW_STOCK.value, Alert.level == Level.OUT.value
     asleep = or_(Alert.snoozed_until.is_not(None), Alert.snoozed_level.is_not(None))
     query = _columns(
         Alert.subject,
@@ -246,18 +248,19 @@ def _cases(actor: Actor, item_id: int | None) -> Select[Any]:
         Alert.office_id,
         item_id=Alert.item_id,
         severity=_rank(Alert.level),
-        hurts_on=case((about_stock, runs_out), else_=since),
+        hurts_on=case(
+            (and_(about_stock, Alert.level == Level.OUT.value), became), (about_stock, runs_out), else_=since
+        ),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
         snoozed=case((asleep, 1), else_=0),
     )
-    same = and_(StoredProjection.office_id == Alert.office_id, StoredProjection.item_id == Alert.item_id)
-    query = query.join(Office, Office.id == Alert.office_id).outerjoin(StoredProjection, and_(same, about_stock))
+    query = query.join(Office, Office.id == Alert.office_id)
     query = query.where(in_reach(reach(actor, Action.VIEW_ALERT)), Alert.resolved_at.is_(None))
     return query if item_id is None else query.where(Alert.item_id == item_id)
 
 
-def _proposals(actor: Actor, item_id: int | None) -> Select[Any]:
+def _proposals(actor: Actor, item_id: int | None) -> Any:
     """What waits for a second person: never what the actor proposed."""
     query = _columns(
         "proposal",
@@ -276,7 +279,7 @@ def _proposals(actor: Actor, item_id: int | None) -> Select[Any]:
     return query.where(or_(Movement.item_id == item_id, names))
 
 
-def _stocktakes(actor: Actor, item_id: int | None) -> Select[Any]:
+def _stocktakes(actor: Actor, item_id: int | None) -> Any:
     """Counts that wait for an approval: never those that the actor took part in."""
     line = StocktakeLine.stocktake_id == Stocktake.id
     query = _columns("stocktake", Stocktake.id, Stocktake.office_id, hurts_on=_DayOfInstant(Stocktake.opened_at)).join(
@@ -291,7 +294,7 @@ def _stocktakes(actor: Actor, item_id: int | None) -> Select[Any]:
     return query if item_id is None else query.where(exists().where(line, StocktakeLine.item_id == item_id))
 
 
-def _requests(actor: Actor, item_id: int | None) -> Select[Any]:
+def _requests(actor: Actor, item_id: int | None) -> Any:
     """Requests without an answer: they hurt when the first of their items runs out, or is needed."""
     line = DeliveryRequestLine.delivery_request_id == DeliveryRequest.id
     of_line = (
@@ -309,7 +312,7 @@ def _requests(actor: Actor, item_id: int | None) -> Select[Any]:
     return query if item_id is None else query.where(exists().where(line, DeliveryRequestLine.item_id == item_id))
 
 
-def _drafts(actor: Actor, item_id: int | None) -> Select[Any]:
+def _drafts(actor: Actor, item_id: int | None) -> Any:
     """Drafts to send: they hurt when the office that waits for them runs out."""
     query = _columns(
         "draft",
@@ -328,7 +331,7 @@ def _drafts(actor: Actor, item_id: int | None) -> Select[Any]:
     return query if item_id is None else query.where(AllotmentLine.item_id == item_id)
 
 
-def _arrivals(actor: Actor, today: date, item_id: int | None) -> Select[Any]:
+def _arrivals(actor: Actor, today: date, item_id: int | None) -> Any:
     """Transfers that should be here by now and that nobody has counted."""
     query = _columns("arrival", Transfer.id, Transfer.receiver_id, hurts_on=Transfer.expected_on)
     query = query.join(Office, Office.id == Transfer.receiver_id)

@@ -233,8 +233,8 @@ def _kinds(first: Subquery, today: date) -> list[_Kind]:
     )
     named = [column.label(name) for column, name in zip(told, ("out", "dark", "likely", "early", "late"), strict=True)]
     alike = select(*named).subquery()
-    rows = db.session.execute(select(*alike.c, func.count()).group_by(*alike.c))
-    return [_Kind(bool(out), bool(dark), *days, count) for out, dark, *days, count in rows]
+    rows: Any = db.session.execute(select(*alike.c, func.count()).group_by(*alike.c))
+    return [_Kind(bool(out), bool(dark), likely, early, late, count) for out, dark, likely, early, late, count in rows]
 
 
 def _in_the_dark(first: Subquery) -> ColumnElement[bool]:

@@ -98,7 +98,8 @@ def mark_seen() -> Any:
     count = seen.accept(lambda: cases.acknowledge(actor, now, seen.request_uuid, seen.alert_ids))
     if count is not None:
         flash(ngettext("%(num)s alert is marked as seen.", "%(num)s alerts are marked as seen.", count), "success")
-        return redirect(url_for("alerts.index", **form.chosen, page=_page()), 303)
+        kept: dict[str, Any] = form.chosen | {"page": _page()}
+        return redirect(url_for("alerts.index", **kept), 303)
     return _list(form, form.read(lambda: _desk(form)), seen), seen.status
 
 

@@ -42,6 +42,7 @@ def open_alert(
     """As if the last review had opened it; its id."""
     if subject == "low_stock" and item:
         expect(office_code, runs_out, item=item, level=level)
+        facts = {"stockout_on": runs_out.isoformat() if runs_out else None} | facts
     values = {
         "office_id": offices.get(SYSTEM, Action.VIEW_ALERT, office_code).id,
         "item_id": items.get(item).id if item else None,
@@ -194,6 +195,11 @@ def test_pages_are_stable_and_whole(world: World) -> None:
     assert ids == [each.id for number in (1, 2, 3) for each in desk.of_actor(actor, NOW, page=number).entries]
     assert (pages[0].pages, desk.of_actor(actor, NOW, page=99).page) == (3, 3)
     assert desk.of_actor(actor, NOW, page=-1).page == 1
+
+
+def test_the_day_is_that_of_the_alert_which_postings_keep_up_to_date(world: World) -> None:
+    open_alert(DENPASAR, runs_out=on(9), stockout_on=on(3).isoformat())
+    assert [each.hurts_on for each in listed(above(world))] == [on(3)]
 
 
 def test_a_review_s_own_alerts_are_told_by_the_day_on_which_the_stock_runs_out(world: World) -> None:

@@ -65,7 +65,7 @@ def links(page: str) -> list[str]:
 
 def test_the_list_says_what_where_when_and_whose(app: Flask, manager: FlaskClient) -> None:
     out = opened(app, DENPASAR, "out", runs_out=on(1), store=0, backlog=7)
-    soon = opened(app, "51.71.01", "low", runs_out=on(4), **stock_facts())
+    soon = opened(app, "51.71.01", "low", runs_out=on(4), **stock_facts(stockout_on=on(4).isoformat()))
     opened(app, BADUNG, "out", runs_out=on(1), store=0)
     page = page_in(manager, "en", "/alerts").text
     assert page.index(f'href="/alerts/{out}"') < page.index(f'href="/alerts/{soon}"')
