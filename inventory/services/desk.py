@@ -248,9 +248,7 @@ def _cases(actor: Actor, item_id: int | None) -> Any:
         Alert.office_id,
         item_id=Alert.item_id,
         severity=_rank(Alert.level),
-        hurts_on=case(
-            (and_(about_stock, Alert.level == Level.OUT.value), became), (about_stock, runs_out), else_=since
-        ),
+        hurts_on=case((and_(about_stock, is_out), became), (about_stock, runs_out), else_=since),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
         snoozed=case((asleep, 1), else_=0),
