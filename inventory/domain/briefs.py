@@ -61,6 +61,9 @@ _NAMED: Mapping[Subject, tuple[str, ...]] = {
     Subject.SPOILED_NOT_DESTROYED: ("quantity", "oldest_on", "since"),
     Subject.DAY_NOT_CLOSED: ("days", "since"),
     Subject.DAY_DIFFERENCE: ("quantity", "since"),
+    Subject.COUNT_DIFFERENCE: ("quantity", "since"),
+    Subject.CONSUMABLE_FIRST: ("since",),
+    Subject.MODEL_WORSE: ("windows",),
 }
 """The facts that the first sentence of a subject names. Without them it is said plainly, as of those that name none."""
 

@@ -83,14 +83,21 @@ WORDS: Mapping[str, Any] = {
     "day_difference_plain": _("A difference between count and book waits for a manager."),
     "day_difference_why": _("Until it is cleared the book may be wrong, and what is expected of the stock with it."),
     "day_difference_do": _("Today: look into it with the storekeeper, and clear it with its reason."),
+    "count_difference_what": _(
+        "A count of %(since)s differs from the book by %(quantity)s, and nobody has approved or cancelled it."
+    ),
     "count_difference_plain": _("A stocktake found more or less than the book says."),
     "count_difference_why": _(
         "What is missing has been used without a record, or taken; what is over was never booked."
     ),
     "count_difference_do": _("Today: go through the stock card with those who counted, and decide upon the stocktake."),
+    "consumable_first_what": _("It runs out on about %(since)s, before the blanks do."),
     "consumable_first_plain": _("A ribbon or film runs out before the blanks do."),
     "consumable_first_why": _("Without it no card is printed, however many blanks there are."),
     "consumable_first_do": _("Ask for it with the next order, or have a neighbour lend it, before it runs out."),
+    "model_worse_what": _(
+        "The projection of this stock was further off than a plain average; past windows tried: %(windows)s."
+    ),
     "model_worse_plain": _("The projection of this stock was further off than a plain average."),
     "model_worse_why": _("What is expected of the stock, and what is suggested to order, may be too high or too low."),
     "model_worse_do": _(

@@ -141,6 +141,8 @@ CUSTODY = {
     Subject.SPOILED_NOT_DESTROYED: {"quantity": 12, "oldest_on": "2024-04-01", "since": "2024-05-01", "days_late": 14},
     Subject.DAY_NOT_CLOSED: {"days": 3, "since": "2024-05-10", "days_late": 3},
     Subject.DAY_DIFFERENCE: {"quantity": 2, "since": "2024-05-13", "days_late": 2},
+    Subject.COUNT_DIFFERENCE: {"quantity": 4, "since": "2024-05-13", "difference": -4},
+    Subject.CONSUMABLE_FIRST: {"since": "2024-05-20", "blank": "ktp-wni"},
 }
 
 
