@@ -25,6 +25,8 @@ from inventory.services.runs import RunView
 
 REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
+RUN_OUT_DAYS = ("stockout_on", "stockout_early_on", "stockout_late_on")
+"""Of a projection's facts: kept as columns as well, so that offices can be counted by them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +152,7 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
     statement = insert_or(session, _PROJECTIONS)
     statement = statement.on_conflict_do_update(
         index_elements=["office_id", "item_id"],
-        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts")},
+        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts", *RUN_OUT_DAYS)},
     )
     rows = [
         {
@@ -161,9 +163,14 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
             "level": each.level.value,
             "facts": each.projection.facts,
         }
+        | {name: _day(each.projection.facts.get(name)) for name in RUN_OUT_DAYS}
         for each in reviewed
     ]
     session.execute(statement, rows)
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written else None
 
 
 def _refresh(session: Session, now: datetime) -> None:

@@ -78,6 +78,7 @@ PAGES = (
     "proposals",
     "reports",
     "requests",
+    "run_outs",
     "stock_cards",
     "stocktakes",
     "suppliers",

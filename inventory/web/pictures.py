@@ -181,7 +181,7 @@ class _Scale:
 
     def figures(self) -> list[int]:
         """Up to five round figures from zero on."""
-        step = _round_up(self.most / 4)
+        step = round_up(self.most / 4)
         return [int(step * number) for number in range(5) if step * number <= self.most]
 
 
@@ -193,7 +193,7 @@ def _highest(past: Sequence[Closing], ahead: _Ahead | None, facts: Mapping[str, 
     return float(max(most, reorder)) * 1.05 if reorder <= 10 * most else most * 1.05
 
 
-def _round_up(figure: float) -> float:
+def round_up(figure: float) -> float:
     """The next 1, 2 or 5 with zeros: 1, 2, 5, 10 and so on."""
     power = 10 ** math.floor(math.log10(max(figure, 1)))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= figure)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from wtforms import HiddenField
 
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.errors import Refusal
+from inventory.domain.quantities import MAX_QUANTITY
 from inventory.services import deliveries, items, offices, requests
 from inventory.services.items import ItemView
 from inventory.services.requests import Allotment, Asking, RequestDetail, RequestView
@@ -152,7 +153,7 @@ def ask(code: str) -> Any:
     actor, now = security.current_actor(), security.now()
     office = offices.get(actor, Action.REQUEST_DELIVERY, code)
     suggested = requests.suggested(actor, code)
-    form: Any = ask_form(items.active(), suggested)(supplier=USUAL_SUPPLIER, asked_on=office.today(now))
+    form: Any = ask_form(items.active(), _asked_for(suggested))(supplier=USUAL_SUPPLIER, asked_on=office.today(now))
     form.asked_on.limit(office.today(now))
     made = form.accept(lambda: requests.ask(actor, now, form.request_uuid, code, form.asking()))
     if made is not None:
@@ -212,6 +213,14 @@ def _end(delivery_request_id: int, end: Callable[..., int], page: str, said: Any
         flash(str(said), "success")
         return redirect(url_for("requests.show", delivery_request_id=done), 303)
     return _page(page, found, form=form), form.status
+
+
+def _asked_for(suggested: Mapping[str, int]) -> Mapping[str, int]:
+    """What the form begins with: of one item that the address names, the quantity that it names."""
+    item, quantity = request.args.get("item", ""), request.args.get("quantity", "")
+    if not item or not re.fullmatch(r"[0-9]{1,9}", quantity, re.ASCII) or int(quantity) > MAX_QUANTITY:
+        return suggested
+    return {item: int(quantity)}
 
 
 def _page(page: str, found: RequestDetail, **shown: Any) -> str:

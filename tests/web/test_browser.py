@@ -93,6 +93,9 @@ STOCK_PAGES = (
     "/numbers?item=kia&number=A100001",
     "/alerts",
     "/alerts/1",
+    f"/alerts?level=low&owner=nobody&office={DENPASAR}",
+    "/run-outs",
+    f"{HOME}/run-outs?item={BLANK}&day=2024-05-17",
     f"{HOME}/coverage",
     "/backtest",
     f"{HOME}/projection/{BLANK}",
@@ -180,7 +183,13 @@ PAGES = {
     ),
     "regional": (
         *STOCK_PAGES,
-        *("/alerts/{tried}", "/backtest?office=51", "/offices/51/balances", "/offices/51/coverage"),
+        *(
+            "/alerts/{tried}",
+            "/offices/51/run-outs",
+            "/backtest?office=51",
+            "/offices/51/balances",
+            "/offices/51/coverage",
+        ),
     ),
     "administrator": (
         *("/offices", "/offices?q=denpasar", HOME, f"{HOME}/settings", "/people", "/people/new", "/jobs"),
