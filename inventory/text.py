@@ -505,6 +505,8 @@ REFUSALS: Mapping[str, Any] = {
     "stock_not_found": _("This office has no stock of that item to project."),
     "outreach_day_missing": _("Choose the day of the outreach."),
     "late_days_range": _("From 0 to %(limit)s working days."),
+    # Figures about alerts.
+    "too_many_stocks": _("That is more than %(limit)s stocks: choose an office further down."),
 }
 
 

@@ -93,6 +93,8 @@ STOCK_PAGES = (
     "/alerts",
     "/alerts/1",
     f"{HOME}/coverage",
+    "/alert-figures",
+    f"{HOME}/alert-figures",
     "/backtest",
     f"{HOME}/projection/{BLANK}",
     f"{HOME}/projection/{BLANK}?outreach=900&outreach_on=2024-05-18&late_days=5&cap=70&order=500",
