@@ -212,7 +212,7 @@ WORST_LISTED = 10
 @click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="Last day; today by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def alert_figures(office: str, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """How early alerts came before stock-outs, which stock-outs had none, which alerts were false: by region and month."""
+    """How early alerts came before stock-outs, which had none, and which alerts were false: by region and month."""
     import json
     from datetime import timedelta
 

@@ -21,7 +21,6 @@ from inventory.bench import Figure
 from inventory.bench.projection import worlds
 from inventory.bench.projection.worlds import COMING_BACK, FIRST_DAY, World
 from inventory.domain.alert_figures import (
-    Figures,
     Foretold,
     Record,
     Step,
@@ -32,7 +31,7 @@ from inventory.domain.alert_figures import (
     verdict,
     warnings_of,
 )
-from inventory.domain.alerts import RELIEF, Level, Reading, next_level
+from inventory.domain.alerts import Level, Reading, next_level
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons, project
 from inventory.domain.lead_times import Waits, learn
 from inventory.domain.requests import hope_ends
@@ -154,7 +153,7 @@ def stocks_of(seed: int, world: World, offices: Offices, begin: int) -> Stocks:
             found.arrived[row, day] = sum(each.sent for each in came)
             asking.orders = [each for each in asking.orders if each.arrives > day]
         _serve(chance, world, found, store, waiting, day)
-        for row in np.flatnonzero(world.open[:, day]):
+        for row in np.flatnonzero(world.open[:, day]).tolist():
             asking = askings[row]
             on_way = sum(each.sent for each in asking.orders)
             if store[row] + on_way <= asking.trigger * usual[row]:

@@ -186,7 +186,7 @@ def _records(stocks: Sequence[Any], first: date, last: date, alerted: set[Pair])
     by_office = calendars.of_offices({each.office_id: each.working_days for each in stocks}.items(), first, last)
     came = _arrivals(stocks, first, last)
     has_alert = np.array([(stock.office_id, stock.item_id) in alerted for stock in stocks], dtype=bool)
-    for row in np.flatnonzero((known & (closing <= 0)).any(axis=1) | has_alert):
+    for row in np.flatnonzero((known & (closing <= 0)).any(axis=1) | has_alert).tolist():
         stock = stocks[row]
         arrived = came.get((stock.office_id, stock.item_id), {})
         yield (
@@ -268,9 +268,9 @@ def _midnight(day: date) -> datetime:
 
 def _paths(office: OfficeView) -> dict[int, str]:
     rows = db.session.execute(select(Office.id, Office.path).where(within(office.path)))
-    return {office_id: path for office_id, path in rows}
+    return {row.id: row.path for row in rows}
 
 
 def _names(codes: Iterable[str]) -> dict[str, str]:
     rows = db.session.execute(select(Office.code, Office.name).where(Office.code.in_(list(codes))))
-    return {code: name for code, name in rows}
+    return {row.code: row.name for row in rows}

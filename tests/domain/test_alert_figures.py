@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -40,12 +41,12 @@ def record(closing: list[int], *, arrived: dict[int, int] | None = None, closed:
 
 
 def step(day: int, level: Level = Level.LOW, stock: int = 10, **changes: int) -> Step:
-    said = {"store": stock, "usable": stock, "lead_days": LEAD, "review_days": 2} | changes
+    said: dict[str, Any] = {"store": stock, "usable": stock, "lead_days": LEAD, "review_days": 2} | changes
     return Step(day=day, level=level, **said)
 
 
 def warned(day: int, ended: int | None = None, stock: int = 10, **changes: int) -> Warned:
-    return Warned(step=step(day, stock=stock, **changes), ended=ended)
+    return Warned(step=step(day, Level.LOW, stock, **changes), ended=ended)
 
 
 RUNS_DRY = record([60, 50, 40, 30, 20, 10, 0, 0, 50, 40], arrived={8: 50})

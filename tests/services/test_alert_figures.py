@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from statistics import median
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action
@@ -170,7 +172,7 @@ class Naive:
     def stock_outs(self) -> list[tuple[date, str, int | None]]:
         found = []
         opened = sorted(self.open)
-        for before, day in zip(opened, opened[1:], strict=False):
+        for before, day in pairwise(opened):
             if self.store(day) > 0 or self.store(before) <= 0 or not SINCE <= day <= UNTIL:
                 continue
             arrivals = [each for each in self.days if each < day and self.came(each)]
@@ -220,7 +222,8 @@ def test_the_figures_are_those_of_a_naive_computation(world: World, seed: int) -
         assert regions[office] == Naive(office).figures()
     assert found.total.stock_outs == sum(each.total.stock_outs for each in found.regions)
     assert found.total.stock_outs > 3, "or nothing was tried"
-    assert found.total.needed and found.total.false
+    assert found.total.needed
+    assert found.total.false
     assert found.left_out == 0
     of_denpasar = alert_figures.of_office(SYSTEM, NOW, DENPASAR, SINCE, UNTIL)
     assert dict(of_denpasar.months) == regions[DENPASAR]
@@ -233,7 +236,7 @@ def test_a_case_that_people_resolved_ends_the_warning(world: World) -> None:
     alert(DENPASAR, [(day, "low", facts(100))])
     [steps] = alert_figures._steps(_stocks(), SINCE, UNTIL).values()
     assert [each.level for each in steps] == ["low"]
-    db.session.execute(Alert.__table__.update().values(level="ok", resolved_at=datetime(2024, 4, 1, tzinfo=UTC)))
+    db.session.execute(update(Alert).values(level="ok", resolved_at=datetime(2024, 4, 1, tzinfo=UTC)))
     db.session.commit()
     [steps] = alert_figures._steps(_stocks(), SINCE, UNTIL).values()
     assert [each.level for each in steps] == ["low", "ok"]
@@ -284,3 +287,21 @@ def test_a_period_that_has_not_begun_has_no_figures(world: World) -> None:
     history(DENPASAR, 1)
     found = alert_figures.of_office(SYSTEM, NOW, DENPASAR, TODAY, TODAY + timedelta(days=30))
     assert found.total == Figures()
+
+
+def test_the_command_tells_the_same(world: World) -> None:
+    history(DENPASAR, 1)
+    alert(DENPASAR, [(SINCE + timedelta(days=5), "low", facts(10)), (UNTIL - timedelta(days=9), "ok", facts(900))])
+    found = alert_figures.of_office(SYSTEM, NOW, "51", SINCE, UNTIL)
+    runner = world.app.test_cli_runner()
+    args = ["alerts", "figures", "--office", "51", "--from", str(SINCE), "--to", str(UNTIL)]
+    rows = json.loads(runner.invoke(args=[*args, "--json"]).output)
+    whole = [each for each in rows if each["office"] == "51"]
+    assert whole[0] == {"office": "51", "month": None} | found.total.as_json()
+    assert [each["month"] for each in whole[1:]] == [f"{month:%Y-%m}" for month, _ in found.months]
+    assert {each["office"] for each in rows} == {"51", DENPASAR}
+    told = runner.invoke(args=args).output
+    assert f"{found.months[0][0]:%Y-%m}" in told
+    refused = runner.invoke(args=["alerts", "figures", "--office", "nowhere"])
+    assert refused.exit_code == 1
+    assert "Traceback" not in refused.output
