@@ -24,6 +24,7 @@ people_group = AppGroup("people", help="People: accounts and their roles.")
 items_group = AppGroup("items", help="Items: what is kept in stock.")
 ranges_group = AppGroup("ranges", help="Number ranges: the serial numbers of blanks.")
 import_group = AppGroup("import", help="Import: past records from CSV and XLSX files, all or nothing.")
+alerts_group = AppGroup("alerts", help="Alerts: how good they were.")
 bench_group = AppGroup("bench", help="Bench: measure this installation's speed, on databases that are thrown away.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
@@ -36,6 +37,7 @@ def init_app(app: Flask) -> None:
         ranges_group,
         import_group,
         export,
+        alerts_group,
         seal_group,
         review,
         backtest,
@@ -204,6 +206,57 @@ def backtest(on: datetime | None, office: str | None, as_json: bool) -> None:
 WORST_LISTED = 10
 
 
+@alerts_group.command("figures")
+@click.option("--office", default="00", show_default=True, help="This office and those below it (its code).")
+@click.option("--from", "since", type=click.DateTime(["%Y-%m-%d"]), help="First day; half a year ago by default.")
+@click.option("--to", "until", type=click.DateTime(["%Y-%m-%d"]), help="Last day; today by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def alert_figures(office: str, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """How early alerts came before stock-outs, which had none, and which alerts were false: by region and month."""
+    import json
+    from datetime import timedelta
+
+    from inventory import security
+    from inventory.services import alert_figures as service
+
+    now = security.now()
+    last = until.date() if until else now.date()
+    first = since.date() if since else last - timedelta(days=182)
+    try:
+        found = service.of_office(SYSTEM, now, office, first, last)
+    except Refusal as refusal:
+        _refuse(refusal)
+    of = [(found.office.code, found.total, found.months)] + [
+        (each.code, each.total, each.months) for each in found.regions
+    ]
+    rows = [(code, month, each) for code, total, months in of for month, each in [(None, total), *months]]
+    if as_json:
+        said = [{"office": code, "month": month and f"{month:%Y-%m}"} | each.as_json() for code, month, each in rows]
+        click.echo(json.dumps(said, indent=2))
+        return
+    heads = [
+        "Office",
+        "Month",
+        "Stock-outs",
+        "In time",
+        "Late",
+        "Missed",
+        "Lead",
+        "Needed",
+        "False",
+        "Share",
+        "Undecided",
+    ]
+    cells = [(code, f"{month:%Y-%m}" if month else "all", *_alert_cells(each)) for code, month, each in rows]
+    click.echo(table(heads, cells))
+
+
+def _alert_cells(each: Any) -> tuple[object, ...]:
+    lead = "-" if each.median_lead is None else f"{each.median_lead:.1f}"
+    outs = (each.stock_outs, each.in_time, each.late, each.missed, lead)
+    return (*outs, each.needed, each.false, _share(each.false_share), each.undecided)
+
+
 @seal_group.command("now")
 def seal_now() -> None:
     """Seal what was recorded since the last seal. The scheduler does so every night."""
@@ -369,6 +422,20 @@ def bench_projection(as_json: bool, quick: bool, url: str | None) -> None:
     if url is None:
         click.echo("The nightly review is NOT measured: give an empty PostgreSQL database with --url.", err=True)
     _show_figures(projection.measure(quick=quick, url=url), as_json=as_json)
+
+
+@bench_group.command("alerts", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Fewer and smaller worlds, in about a minute.")
+def bench_alerts(as_json: bool, quick: bool) -> None:
+    """Measure on made-up offices how early alerts come before stock-outs and how many are false, beside an average and
+    days of cover over the very same stocks.
+
+    Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import alerts
+
+    _show_figures(alerts.measure(quick=quick), as_json=as_json)
 
 
 @bench_group.command("measure-import", hidden=True)

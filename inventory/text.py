@@ -555,6 +555,8 @@ REFUSALS: Mapping[str, Any] = {
     "webhook_format": _("Enter an address such as https://kantor.example/hook."),
     "service_unknown": _("Enter an address of one of these services: %(services)s."),
     "message_not_found": _("There is no such message to people whom you manage."),
+    # Figures about alerts.
+    "too_many_stocks": _("That is more than %(limit)s stocks: choose an office further down."),
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from inventory.domain.access import Actor
 from inventory.domain.alerts import Reading
-from inventory.domain.demand import Projection, project
+from inventory.domain.demand import Horizon, Projection, project
 from inventory.domain.demand.reasons import shares
 from inventory.domain.ledger import PRINT_REASONS
 from inventory.domain.offices import local_day
@@ -86,7 +86,7 @@ def _project(inputs: Inputs) -> list[StockProjection]:
     made, errors = projected(inputs)
     stocks, through = inputs.stocks, inputs.through
     mix = shares(np.maximum(inputs.reasons, 0), inputs.history.pools)
-    in_lead = _stockout_in_lead(inputs, made)
+    in_lead = stockout_in_lead(inputs.horizon, made)
     projection, days = _in_plain_values(made), _days_of_fan(made, through)
     results = []
     for i, stock in enumerate(stocks):
@@ -157,10 +157,10 @@ def _run_outs(
     ]
 
 
-def _stockout_in_lead(inputs: Inputs, projection: Projection) -> np.ndarray:
+def stockout_in_lead(horizon: Horizon, projection: Projection) -> np.ndarray:
     """(S,) chance that the stock is gone by the end of the lead time's last open day, over all lead times where they
     are learnt."""
-    horizon, chance, days = inputs.horizon, projection.stockout_probability, projection.open_days_ahead
+    chance, days = projection.stockout_probability, projection.open_days_ahead
 
     def by_day(number: np.ndarray) -> np.ndarray:
         last = np.maximum((days <= number[:, None]).sum(axis=1) - 1, 0)

@@ -53,6 +53,7 @@ class DayConverter(BaseConverter):
 
 
 PAGES = (
+    "alert_figures",
     "alerts",
     "allotments",
     "backtests",

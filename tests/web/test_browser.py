@@ -97,6 +97,8 @@ STOCK_PAGES = (
     "/run-outs",
     f"{HOME}/run-outs?item={BLANK}&day=2024-05-17",
     f"{HOME}/coverage",
+    "/alert-figures",
+    f"{HOME}/alert-figures",
     "/backtest",
     f"{HOME}/projection/{BLANK}",
     f"{HOME}/projection/{BLANK}?outreach=900&outreach_on=2024-05-18&late_days=5&cap=70&order=500",
