@@ -76,6 +76,28 @@ class Config:
         "Address of this installation as people outside reach it, such as `https://blangko.example.go.id`: it stands on"
         " every document, as a code that anybody can hold the paper against. Without it, the address that was asked.",
     )
+    PING_URL: str = _setting(
+        "",
+        "BLANGKO_PING_URL",
+        "Address that is fetched after each good run of a job, `{job}` in it replaced by the job's name: a service"
+        " outside raises the alarm when that fails to come.",
+    )
+    METRICS_TOKEN: str = _setting(
+        "",
+        "BLANGKO_METRICS_TOKEN",
+        "What `/metrics` asks for as `Authorization: Bearer …`; without it, the page answers to this machine alone.",
+    )
+    METRICS_PATH: str = _setting(
+        "",
+        "BLANGKO_METRICS_PATH",
+        "Folder, empty at the start, in which several processes of one server add up their counts of requests;"
+        " `flask serve` makes one itself.",
+    )
+    READY_NEEDS_JOBS: bool = _setting(
+        False,
+        "BLANGKO_READY_NEEDS_JOBS",
+        "Whether `/readyz` answers 503 when a scheduled job is late or was given up.",
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",
@@ -162,6 +184,11 @@ def _checked(values: dict[str, Any]) -> Config:
             not _is_address(config.PUBLIC_URL),
             "BLANGKO_PUBLIC_URL must be an address such as https://blangko.example.go.id, without a path behind it.",
         ),
+        (
+            not _is_page(config.PING_URL),
+            "BLANGKO_PING_URL must be an address such as https://ping.example/secret/{job}.",
+        ),
+        (0 < len(config.METRICS_TOKEN) < 16, "BLANGKO_METRICS_TOKEN is too short: give at least 16 characters."),
         (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
         (
             environment == "production" and not config.SECRET_KEY,
@@ -191,6 +218,10 @@ def _is_time_zone(name: str) -> bool:
 
 def _is_address(url: str) -> bool:
     return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?/?", url, re.ASCII) is not None
+
+
+def _is_page(url: str) -> bool:
+    return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?(/[!-~]*)?", url, re.ASCII) is not None
 
 
 def _is_database(url: str) -> bool:

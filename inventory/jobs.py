@@ -5,26 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from apscheduler.schedulers.base import BaseScheduler
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask
 
+from inventory.adapters import pings
 from inventory.config import Config
 from inventory.db import db
 from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
-from inventory.services import backtests, reviews, runs, seals, verification
+from inventory.domain.watchers import BEAT_SECONDS, Watched
+from inventory.services import backtests, reviews, runs, seals, verification, watchers
 from inventory.services.runs import RunView
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.base import BaseScheduler
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
 
 CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
 
 SUNDAY = 6
+
+HEARTBEAT = "heartbeat"
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +39,14 @@ Clock = Callable[[], datetime]
 Runner = Callable[[datetime, Schedule, Clock, str], RunView | None]
 
 
-@dataclass(frozen=True)
-class Job:
-    name: str
-    schedule: Schedule
+@dataclass(frozen=True, kw_only=True)
+class Job(Watched):
     run: Runner
+
+
+def init_app(app: Flask) -> None:
+    """Let the pages know which jobs there are and when they are due; nothing is scheduled by it."""
+    app.extensions["jobs"] = jobs_for(app.config["SETTINGS"])
 
 
 def jobs_for(settings: Config) -> list[Job]:
@@ -44,23 +54,21 @@ def jobs_for(settings: Config) -> list[Job]:
     nightly = DailyAt(settings.review_time, settings.TIME_ZONE)
     often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
     return [
-        Job(seals.SEALING, nightly, seals.seal_slot),
-        Job(verification.VERIFICATION, nightly, verification.verify_slot),
-        Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), backtests.run_slot),
-        Job(reviews.REVIEW, often or nightly, reviews.review_slot),
+        Job(seals.SEALING, nightly, run=seals.seal_slot),
+        Job(verification.VERIFICATION, nightly, run=verification.verify_slot),
+        Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), run=backtests.run_slot),
+        Job(reviews.REVIEW, often or nightly, by_hand=reviews.REVIEW_BY_HAND, run=reviews.review_slot),
     ]
 
 
 def run_due(app: Flask, job: Job) -> RunView | None:
     """Run the job's latest slot unless it is done: missed slots come down to this one. Safe to call at any time,
-    from any number of processes. A failure is recorded and logged, never raised."""
+    from any number of processes. A failure is recorded and logged, never raised; the case about it follows at once,
+    and a good run is told to whoever waits for the ping."""
     clock: Clock = app.config["CLOCK"]
     with app.app_context():
         try:
-            slot = job.schedule.latest_slot(clock())
-            if not runs.is_due(job.name, slot):
-                return None
-            run = job.run(slot, job.schedule, clock, worker_name())
+            run = _run(job, clock)
         except Exception:
             log.exception("%s: the database did not take the run", job.name)
             return None
@@ -68,20 +76,106 @@ def run_due(app: Flask, job: Job) -> RunView | None:
             db.session.remove()
     if run is not None:
         _log(run)
+        look(app)
+        if run.status == "done":
+            _ping(app.config["SETTINGS"].PING_URL, job.name)
     return run
 
 
+def _run(job: Job, clock: Clock) -> RunView | None:
+    started = clock()
+    slot = job.schedule.latest_slot(started)
+    if not runs.is_due(job.name, slot):
+        return None
+    try:
+        return job.run(slot, job.schedule, clock, worker_name())
+    except Exception as error:
+        # It failed before it had begun to take its slot: that is to be seen like any other failure.
+        log.exception("%s failed", job.name)
+        return runs.record_failure(job.name, slot, started, clock(), worker_name(), error)
+
+
+def _ping(address: str, job: str) -> None:
+    if not address:
+        return
+    try:
+        pings.ping(address, job)
+    except pings.PingFailed as failure:
+        log.warning("%s: the ping was not taken: %s", job, failure)
+
+
+def beat(app: Flask, started_at: datetime) -> None:
+    """Say that this process's scheduler lives, and look at the jobs. What fails is logged, never raised."""
+    with app.app_context():
+        try:
+            names = [job.name for job in app.extensions["jobs"]]
+            watchers.beat(worker_name(), started_at, app.config["CLOCK"](), names)
+        except Exception:
+            log.exception("the database did not take the heartbeat")
+            return
+        finally:
+            db.session.remove()
+    look(app)
+
+
+def look(app: Flask) -> None:
+    """Bring the cases about the jobs up to date. What fails is logged, never raised."""
+    with app.app_context():
+        try:
+            watchers.watch(app.config["CLOCK"](), app.extensions["jobs"])
+        except Exception:
+            log.exception("the jobs could not be looked at")
+        finally:
+            db.session.remove()
+
+
 def add_to(scheduler: BaseScheduler, app: Flask) -> None:
-    """Put the jobs on a scheduler: each at its time, and a look now and then for what was missed."""
-    settings: Config = app.config["SETTINGS"]
+    """Put the jobs on a scheduler: each at its time, and a look now and then for what was missed; and its heartbeat."""
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    jobs: list[Job] = app.extensions["jobs"]
     # A late run is better than none, and one run is enough for many missed times: the slots decide.
     options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-    for job in jobs_for(settings):
+    # A thread for each, so that jobs that hang leave the others theirs; and the heart has one to itself.
+    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs)))
+    scheduler.add_executor(ThreadPoolExecutor(1), alias="heart")
+    for job in jobs:
         scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
         catch_up = IntervalTrigger(seconds=CATCH_UP_SECONDS, timezone=UTC)
         scheduler.add_job(
             run_due, catch_up, args=[app, job], id=f"{job.name}: catch-up", next_run_time=datetime.now(UTC), **options
         )
+    started_at: datetime = app.config["CLOCK"]()
+    pulse = IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)
+    now = datetime.now(UTC)
+    scheduler.add_job(
+        beat, pulse, args=[app, started_at], id=HEARTBEAT, executor="heart", next_run_time=now, **options
+    )
+
+
+def keep_time(scheduler: BaseScheduler, ended: threading.Event, seconds: float = BEAT_SECONDS) -> None:
+    """Put right what is waited for when the clock steps back, until `ended`.
+
+    A scheduler waits for instants of the clock: after a step back of a day nothing that repeats at a distance — the
+    heartbeat, the look for what was missed — would come for a day. What is due at a time of day is not touched.
+    """
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    before = datetime.now(UTC)
+    while not ended.wait(seconds):
+        now = datetime.now(UTC)
+        if now < before:
+            log.warning("the clock stepped back by %s", before - now)
+            for each in scheduler.get_jobs():
+                if isinstance(each.trigger, IntervalTrigger):
+                    each.modify(next_run_time=now)
+        before = now
+
+
+def _start_keeping_time(scheduler: BaseScheduler) -> None:
+    arguments = (scheduler, threading.Event())
+    threading.Thread(target=keep_time, args=arguments, name="clock", daemon=True).start()
 
 
 def worker_name() -> str:
@@ -96,6 +190,7 @@ def start_background(app: Flask) -> BaseScheduler:
     scheduler = BackgroundScheduler(timezone=UTC)
     add_to(scheduler, app)
     scheduler.start()
+    _start_keeping_time(scheduler)
     return scheduler
 
 
@@ -105,10 +200,14 @@ def run_forever(app: Flask) -> None:
 
     scheduler = BlockingScheduler(timezone=UTC)
     add_to(scheduler, app)
+    _start_keeping_time(scheduler)
     scheduler.start()
 
 
 def _trigger(schedule: Schedule) -> CronTrigger | IntervalTrigger:
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
+
     if isinstance(schedule, DailyAt):
         return CronTrigger(hour=schedule.at.hour, minute=schedule.at.minute, timezone=schedule.time_zone)
     if isinstance(schedule, WeeklyAt):

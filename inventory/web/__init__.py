@@ -68,6 +68,7 @@ PAGES = (
     "imports",
     "jobs",
     "language",
+    "metrics",
     "numbers",
     "offices",
     "outreach",
@@ -80,6 +81,7 @@ PAGES = (
     "stocktakes",
     "suppliers",
     "transfers",
+    "watchers",
 )
 """The modules with pages."""
 
