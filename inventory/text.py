@@ -83,6 +83,33 @@ SUBJECTS = {
     "spoiled_not_destroyed": _("Spoiled blanks not destroyed"),
     "day_not_closed": _("Day not closed"),
     "day_difference": _("Difference at closing"),
+    "count_difference": _("Difference at a count"),
+    "consumable_first": _("Ribbon or film runs out before the blanks"),
+    "model_worse": _("Projection off the mark"),
+    "job_not_run": _("Scheduled job did not run"),
+}
+CASE_STATES = {
+    "waiting": _("Waits for somebody"),
+    "acknowledged": _("Seen"),
+    "snoozed": _("Put off"),
+    "resolved": _("Resolved"),
+}
+CASE_EVENTS = {
+    "level": _("Level"),
+    "acknowledged": _("Seen"),
+    "owner": _("Taken charge of"),
+    "snoozed": _("Put off"),
+    "woken": _("Due again"),
+    "comment": _("Comment"),
+    "resolved": _("Resolved"),
+    "reopened": _("Opened again"),
+}
+CASE_ENDS = {
+    "ordered": _("Blanks ordered"),
+    "allotted": _("Blanks allotted"),
+    "lent": _("Blanks lent by another office"),
+    "other": _("Something else"),
+    "relieved": _("Over by itself"),
 }
 ROLES = {
     "storekeeper": _("Storekeeper"),
@@ -505,6 +532,19 @@ REFUSALS: Mapping[str, Any] = {
     "stock_not_found": _("This office has no stock of that item to project."),
     "outreach_day_missing": _("Choose the day of the outreach."),
     "late_days_range": _("From 0 to %(limit)s working days."),
+    # Cases.
+    "nothing_chosen": _("Choose at least one alert."),
+    "case_acknowledged": _("Somebody has marked this alert as seen already."),
+    "case_snoozed": _("This alert is put off. Mark it as seen once it is due again."),
+    "case_resolved": _("This alert has been resolved."),
+    "owner_not_allowed": _("This person may not act on alerts of this office."),
+    "snooze_without_end": _("Give a day or a level at which the alert is due again."),
+    "snooze_over_already": _("Choose a day after today."),
+    "snooze_too_long": _("An alert can be put off for at most %(days)s days."),
+    "snooze_level_reached": _("Choose a level worse than the present one."),
+    "comment_missing": _("Write a comment."),
+    "done_by_itself": _("Say what was done about it."),
+    "done_needs_words": _("Write down what was done."),
 }
 
 
@@ -525,6 +565,9 @@ def init_app(app: Flask) -> None:
         FIGURES=FIGURES,
         LEVELS=LEVELS,
         SUBJECTS=SUBJECTS,
+        CASE_STATES=CASE_STATES,
+        CASE_EVENTS=CASE_EVENTS,
+        CASE_ENDS=CASE_ENDS,
         ROLES=ROLES,
         OFFICE_KINDS=OFFICE_KINDS,
         DOCUMENT_KINDS=DOCUMENT_KINDS,

@@ -40,6 +40,7 @@ class Action(StrEnum):
     RECORD_FIGURES = "record_figures"
     PLAN_OUTREACH = "plan_outreach"
     VIEW_ALERT = "view_alert"
+    ACT_ON_ALERT = "act_on_alert"
     VIEW_JOBS = "view_jobs"
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
@@ -80,6 +81,8 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
         Role.MANAGER: Scope.SUBTREE,
         Role.VIEWER: Scope.SUBTREE,
     },
+    # Whoever answers for the office says that a case is seen, whose it is, and what was done about it.
+    Action.ACT_ON_ALERT: {Role.MANAGER: Scope.SUBTREE},
     Action.VIEW_JOBS: {Role.MANAGER: Scope.SUBTREE, Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_OFFICES: {Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_PEOPLE: {Role.ADMINISTRATOR: Scope.SUBTREE},

@@ -16,10 +16,14 @@ class Subject(StrEnum):
     SPOILED_NOT_DESTROYED = "spoiled_not_destroyed"
     DAY_NOT_CLOSED = "day_not_closed"
     DAY_DIFFERENCE = "day_difference"
+    COUNT_DIFFERENCE = "count_difference"
+    CONSUMABLE_FIRST = "consumable_first"
+    MODEL_WORSE = "model_worse"
+    JOB_NOT_RUN = "job_not_run"
 
 
 CUSTODY = tuple(subject for subject in Subject if subject is not Subject.LOW_STOCK)
-"""Subjects about blanks that nobody looks after, rather than about too few of them."""
+"""Subjects about what nobody looks after, rather than about too few blanks."""
 
 
 class Level(StrEnum):

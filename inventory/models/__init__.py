@@ -1,6 +1,6 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
-from inventory.models.alerts import Alert, AlertEvent, JobRun, StatedRate, StoredProjection
+from inventory.models.alerts import Alert, AlertEvent, CaseAct, JobRun, StatedRate, StockCheck, StoredProjection
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.caps import DayCap
@@ -31,6 +31,7 @@ __all__ = [
     "BacktestScore",
     "Balance",
     "CalendarDay",
+    "CaseAct",
     "ClearingRate",
     "ClosingException",
     "DailyTotal",
@@ -67,6 +68,7 @@ __all__ = [
     "ReportedFigure",
     "Seal",
     "StatedRate",
+    "StockCheck",
     "Stocktake",
     "StocktakeLine",
     "StoredProjection",

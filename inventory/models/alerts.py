@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import date, datetime
 from typing import Any
 
@@ -15,12 +16,14 @@ from sqlalchemy import (
     Integer,
     String,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from inventory.db import Base, UtcDateTime
 from inventory.domain.alerts import Level, Subject
+from inventory.domain.cases import BY_ITSELF, Act, Done, Event
 from inventory.models.ledger import BIG_ID
 from inventory.models.offices import one_of
 
@@ -58,14 +61,26 @@ class StoredProjection(Base):
 
 
 class Alert(Base):
-    """One open alert at most per office, item and subject; closed ones stay as history. Some subjects are about an
-    office as a whole, and have no item."""
+    """A case: one open at most per office, item and subject; closed ones stay as history. Some subjects are about an
+    office as a whole, and have no item.
+
+    One that people resolved keeps the level that it had; a review that finds it no better opens it again.
+    """
 
     __tablename__ = "alerts"
     __table_args__ = (
         CheckConstraint(one_of("level", tuple(Level)), name="level"),
         CheckConstraint(one_of("subject", tuple(Subject)), name="subject"),
-        CheckConstraint("(level = 'ok') = (resolved_at IS NOT NULL)", name="resolved"),
+        CheckConstraint("level <> 'ok' OR resolved_at IS NOT NULL", name="resolved"),
+        CheckConstraint("(done IS NULL) = (resolved_at IS NULL)", name="done"),
+        CheckConstraint(one_of("done", tuple(Done)), name="how"),
+        CheckConstraint("done IS NULL OR done <> 'relieved' OR level = 'ok'", name="relieved"),
+        CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_by_id IS NULL)", name="acknowledged"),
+        CheckConstraint(
+            "resolved_at IS NULL OR (snoozed_until IS NULL AND snoozed_level IS NULL)", name="snoozed_while_open"
+        ),
+        CheckConstraint(one_of("snoozed_level", tuple(Level)[1:]), name="snoozed_level"),
+        CheckConstraint("reopened >= 0", name="reopened"),
         Index(
             "uq_alerts_open",
             "office_id",
@@ -95,16 +110,27 @@ class Alert(Base):
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acknowledged_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    snoozed_until: Mapped[date | None] = mapped_column(Date)
+    """The office's own day on which it wakes."""
+    snoozed_level: Mapped[str | None] = mapped_column(String(16))
+    done: Mapped[str | None] = mapped_column(String(16))
+    reopened: Mapped[int] = mapped_column(server_default="0")
 
 
 class AlertEvent(Base):
-    """A change of an alert's level, with the numbers that caused it."""
+    """A line of a case's history: a change of its level with the numbers that caused it, or what a person did."""
 
     __tablename__ = "alert_events"
     __table_args__ = (
         CheckConstraint(one_of("from_level", tuple(Level)), name="from_level"),
         CheckConstraint(one_of("to_level", tuple(Level)), name="to_level"),
-        CheckConstraint("from_level <> to_level", name="change"),
+        CheckConstraint(one_of("kind", tuple(Event)), name="kind"),
+        CheckConstraint("(kind = 'level') = (from_level <> to_level)", name="change"),
+        CheckConstraint(f"({one_of('kind', BY_ITSELF)}) = (person_id IS NULL)", name="person"),
+        CheckConstraint("kind <> 'comment' OR words <> ''", name="comment"),
     )
 
     id: Mapped[int] = mapped_column(BIG_ID, primary_key=True)
@@ -114,6 +140,44 @@ class AlertEvent(Base):
     from_level: Mapped[str] = mapped_column(String(16))
     to_level: Mapped[str] = mapped_column(String(16))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+    kind: Mapped[str] = mapped_column(String(16), server_default=Event.LEVEL.value)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
+    words: Mapped[str] = mapped_column(String(500), server_default="")
+
+
+class CaseAct(Base):
+    """A form by which somebody did something with cases, so that it does it once; `changed` of them followed."""
+
+    __tablename__ = "case_acts"
+    __table_args__ = (
+        CheckConstraint(one_of("kind", tuple(Act)), name="kind"),
+        CheckConstraint("changed >= 1", name="changed"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    request_id: Mapped[uuid.UUID] = mapped_column(Uuid, unique=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    changed: Mapped[int]
+
+
+class StockCheck(Base):
+    """A stock that postings have changed since its case was last held against it. `postings` counts them, so that
+    whoever has looked at the stock can tell whether another came meanwhile."""
+
+    __tablename__ = "stock_checks"
+    __table_args__ = (
+        ForeignKeyConstraint(["office_id", "item_id"], ["balances.office_id", "balances.item_id"]),
+        CheckConstraint("postings >= 1", name="postings"),
+        Index("ix_stock_checks_since", "since"),
+    )
+
+    office_id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    postings: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class JobRun(Base):

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, case, insert, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.alerts import CUSTODY, Level, Subject, next_level
+from inventory.domain.cases import Done
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, AlertEvent, StoredProjection
@@ -26,6 +27,9 @@ REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
 BATCH = 1_000
 """Rows that one statement writes."""
+
+REVIEWED = tuple(subject for subject in CUSTODY if subject is not Subject.JOB_NOT_RUN)
+"""What the review itself finds left undone. That jobs do not run others must notice: it may be the one (`watchers`)."""
 
 T = TypeVar("T")
 
@@ -108,10 +112,20 @@ def _apply(
     return reviewed
 
 
-def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Finding]) -> int:
+def bring_up_to_date(
+    session: Session, run_id: int | None, now: datetime, subjects: Sequence[Subject], found: list[Finding]
+) -> int:
+    """Within a transaction of the caller's: bring the alerts about these subjects up to what was `found`, by a run or
+    by none; how many are open afterwards. Raises IntegrityError when another has opened the same meanwhile."""
+    return _apply_custody(session, run_id, now, found, subjects)
+
+
+def _apply_custody(
+    session: Session, run_id: int | None, now: datetime, found: list[Finding], subjects: Sequence[Subject] = REVIEWED
+) -> int:
     """Bring the alerts about what is left undone up to date; how many are open afterwards."""
     is_open = {
-        (Subject(alert.subject), alert.office_id, alert.item_id): alert for alert in _open_about(session, CUSTODY)
+        (Subject(alert.subject), alert.office_id, alert.item_id): alert for alert in _open_about(session, subjects)
     }
     by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
     changes: list[_Change] = []
@@ -156,10 +170,18 @@ _ALERTS: Any = Alert.__table__
 _EVENTS: Any = AlertEvent.__table__
 _PROJECTIONS: Any = StoredProjection.__table__
 
+_OVER = bindparam("new_level") == Level.OK.value
 _MOVE = (
     update(_ALERTS)
     .where(_ALERTS.c.id == bindparam("alert_id"))
-    .values(level=bindparam("new_level"), changed_at=bindparam("now"), resolved_at=bindparam("new_resolved_at"))
+    .values(
+        level=bindparam("new_level"),
+        changed_at=bindparam("now"),
+        resolved_at=bindparam("new_resolved_at"),
+        done=bindparam("new_done"),
+        snoozed_until=case((_OVER, None), else_=_ALERTS.c.snoozed_until),
+        snoozed_level=case((_OVER, None), else_=_ALERTS.c.snoozed_level),
+    )
 )
 _SAY_AGAIN = update(_ALERTS).where(_ALERTS.c.id == bindparam("alert_id")).values(facts=bindparam("new_facts"))
 # What the alert says now: copied within the database, which has it already.
@@ -185,7 +207,7 @@ class _Change:
     facts: dict[str, Any] | None
 
 
-def _change(session: Session, run_id: int, now: datetime, changes: list[_Change]) -> None:
+def _change(session: Session, run_id: int | None, now: datetime, changes: list[_Change]) -> None:
     """Open, raise, lower or resolve; each leaves an event with the numbers that caused it."""
     ids = _opened(session, now, [each for each in changes if each.alert_id is None])
     for some in _batches(changes):
@@ -227,6 +249,7 @@ def _step(change: _Change, now: datetime) -> dict[str, Any]:
         "new_level": change.level.value,
         "now": now,
         "new_resolved_at": resolved_at,
+        "new_done": Done.RELIEVED.value if resolved_at else None,
     }
 
 

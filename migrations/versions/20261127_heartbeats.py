@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261127_heartbeats"
-down_revision = "20261124_recalled_drafts"
+down_revision = "20261125_cases"
 branch_labels = None
 depends_on = None
 
