@@ -39,6 +39,11 @@ COUNTS = {
 """What is shown of a run's counts; the rest is on pages of its own."""
 
 
+@blueprint.app_context_processor
+def _names() -> dict[str, Any]:
+    return {"JOBS": JOBS}
+
+
 @blueprint.get("")
 @security.needs(Action.VIEW_JOBS)
 def index() -> Any:
