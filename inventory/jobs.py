@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask
@@ -16,15 +16,14 @@ from flask import Flask
 from inventory.adapters import pings
 from inventory.config import Config
 from inventory.db import db
-from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
+from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
 from inventory.domain.watchers import BEAT_SECONDS, Watched
 from inventory.services import backtests, reviews, runs, seals, verification, watchers
 from inventory.services.runs import RunView
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
-    from apscheduler.triggers.cron import CronTrigger
-    from apscheduler.triggers.interval import IntervalTrigger
+    from apscheduler.triggers.base import BaseTrigger
 
 CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
@@ -132,9 +131,9 @@ def look(app: Flask) -> None:
 def add_to(scheduler: BaseScheduler, app: Flask) -> None:
     """Put the jobs on a scheduler: each at its time, and a look now and then for what was missed; and its heartbeat."""
     from apscheduler.executors.pool import ThreadPoolExecutor
-    from apscheduler.triggers.interval import IntervalTrigger
 
     jobs: list[Job] = app.extensions["jobs"]
+    now = datetime.now(UTC)
     # A late run is better than none, and one run is enough for many missed times: the slots decide.
     options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
     # A thread for each, so that jobs that hang leave the others theirs; and the heart has one to itself.
@@ -142,34 +141,25 @@ def add_to(scheduler: BaseScheduler, app: Flask) -> None:
     scheduler.add_executor(ThreadPoolExecutor(1), alias="heart")
     for job in jobs:
         scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
-        catch_up = IntervalTrigger(seconds=CATCH_UP_SECONDS, timezone=UTC)
-        scheduler.add_job(
-            run_due, catch_up, args=[app, job], id=f"{job.name}: catch-up", next_run_time=datetime.now(UTC), **options
-        )
-    started_at: datetime = app.config["CLOCK"]()
-    pulse = IntervalTrigger(seconds=BEAT_SECONDS, timezone=UTC)
-    now = datetime.now(UTC)
-    scheduler.add_job(
-        beat, pulse, args=[app, started_at], id=HEARTBEAT, executor="heart", next_run_time=now, **options
-    )
+        again = {"id": f"{job.name}: catch-up", "next_run_time": now} | options
+        scheduler.add_job(run_due, _trigger(Every(CATCH_UP_SECONDS)), args=[app, job], **again)
+    heart = {"id": HEARTBEAT, "executor": "heart", "next_run_time": now} | options
+    scheduler.add_job(beat, _trigger(Every(BEAT_SECONDS)), args=[app, app.config["CLOCK"]()], **heart)
 
 
 def keep_time(scheduler: BaseScheduler, ended: threading.Event, seconds: float = BEAT_SECONDS) -> None:
     """Put right what is waited for when the clock steps back, until `ended`.
 
     A scheduler waits for instants of the clock: after a step back of a day nothing that repeats at a distance — the
-    heartbeat, the look for what was missed — would come for a day. What is due at a time of day is not touched.
+    heartbeat, the look for what was missed — would come for a day.
     """
-    from apscheduler.triggers.interval import IntervalTrigger
-
     before = datetime.now(UTC)
     while not ended.wait(seconds):
         now = datetime.now(UTC)
         if now < before:
             log.warning("the clock stepped back by %s", before - now)
             for each in scheduler.get_jobs():
-                if isinstance(each.trigger, IntervalTrigger):
-                    each.modify(next_run_time=now)
+                each.modify(next_run_time=each.trigger.get_next_fire_time(None, now))
         before = now
 
 
@@ -204,17 +194,16 @@ def run_forever(app: Flask) -> None:
     scheduler.start()
 
 
-def _trigger(schedule: Schedule) -> CronTrigger | IntervalTrigger:
-    from apscheduler.triggers.cron import CronTrigger
-    from apscheduler.triggers.interval import IntervalTrigger
+def _trigger(schedule: Schedule) -> BaseTrigger:
+    """Fires at the slots themselves. APScheduler's own trigger for a time of day gives the second 02:30 of a night in
+    autumn again and again, so that a scheduler in such a zone would never come out of that night."""
+    from apscheduler.triggers.base import BaseTrigger
 
-    if isinstance(schedule, DailyAt):
-        return CronTrigger(hour=schedule.at.hour, minute=schedule.at.minute, timezone=schedule.time_zone)
-    if isinstance(schedule, WeeklyAt):
-        hour, minute = schedule.at.hour, schedule.at.minute
-        return CronTrigger(day_of_week=schedule.weekday, hour=hour, minute=minute, timezone=schedule.time_zone)
-    assert isinstance(schedule, Every)
-    return IntervalTrigger(seconds=schedule.seconds, start_date=EPOCH, timezone=UTC)
+    class Slots(BaseTrigger):
+        def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+            return schedule.next_slot(previous_fire_time or now - timedelta(microseconds=1))
+
+    return Slots()
 
 
 def _log(run: RunView) -> None:
