@@ -72,9 +72,7 @@ def judge(job: Watched, record: Record, now: datetime) -> Judgement:
     due = job.schedule.latest_slot(now)
     behind = record.good_slot is not None and record.good_slot < due
     missed = job.schedule.missed(record.good_slot, due) + 1 if behind and record.good_slot else 0
-    return Judgement(
-        level=level, late_since=deadline if late else None, missed=max(0, missed), clock_was_ahead=ahead
-    )
+    return Judgement(level=level, late_since=deadline if late else None, missed=max(0, missed), clock_was_ahead=ahead)
 
 
 def deadline_of(job: Watched, record: Record) -> datetime | None:

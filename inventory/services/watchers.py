@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,10 +123,8 @@ def watch(now: datetime, jobs: Sequence[Watched]) -> State:
     found = state(now, jobs)
     wanted = {each.office_id: each for each in job_findings(now, found)}
     if wanted != _told():
-        try:
+        with suppress(IntegrityError):  # another process has just opened it
             write(lambda session: _bring_up_to_date(session, now, list(wanted.values())))
-        except IntegrityError:
-            pass  # another process has just opened it
     return found
 
 
@@ -284,9 +283,9 @@ def _top_offices() -> list[tuple[int, str]]:
         .join(Person, Person.id == Membership.person_id)
         .where(Membership.name.in_(roles), Person.active)
     )
-    rows = db.session.execute(manned).all() or db.session.execute(
-        select(*columns).where(Office.parent_id.is_(None))
-    ).all()
+    rows = (
+        db.session.execute(manned).all() or db.session.execute(select(*columns).where(Office.parent_id.is_(None))).all()
+    )
     return [(row.id, row.time_zone) for row in _topmost(rows)]
 
 
@@ -297,5 +296,3 @@ def _topmost(rows: Iterable[Any]) -> list[Any]:
         if not found or not row.path.startswith(found[-1].path):
             found.append(row)
     return found
-
-

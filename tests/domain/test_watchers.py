@@ -22,12 +22,8 @@ def judged(now: datetime, job: Watched = NIGHTLY, **known: object) -> Judgement:
 
 def test_a_job_is_late_from_its_period_and_grace_on_and_not_before() -> None:
     deadline = GOOD + timedelta(days=1) + GRACE
-    assert judged(deadline - SECOND) == Judgement(
-        level=Level.OK, late_since=None, missed=1, clock_was_ahead=False
-    )
-    assert judged(deadline) == Judgement(
-        level=Level.CRITICAL, late_since=deadline, missed=1, clock_was_ahead=False
-    )
+    assert judged(deadline - SECOND) == Judgement(level=Level.OK, late_since=None, missed=1, clock_was_ahead=False)
+    assert judged(deadline) == Judgement(level=Level.CRITICAL, late_since=deadline, missed=1, clock_was_ahead=False)
     assert judged(deadline + timedelta(days=3)).missed == 4
 
 
