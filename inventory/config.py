@@ -59,6 +59,11 @@ class Config:
         "BLANGKO_REVIEW_EVERY_SECONDS",
         "Review this often instead of once a night; 0 keeps the nightly time.",
     )
+    CHECK_EVERY_SECONDS: int = _setting(
+        10,
+        "BLANGKO_CHECK_EVERY_SECONDS",
+        "How often stocks that postings changed are held against their alerts; 0 leaves them to the review.",
+    )
     JOBS_IN_SERVER: bool = _setting(
         True,
         "BLANGKO_JOBS_IN_SERVER",
@@ -178,6 +183,7 @@ def _checked(values: dict[str, Any]) -> Config:
         (not _is_time_zone(config.TIME_ZONE), "BLANGKO_TIME_ZONE must be a zone such as Asia/Jakarta."),
         (config.LOG_LEVEL not in LOG_LEVELS, f"BLANGKO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}."),
         (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
+        (config.CHECK_EVERY_SECONDS < 0, "BLANGKO_CHECK_EVERY_SECONDS must not be negative."),
         (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
         (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
         (

@@ -18,7 +18,7 @@ from inventory.config import Config
 from inventory.db import db
 from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
 from inventory.domain.watchers import BEAT_SECONDS, Watched
-from inventory.services import backtests, reviews, runs, seals, verification, watchers
+from inventory.services import backtests, reviews, runs, seals, stock_checks, verification, watchers
 from inventory.services.runs import RunView
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
 
 SUNDAY = 6
+STOCK_CHECKS = "stock checks"
 
 HEARTBEAT = "heartbeat"
 
@@ -137,12 +138,15 @@ def add_to(scheduler: BaseScheduler, app: Flask) -> None:
     # A late run is better than none, and one run is enough for many missed times: the slots decide.
     options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
     # A thread for each, so that jobs that hang leave the others theirs; and the heart has one to itself.
-    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs)))
+    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs) + 1))
     scheduler.add_executor(ThreadPoolExecutor(1), alias="heart")
     for job in jobs:
         scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
         again = {"id": f"{job.name}: catch-up", "next_run_time": now} | options
         scheduler.add_job(run_due, _trigger(Every(CATCH_UP_SECONDS)), args=[app, job], **again)
+    if app.config["SETTINGS"].CHECK_EVERY_SECONDS:
+        often = Every(app.config["SETTINGS"].CHECK_EVERY_SECONDS)
+        scheduler.add_job(check_stocks, _trigger(often), args=[app], id=STOCK_CHECKS, **options)
     heart = {"id": HEARTBEAT, "executor": "heart", "next_run_time": now} | options
     scheduler.add_job(beat, _trigger(Every(BEAT_SECONDS)), args=[app, app.config["CLOCK"]()], **heart)
 
@@ -166,6 +170,23 @@ def keep_time(scheduler: BaseScheduler, ended: threading.Event, seconds: float =
 def _start_keeping_time(scheduler: BaseScheduler) -> None:
     arguments = (scheduler, threading.Event())
     threading.Thread(target=keep_time, args=arguments, name="clock", daemon=True).start()
+
+
+def check_stocks(app: Flask) -> int:
+    """Hold the stocks that postings changed against their alerts, until none waits; how many there were. Safe to call
+    at any time, from any number of processes. A failure is logged, never raised: the stocks wait on."""
+    looked_at = 0
+    with app.app_context():
+        try:
+            while found := stock_checks.check_stocks(app.config["CLOCK"]):
+                looked_at += found
+                if found < stock_checks.AT_ONCE:
+                    break
+        except Exception:
+            log.exception("%s: the database did not take them", STOCK_CHECKS)
+        finally:
+            db.session.remove()
+    return looked_at
 
 
 def worker_name() -> str:

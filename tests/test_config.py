@@ -69,6 +69,7 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("BLANGKO_SESSION_HOURS", "1e3"),
         ("BLANGKO_MAX_UPLOAD_BYTES", "1 MB"),
         ("BLANGKO_REVIEW_EVERY_SECONDS", "-5"),
+        ("BLANGKO_CHECK_EVERY_SECONDS", "-1"),
         ("BLANGKO_SESSION_HOURS", "0"),
         ("BLANGKO_SESSION_HOURS", "-1"),
         ("BLANGKO_MAX_UPLOAD_BYTES", "-1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -122,6 +122,17 @@ def wakes(snooze: Snooze, level: Level, today: date) -> bool:
 def wants_new_look(previous: Level, level: Level) -> bool:
     """Whether an acknowledgement lapses: what was seen then was not as bad."""
     return SEVERITY[level] > SEVERITY[previous]
+
+
+def lapsing(history: Iterable[tuple[str, Level, Level]]) -> list[bool]:
+    """Of the events of a case, the oldest first (kind, level before, level after): which of them ended an
+    acknowledgement."""
+    found, seen = [], False
+    for kind, before, after in history:
+        ends = kind in (Event.WOKEN, Event.REOPENED) or (kind == Event.LEVEL and wants_new_look(before, after))
+        found.append(seen and ends)
+        seen = kind == Event.ACKNOWLEDGED or (seen and not ends)
+    return found
 
 
 def check_comment(words: str) -> str:

@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Watched:
-    """A job and when it is due. `by_hand` names the runs by hand that do the same work when they were for everything."""
+    """A job and when it is due. `by_hand` names the runs by hand that do the same when they were for all."""
 
     name: str
     schedule: Schedule

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
 from inventory.domain.alerts import SEVERITY, Level, Subject
+from inventory.domain.cases import State, lapsing
 from inventory.domain.errors import NotFound
-from inventory.models import Alert, AlertEvent, Item, Office
+from inventory.models import Alert, AlertEvent, Item, Office, Person
 from inventory.models.offices import within
-from inventory.services import offices
+from inventory.services import cases, offices
 from inventory.services.offices import in_reach
 
 
@@ -37,20 +39,41 @@ class AlertView:
     changed_at: datetime
     resolved_at: datetime | None
     facts: dict[str, Any]
+    state: State
+    owner_id: int | None
+    owner: str | None
+    """Name of whoever has taken charge."""
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    snoozed_until: date | None
+    """The office's own day on which it is due again."""
+    snoozed_level: str | None
+    done: str | None
+    reopened: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertChange:
+    """A line of an alert's history: `facts` are the numbers of then, or what a person's act said; `by` is that person.
+    `lapsed` when an acknowledgement ended with it, for what was seen then was not as bad."""
+
     at: datetime
+    kind: str
     from_level: str
     to_level: str
     facts: dict[str, Any]
+    by: str | None
+    words: str
+    lapsed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertDetail:
+    """`may_act`: whether the reader may act on it."""
+
     alert: AlertView
     events: tuple[AlertChange, ...]
+    may_act: bool
 
 
 def open_alerts(actor: Actor, office_code: str | None = None, level: str | None = None) -> list[AlertView]:
@@ -69,26 +92,59 @@ def get(actor: Actor, alert_id: int) -> AlertDetail:
     row = db.session.execute(_readable(actor).where(Alert.id == alert_id)).one_or_none()
     if row is None:
         raise NotFound("alert_not_found")
-    events = db.session.scalars(
-        select(AlertEvent).where(AlertEvent.alert_id == alert_id).order_by(AlertEvent.id.desc())
-    )
-    changes = tuple(
-        AlertChange(at=event.at, from_level=event.from_level, to_level=event.to_level, facts=event.facts)
-        for event in events
-    )
-    return AlertDetail(alert=_view(*row), events=changes)
+    view = _view(*row)
+    path = db.session.execute(select(Office.path).where(Office.code == view.office_code)).scalar_one()
+    return AlertDetail(alert=view, events=tuple(_history(alert_id)), may_act=cases.may_act(actor, path))
+
+
+def _history(alert_id: int) -> list[AlertChange]:
+    """The newest first."""
+    rows = db.session.execute(
+        select(AlertEvent, Person.full_name)
+        .outerjoin(Person, Person.id == AlertEvent.person_id)
+        .where(AlertEvent.alert_id == alert_id)
+        .order_by(AlertEvent.id)
+    ).all()
+    lapses = lapsing([(event.kind, Level(event.from_level), Level(event.to_level)) for event, _ in rows])
+    changes = [
+        AlertChange(
+            at=event.at,
+            kind=event.kind,
+            from_level=event.from_level,
+            to_level=event.to_level,
+            facts=event.facts,
+            by=by,
+            words=event.words,
+            lapsed=lapsed,
+        )
+        for (event, by), lapsed in zip(rows, lapses, strict=True)
+    ]
+    return changes[::-1]
+
+
+_OWNER, _SEEN_BY = aliased(Person), aliased(Person)
 
 
 def _readable(actor: Actor) -> Any:
     return (
-        select(Alert, Office.code, Office.name, Office.time_zone, Item.code)
+        select(Alert, Office.code, Office.name, Office.time_zone, Item.code, _OWNER.full_name, _SEEN_BY.full_name)
         .join(Office, Office.id == Alert.office_id)
+        .outerjoin(_OWNER, _OWNER.id == Alert.owner_id)
+        .outerjoin(_SEEN_BY, _SEEN_BY.id == Alert.acknowledged_by_id)
         .outerjoin(Item, Item.id == Alert.item_id)
         .where(in_reach(reach(actor, Action.VIEW_ALERT)))
     )
 
 
-def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item_code: str | None) -> AlertView:
+def _view(
+    alert: Alert,
+    office_code: str,
+    office_name: str,
+    time_zone: str,
+    item_code: str | None,
+    owner: str | None,
+    seen_by: str | None,
+) -> AlertView:
     return AlertView(
         id=alert.id,
         subject=Subject(alert.subject),
@@ -101,6 +157,15 @@ def _view(alert: Alert, office_code: str, office_name: str, time_zone: str, item
         changed_at=alert.changed_at,
         resolved_at=alert.resolved_at,
         facts=alert.facts,
+        state=cases.state_of(alert),
+        owner_id=alert.owner_id,
+        owner=owner,
+        acknowledged_at=alert.acknowledged_at,
+        acknowledged_by=seen_by,
+        snoozed_until=alert.snoozed_until,
+        snoozed_level=alert.snoozed_level,
+        done=alert.done,
+        reopened=alert.reopened,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -79,13 +80,18 @@ def _with_fan(facts: dict[str, Any]) -> dict[str, Any]:
     ahead = facts.get("ahead")
     if not ahead or "fan" in facts:
         return facts
-    known = facts | ahead
+    lines = fan_of(fan_parts(facts), FAN)
+    return facts | {"fan": {"days": ahead["days"]} | {str(p): row.tolist() for p, row in zip(FAN, lines, strict=True)}}
+
+
+def fan_parts(facts: Mapping[str, Any]) -> FanParts:
+    """What the fan is drawn from, of the facts of a projection that has one (`ahead`)."""
+    known = {**facts, **facts["ahead"]}
     drawn: dict[str, Any] = {
         field.name: np.array(known[field.name]) if isinstance(known[field.name], list) else known[field.name]
         for field in fields(FanParts)
     }
-    lines = fan_of(FanParts(**drawn), FAN)
-    return facts | {"fan": {"days": ahead["days"]} | {str(p): row.tolist() for p, row in zip(FAN, lines, strict=True)}}
+    return FanParts(**drawn)
 
 
 def _open_alert(office_id: int, item_id: int) -> int | None:

@@ -34,7 +34,7 @@ from inventory.domain.ledger import (
     total_effect,
 )
 from inventory.domain.proposals import needs_second_person
-from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office
+from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office, StockCheck
 from inventory.services import open_requests, ranges
 
 Key = tuple[int, int]
@@ -169,7 +169,7 @@ def post_in_bulk(
 
     def record(session: Session) -> int:
         references = document(session)
-        written = 0
+        written, moved = 0, []
         for key in ordered:
             lines = lines_of(key)
             if not lines:
@@ -181,9 +181,11 @@ def post_in_bulk(
             rows = _post_key(session, key, numbered, {**stamp, **references})
             _insert_many(session, _INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
             written += len(lines)
+            moved += [key] if _changes_store([line for line, _ in lines]) else []
             progress(written)
         if not written:
             raise Invalid("nothing_entered")
+        _look_at(session, now, moved)
         return written
 
     try:
@@ -332,6 +334,7 @@ def _record(
         posted = _post_key(session, key, by_key[key], stamp)
         rows += [{**row, **per_line[row["request_line"] - 1]} for row in posted]
     ranges.move(session, stamp["request_id"], with_numbers, per_line[0].get("transfer_id"))
+    _ask_for_a_look(session, stamp["recorded_at"], lines)
     # In the order of the lines, so that the ids tell in which order a posting moved a number.
     rows.sort(key=lambda row: row["request_line"])
     inserted = session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows)
@@ -456,6 +459,31 @@ def _add_to_daily_totals(session: Session, key: Key, lines: Iterable[Line]) -> N
             grown.append(total)
     if grown:
         _grow_totals(session, grown)
+
+
+def _ask_for_a_look(session: Session, now: datetime, lines: Sequence[Line]) -> None:
+    by_key: dict[Key, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_key[line.office_id, line.item_id].append(line)
+    _look_at(session, now, [key for key in sorted(by_key) if _changes_store(by_key[key])])
+
+
+def _changes_store(lines: Iterable[Line]) -> bool:
+    return total_effect(lines).store != 0
+
+
+def _look_at(session: Session, now: datetime, keys: Sequence[Key]) -> None:
+    """Have these stocks, in order, held against their cases soon: see `services.stock_checks`. A row that is there
+    already is counted up, so that whoever looked at the stock before this posting can tell."""
+    if not keys:
+        return
+    table = StockCheck.__table__
+    statement = insert_or(session, table)
+    again = statement.on_conflict_do_update(
+        index_elements=["office_id", "item_id"], set_={"postings": table.c.postings + 1}
+    )
+    rows = [{"office_id": office_id, "item_id": item_id, "since": now, "postings": 1} for office_id, item_id in keys]
+    _insert_many(session, again, rows)
 
 
 MANY = 50

@@ -28,6 +28,7 @@ OPEN_DAYS_A_YEAR = 245
 """Of a usual office, for telling how often something happens."""
 FAN_DAYS = 60
 FAN_POINTS = 30
+LEAD_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ def _project(inputs: Inputs) -> list[StockProjection]:
                 item_id=stock.item_id,
                 item_code=stock.item_code,
                 on_day=through,
-                reading=_reading(facts),
+                reading=reading_of(facts),
                 facts=facts,
             )
         )
@@ -175,7 +176,8 @@ def _stockout_in_lead(inputs: Inputs, projection: Projection) -> np.ndarray:
     return np.where(learnt, over_all, found)
 
 
-def _reading(facts: dict[str, Any]) -> Reading:
+def reading_of(facts: Mapping[str, Any]) -> Reading:
+    """What the level of a stock follows from, of its facts."""
     known = facts["reorder_point"] is not None
     return Reading(
         store=facts["store"],
@@ -273,7 +275,16 @@ def _explaining(inputs: Inputs, projection: Any, mix: np.ndarray, days: list[str
     learnt = inputs.lead_times.learnt.get(inputs.stocks[i].office_id)
     if learnt is not None:
         facts["lead_learnt"] = learnt.facts
+        facts["lead_spread"] = _lead_spread(inputs, i)
     return facts | _planned(inputs, projection, i)
+
+
+def _lead_spread(inputs: Inputs, i: int) -> list[int]:
+    """Lead times in working days, each as likely as the others, that stand for all that are possible."""
+    weights = inputs.horizon.lead_weights
+    if weights is None or not weights[i].any():
+        return [int(inputs.horizon.lead_days[i])]
+    return [int(day) for day in np.searchsorted(np.cumsum(weights[i]), LEAD_QUANTILES)]
 
 
 def _planned(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:

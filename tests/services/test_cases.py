@@ -321,3 +321,121 @@ def test_the_database_refuses(world: World, what: str) -> None:
     with pytest.raises(IntegrityError):
         db.session.execute(text(BROKEN[what]))
     db.session.rollback()
+
+
+# --- the review and the cases ------------------------------------------------------------------------------------
+
+
+def story(alert_id: int) -> list[tuple[str, str, str]]:
+    return [(event.kind, event.from_level, event.to_level) for event in events(alert_id)]
+
+
+def day_after(days: int) -> datetime:
+    return NOW + timedelta(days=days)
+
+
+def test_what_people_resolved_is_opened_again_while_it_is_no_better(world: World) -> None:
+    alert_id, manager = low_case(world), world.actor("manager")
+    cases.acknowledge(manager, NOW, uuid4(), [alert_id])
+    cases.resolve(manager, NOW, uuid4(), alert_id, Done.ORDERED, "")
+    review(day_after(1))
+    again = row(alert_id)
+    assert (again.resolved_at, again.done, again.reopened, again.acknowledged_at) == (None, None, 1, None)
+    assert story(alert_id) == [
+        ("level", "ok", "critical"),
+        ("acknowledged", "critical", "critical"),
+        ("resolved", "critical", "critical"),
+        ("reopened", "critical", "critical"),
+    ]
+    cases.resolve(manager, day_after(1), uuid4(), alert_id, Done.ORDERED, "")
+    world.print(day_after(2), TODAY + timedelta(days=2), 300)
+    review(day_after(2))
+    assert row(alert_id).reopened == 2
+    assert story(alert_id)[-2:] == [("reopened", "critical", "critical"), ("level", "critical", "out")]
+    assert db.session.scalars(select(Alert.id)).all() == [alert_id], "one case tells the whole story"
+
+
+def test_what_people_resolved_and_is_over_stays_closed_and_the_next_trouble_is_a_new_case(world: World) -> None:
+    alert_id, manager = low_case(world), world.actor("manager")
+    cases.resolve(manager, NOW, uuid4(), alert_id, Done.LENT, "")
+    world.deliver(NOW, TODAY, 90_000)
+    review(day_after(1))
+    review(day_after(2))
+    closed = row(alert_id)
+    assert (closed.done, closed.level, closed.resolved_at, closed.reopened) == ("lent", "ok", NOW, 0)
+    assert story(alert_id)[-1] == ("level", "critical", "ok")
+    world.print(day_after(3), TODAY + timedelta(days=3), 90_300)
+    review(day_after(3))
+    assert (row(alert_id).done, row(alert_id).level) == ("lent", "ok")
+    (other,) = db.session.scalars(select(Alert).where(Alert.resolved_at.is_(None))).all()
+    assert (other.id > alert_id, other.level, other.reopened) == (True, "out", 0)
+
+
+def test_a_case_is_relieved_by_itself_awake_or_asleep(world: World) -> None:
+    alert_id, manager = low_case(world), world.actor("manager")
+    cases.snooze(manager, NOW, uuid4(), alert_id, TODAY + timedelta(days=9), Level.OUT)
+    world.deliver(NOW, TODAY, 90_000)
+    review(day_after(1))
+    closed = row(alert_id)
+    assert (closed.done, closed.level, closed.snoozed_until, closed.snoozed_level) == ("relieved", "ok", None, None)
+    assert story(alert_id)[-1] == ("level", "critical", "ok")
+
+
+def test_a_case_sleeps_until_its_day(world: World) -> None:
+    alert_id, manager = low_case(world), world.actor("manager")
+    cases.acknowledge(manager, NOW, uuid4(), [alert_id])
+    cases.snooze(manager, NOW, uuid4(), alert_id, TODAY + timedelta(days=2), None)
+    review(day_after(1))
+    assert cases.state_of(row(alert_id)) == "snoozed"
+    # 23:30 in Denpasar of the day before is not yet the day; 00:30 is.
+    review(datetime(2024, 5, 16, 15, 30, tzinfo=NOW.tzinfo))
+    assert cases.state_of(row(alert_id)) == "snoozed"
+    review(datetime(2024, 5, 16, 16, 30, tzinfo=NOW.tzinfo))
+    assert cases.state_of(row(alert_id)) == "waiting", "it wants a new look"
+    assert story(alert_id)[-1] == ("woken", "critical", "critical")
+    review(datetime(2024, 5, 16, 17, 30, tzinfo=NOW.tzinfo))
+    assert kinds(alert_id).count("woken") == 1
+
+
+def test_a_case_sleeps_until_its_level_and_keeps_its_history_of_levels(world: World) -> None:
+    alert_id, manager = low_case(world, 2_200), world.actor("manager")
+    before = row(alert_id).level
+    assert before in ("watch", "low")
+    cases.snooze(manager, NOW, uuid4(), alert_id, None, Level.OUT)
+    world.print(NOW, TODAY, 2_000)
+    review(day_after(1))
+    assert (row(alert_id).level, cases.state_of(row(alert_id))) == ("critical", "snoozed")
+    world.print(day_after(2), TODAY + timedelta(days=2), 200)
+    review(day_after(2))
+    assert (row(alert_id).level, cases.state_of(row(alert_id))) == ("out", "waiting")
+    assert story(alert_id)[-3:] == [
+        ("level", before, "critical"),
+        ("level", "critical", "out"),
+        ("woken", "out", "out"),
+    ]
+
+
+def test_a_case_that_got_worse_wants_a_new_look_and_one_that_got_better_does_not(world: World) -> None:
+    alert_id, manager = low_case(world), world.actor("manager")
+    cases.assign(manager, NOW, uuid4(), alert_id, manager.person_id)
+    cases.acknowledge(manager, NOW, uuid4(), [alert_id])
+    world.print(NOW, TODAY, 300)
+    review(day_after(1))
+    worse = row(alert_id)
+    assert (worse.level, worse.acknowledged_at, worse.acknowledged_by_id) == ("out", None, None)
+    assert worse.owner_id == manager.person_id
+    cases.acknowledge(manager, day_after(1), uuid4(), [alert_id])
+    world.deliver(NOW, TODAY, 300)
+    review(day_after(2))
+    assert (row(alert_id).level, row(alert_id).acknowledged_at) == ("critical", day_after(1))
+
+
+def test_an_undone_duty_that_people_resolved_comes_back_too(world: World) -> None:
+    world.deliver(NOW, TODAY, 50_000)
+    world.send(NOW, TODAY, 20)
+    review(day_after(9))
+    alert_id = db.session.scalars(select(Alert.id).where(Alert.subject == "overdue_transfer")).one()
+    cases.resolve(world.actor("manager"), day_after(9), uuid4(), alert_id, Done.OTHER, "Sudah ditelepon")
+    review(day_after(10))
+    assert (row(alert_id).resolved_at, row(alert_id).reopened) == (None, 1)
+    assert row(alert_id).facts["days_late"] > 2

@@ -23,6 +23,7 @@ from inventory.domain.schedules import DailyAt
 from inventory.models import Alert, AlertEvent, Movement, Office, StatedRate, StoredProjection
 from inventory.services import (
     alerts,
+    case_changes,
     deliveries,
     items,
     ledger,
@@ -90,7 +91,7 @@ def open_alert(world: World) -> AlertView | None:
 
 def test_cards_printed_many_at_a_time_are_expected_as_batches(world: World) -> None:
     days = sorted(working_days())
-    fill({day: 400 for day in days[::8]}, 400 * len(days[::8]) + 500, first=days[0])
+    fill(dict.fromkeys(days[::8], 400), 400 * len(days[::8]) + 500, first=days[0])
     facts = review().projection.facts
     assert facts["batches"]["size"] == pytest.approx(400, abs=1)
     assert facts["batches"]["a_year"] == pytest.approx(245 / 8, rel=0.2)
@@ -412,14 +413,14 @@ def test_two_thousand_changes_are_written_in_a_few_statements(world: World) -> N
 
 def test_a_review_that_fails_writes_nothing_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     many_stocks(30)
-    monkeypatch.setattr(reviews, "BATCH", 25)
-    original = reviews._opened
+    monkeypatch.setattr(case_changes, "BATCH", 25)
+    original = case_changes._opened
 
     def opened(*arguments: Any) -> Any:
         original(*arguments)
         raise RuntimeError("after the alerts were opened")
 
-    monkeypatch.setattr(reviews, "_opened", opened)
+    monkeypatch.setattr(case_changes, "_opened", opened)
     run, _ = reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     assert run.status == "failed"
     assert alert_rows() == []

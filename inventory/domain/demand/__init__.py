@@ -22,7 +22,15 @@ input gives the same bits.
 """
 
 from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
-from inventory.domain.demand.projection import FanParts, Projection, fan, fan_of, project
+from inventory.domain.demand.projection import (
+    FanParts,
+    Projection,
+    at_open_days,
+    chances_of,
+    fan,
+    fan_of,
+    project,
+)
 
 __all__ = [
     "DEFAULTS",
@@ -34,6 +42,8 @@ __all__ = [
     "Projection",
     "Seasons",
     "Settings",
+    "at_open_days",
+    "chances_of",
     "fan",
     "fan_of",
     "project",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -191,12 +191,48 @@ class FanParts:
 def fan_of(parts: FanParts, probabilities: Sequence[float]) -> Numbers:
     """(Q,H) quantiles of the cumulative demand of one series by its days."""
     wanted, days = np.array(probabilities), np.asarray(parts.open_days_ahead)
+    found = mixture.quantiles(np.broadcast_to(wanted, (days.size, wanted.size)), _demand_of(parts))
+    # Late days may be relatively surer than early ones; the demand so far still never falls.
+    return np.maximum.accumulate(found.T, axis=1)
+
+
+def chances_of(parts: FanParts, free: float) -> Numbers:
+    """(H,) chance that the demand of one series by its days is more than `free`. Where nothing is free the next
+    request already waits: certain."""
+    days = np.asarray(parts.open_days_ahead)
+    if free <= 0:
+        return np.ones(days.size)
+    return np.maximum.accumulate(mixture.chance_above(np.full(days.size, float(free)), _demand_of(parts)))
+
+
+def at_open_days(parts: FanParts, numbers: Sequence[float]) -> FanParts:
+    """The same for the days that are the n-th open ones from now (ascending); between the days that are known in a
+    straight line, and after the last of them at the pace until there."""
+    known, wanted = np.asarray(parts.open_days_ahead, dtype=float), np.asarray(numbers, dtype=float)
+    last = max(float(known[-1]), 1.0)
+
+    def figure(values: Numbers) -> Numbers:
+        values = np.asarray(values, dtype=float)
+        within = np.interp(wanted, np.concatenate(([0.0], known)), np.concatenate(([0.0], values)))
+        return np.where(wanted > last, values[-1] * wanted / last, within)
+
+    return replace(
+        parts,
+        cumulative_mean=figure(parts.cumulative_mean),
+        cumulative_planned=figure(parts.cumulative_planned),
+        cumulative_planned_variance=figure(parts.cumulative_planned_variance),
+        open_days_ahead=wanted,
+    )
+
+
+def _demand_of(parts: FanParts) -> mixture.Mixture:
+    days = np.asarray(parts.open_days_ahead)
     level, daily, horizon = (np.array([each]) for each in (parts.level_dispersion, parts.daily_dispersion,
                                                             parts.horizon_days))  # fmt: skip
     own = Spread(level + daily / horizon, level, daily, horizon)
     number = np.asarray(parts.burst_rate * days, dtype=np.float64)
     planned = np.asarray(parts.cumulative_planned)
-    demand = mixture.of_demand(
+    return mixture.of_demand(
         np.maximum(np.asarray(parts.cumulative_mean) - planned - number * parts.burst_jump, 0.0),
         own.over(days[None, :])[0],
         number,
@@ -206,9 +242,6 @@ def fan_of(parts: FanParts, probabilities: Sequence[float]) -> Numbers:
         planned,
         np.asarray(parts.cumulative_planned_variance),
     )
-    found = mixture.quantiles(np.broadcast_to(wanted, (days.size, wanted.size)), demand)
-    # Late days may be relatively surer than early ones; the demand so far still never falls.
-    return np.maximum.accumulate(found.T, axis=1)
 
 
 def _expect_series(
