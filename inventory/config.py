@@ -136,6 +136,11 @@ def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
     return _checked(values)
 
 
+def let_processes_add_up(folder: str) -> None:
+    """Tell the library of the metrics, which asks the environment, where the processes of a server add up."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
 def secret_from_instance(folder: Path) -> str:
     """The embedded installation's own secret key, made on first use; only its owner can read it."""
     file = folder / "secret_key"

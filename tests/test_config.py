@@ -83,6 +83,11 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("BLANGKO_PUBLIC_URL", "ftp://blangko.example.go.id"),
         ("BLANGKO_PUBLIC_URL", "https://blangko.example.go.id/deeper"),
         ("BLANGKO_PUBLIC_URL", "https://a@b.example"),
+        ("BLANGKO_PING_URL", "ping.example/{job}"),
+        ("BLANGKO_PING_URL", "file:///etc/hostname"),
+        ("BLANGKO_PING_URL", "https://ping.example/a b"),
+        ("BLANGKO_METRICS_TOKEN", "short"),
+        ("BLANGKO_READY_NEEDS_JOBS", "sometimes"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:

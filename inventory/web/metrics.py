@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, request
 
 from inventory import security
-from inventory.config import Config
+from inventory.config import Config, let_processes_add_up
 from inventory.services import health, watchers
 from inventory.services.watchers import JobState, State
 
@@ -152,7 +151,7 @@ def _made(folder: str) -> tuple[Any, Any, Any]:
     """This process's registry, counter and durations. With a folder the processes of a server add up in its files:
     the library looks for that in the environment once, when it is first imported."""
     if folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        let_processes_add_up(folder)
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
     registry = CollectorRegistry()
