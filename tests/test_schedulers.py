@@ -304,7 +304,8 @@ def test_a_ping_that_is_not_taken_is_logged_and_the_run_stands(
 def test_each_local_night_has_one_run_whenever_the_scheduler_wakes(app: Flask, zone: str, start: datetime) -> None:
     """Woken when its trigger says and when it looks for what was missed, through a week of nights."""
     job = good("job", DailyAt(time_of_day(2, 30), zone))
-    trigger, fired = _trigger(job.schedule), [start]
+    trigger: Any = _trigger(job.schedule)
+    fired = [start]
     for _ in range(7):
         fired.append(trigger.get_next_fire_time(fired[-1], fired[-1] + timedelta(seconds=1)))
     assert all(a < b for a, b in pairwise(fired)), "a time that comes again and again would hold the scheduler up"

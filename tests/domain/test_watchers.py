@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ GOOD = datetime(2024, 5, 14, 18, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def judged(now: datetime, job: Watched = NIGHTLY, **known: object) -> Judgement:
-    record = {"good_slot": GOOD, "good_at": GOOD, "failed_attempts": 0, "known_since": None} | known
-    return judge(job, Record(**record), now)  # type: ignore[arg-type]
+def judged(now: datetime, job: Watched = NIGHTLY, **known: Any) -> Judgement:
+    record: dict[str, Any] = {"good_slot": GOOD, "good_at": GOOD, "failed_attempts": 0, "known_since": None}
+    return judge(job, Record(**record | known), now)
 
 
 def test_a_job_is_late_from_its_period_and_grace_on_and_not_before() -> None:
@@ -51,7 +52,7 @@ def test_tries_that_failed_are_watched_and_a_slot_given_up_is_critical(attempts:
 
 
 def test_a_job_that_never_ran_is_late_a_grace_after_it_could_have() -> None:
-    never = {"good_slot": None, "good_at": None}
+    never: dict[str, Any] = {"good_slot": None, "good_at": None}
     assert judged(GOOD, **never, known_since=None).level is Level.OK
     assert judged(GOOD + GRACE - SECOND, **never, known_since=GOOD).level is Level.OK
     found = judged(GOOD + GRACE, **never, known_since=GOOD)

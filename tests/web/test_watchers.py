@@ -76,7 +76,7 @@ def test_readiness_tells_how_the_jobs_stand(app: Flask, client: FlaskClient) -> 
     with app.app_context():
         watchers.beat("a:1", NOW, NOW - timedelta(seconds=20), [])
         db.session.remove()
-    told = client.get("/readyz").json
+    told = client.get("/readyz").get_json()
     assert told["status"] == told["database"]["state"] == "ready"
     assert told["scheduler"] == {
         "alive": 1,
@@ -92,11 +92,11 @@ def test_a_late_job_leaves_the_process_ready_unless_the_settings_ask_for_it(app:
     run_all(app)
     later(app, 2 * DAY)
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json["status"]) == (200, "ready")
-    assert answer.json["jobs"]["low-stock review"]["level"] == "critical"
+    assert (answer.status_code, answer.get_json()["status"]) == (200, "ready")
+    assert answer.get_json()["jobs"]["low-stock review"]["level"] == "critical"
     setting(app, READY_NEEDS_JOBS=True)
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json["status"]) == (503, "jobs late")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "jobs late")
     assert client.get("/healthz").status_code == 200
 
 
@@ -129,7 +129,7 @@ def test_a_look_that_fails_does_not_take_the_process_away(
 
     monkeypatch.setattr("inventory.services.watchers.state", broken)
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json["jobs"]) == (200, None)
+    assert (answer.status_code, answer.get_json()["jobs"]) == (200, None)
 
 
 # --- metrics -----------------------------------------------------------------------------------------------------
