@@ -76,9 +76,10 @@ def run_due(app: Flask, job: Job) -> RunView | None:
             db.session.remove()
     if run is not None:
         _log(run)
-        look(app)
-        if run.status == "done":
+        if run.status == "done":  # the next beat resolves what was open about it
             _ping(app.config["SETTINGS"].PING_URL, job.name)
+        else:
+            look(app)
     return run
 
 

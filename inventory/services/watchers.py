@@ -1,7 +1,7 @@
 """The watchers of the scheduled jobs: which schedulers live, which jobs are late, and the case that is opened then.
 
 Who notices what:
-- A job fails or is late while something lives: the scheduler looks at all jobs with every beat and after every run, and
+- A job fails or is late while something lives: the scheduler looks at all jobs with every beat and each failure, and
   a web process whenever `/readyz` is asked; either opens the case. It is not left to the review, which may be what
   fails.
 - No scheduler lives: the web processes, as above, and the banner, which is read from the runs with each page.
