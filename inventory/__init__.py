@@ -40,7 +40,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def _wire(app: Flask) -> None:
-    from inventory import cli, models, security, text, web
+    from inventory import cli, jobs, models, security, text, web
     from inventory.db import db, migrate
 
     assert models  # registers the tables
@@ -50,4 +50,5 @@ def _wire(app: Flask) -> None:
     text.init_app(app)
     security.init_app(app)
     web.init_app(app)
+    jobs.init_app(app)
     cli.init_app(app)

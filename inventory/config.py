@@ -111,6 +111,28 @@ class Config:
     OFFICE_HOURS: str = _setting(
         "08:00-16:00", "BLANGKO_OFFICE_HOURS", "When offices work on their open days, on their own clocks."
     )
+    PING_URL: str = _setting(
+        "",
+        "BLANGKO_PING_URL",
+        "Address that is fetched after each good run of a job, `{job}` in it replaced by the job's name: a service"
+        " outside raises the alarm when that fails to come.",
+    )
+    METRICS_TOKEN: str = _setting(
+        "",
+        "BLANGKO_METRICS_TOKEN",
+        "What `/metrics` asks for as `Authorization: Bearer …`; without it, the page answers to this machine alone.",
+    )
+    METRICS_PATH: str = _setting(
+        "",
+        "BLANGKO_METRICS_PATH",
+        "Folder, empty at the start, in which several processes of one server add up their counts of requests;"
+        " `flask serve` makes one itself.",
+    )
+    READY_NEEDS_JOBS: bool = _setting(
+        False,
+        "BLANGKO_READY_NEEDS_JOBS",
+        "Whether `/readyz` answers 503 when a scheduled job is late or was given up.",
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",
@@ -152,6 +174,11 @@ def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
         elif environment.get(variable := setting.metadata["variable"]):
             values[setting.name] = _parse(variable, environment[variable], setting.default)
     return _checked(values)
+
+
+def let_processes_add_up(folder: str) -> None:
+    """Tell the library of the metrics, which asks the environment, where the processes of a server add up."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
 def secret_from_instance(folder: Path) -> str:
@@ -230,6 +257,11 @@ def _checked(values: dict[str, Any]) -> Config:
             not _is_hours(config.OFFICE_HOURS),
             "BLANGKO_OFFICE_HOURS must be two times of one day, such as 08:00-16:00.",
         ),
+        (
+            not _is_page(config.PING_URL),
+            "BLANGKO_PING_URL must be an address such as https://ping.example/secret/{job}.",
+        ),
+        (0 < len(config.METRICS_TOKEN) < 16, "BLANGKO_METRICS_TOKEN is too short: give at least 16 characters."),
         (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
         (
             environment == "production" and not config.SECRET_KEY,
@@ -277,6 +309,10 @@ def _is_time_zone(name: str) -> bool:
 
 def _is_address(url: str) -> bool:
     return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?/?", url, re.ASCII) is not None
+
+
+def _is_page(url: str) -> bool:
+    return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?(/[!-~]*)?", url, re.ASCII) is not None
 
 
 def _is_database(url: str) -> bool:

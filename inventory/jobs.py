@@ -6,23 +6,37 @@ import logging
 import os
 import random
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from apscheduler.schedulers.base import BaseScheduler
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 from flask import Flask, current_app
 
+from inventory.adapters import pings
 from inventory.config import Config
 from inventory.db import db
 from inventory.domain.notices import OfficeHours
-from inventory.domain.schedules import EPOCH, DailyAt, Every, Schedule, WeeklyAt
+from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
+from inventory.domain.watchers import BEAT_SECONDS, Watched
 from inventory.messages import Dispatcher
-from inventory.services import backtests, messages, notices, reviews, runs, seals, stock_checks, verification
+from inventory.services import (
+    backtests,
+    messages,
+    notices,
+    reviews,
+    runs,
+    seals,
+    stock_checks,
+    verification,
+    watchers,
+)
 from inventory.services.runs import RunView
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.base import BaseScheduler
+    from apscheduler.triggers.base import BaseTrigger
 
 CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
@@ -31,40 +45,55 @@ SUNDAY = 6
 STOCK_CHECKS = "stock checks"
 MESSAGES = "messages"
 
+HEARTBEAT = "heartbeat"
+
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 Runner = Callable[[datetime, Schedule, Clock, str], RunView | None]
 
 
-@dataclass(frozen=True)
-class Job:
-    name: str
-    schedule: Schedule
+@dataclass(frozen=True, kw_only=True)
+class Job(Watched):
     run: Runner
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chore:
+    name: str
+    seconds: int
+    work: Callable[[Clock], object]
+
+
+def init_app(app: Flask) -> None:
+    """Let the pages know which jobs there are and when they are due; nothing is scheduled by it."""
+    app.extensions["jobs"] = jobs_for(app.config["SETTINGS"])
 
 
 def jobs_for(settings: Config) -> list[Job]:
     """The jobs of an installation with these settings."""
     nightly = DailyAt(settings.review_time, settings.TIME_ZONE)
     often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
-    jobs = [
-        Job(seals.SEALING, nightly, seals.seal_slot),
-        Job(verification.VERIFICATION, nightly, verification.verify_slot),
-        Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), backtests.run_slot),
-        Job(reviews.REVIEW, often or nightly, reviews.review_slot),
+    return [
+        Job(seals.SEALING, nightly, run=seals.seal_slot),
+        Job(verification.VERIFICATION, nightly, run=verification.verify_slot),
+        Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), run=backtests.run_slot),
+        Job(reviews.REVIEW, often or nightly, by_hand=reviews.REVIEW_BY_HAND, run=reviews.review_slot),
     ]
-    if settings.MESSAGES_EVERY_SECONDS:
-        jobs.append(Job(MESSAGES, Every(settings.MESSAGES_EVERY_SECONDS), send_messages))
-    return jobs
 
 
-def send_messages(_slot: datetime, _schedule: Schedule, clock: Clock, _worker: str) -> None:
-    """Make the messages that are due and send them until none is left.
+def chores_for(settings: Config) -> list[Chore]:
+    """What is done every few seconds. It needs no slot and records no run: each takes what it does in the database, so
+    any number of processes may do it at once, and a row every ten seconds would bury the runs that people look for."""
+    chores = [
+        Chore(name=STOCK_CHECKS, seconds=settings.CHECK_EVERY_SECONDS, work=check_stocks),
+        Chore(name=MESSAGES, seconds=settings.MESSAGES_EVERY_SECONDS, work=send_messages),
+    ]
+    return [chore for chore in chores if chore.seconds]
 
-    It needs no slot and records no run: each step takes what it does in the database, so any number of processes may
-    do it at once, and a row every ten seconds would bury the runs that people look for.
-    """
+
+def send_messages(clock: Clock) -> None:
+    """Make the messages that are due and send them until none is left."""
     settings: Config = current_app.config["SETTINGS"]
     terms = notices.Terms(
         email=bool(settings.SMTP_URL),
@@ -84,14 +113,12 @@ def send_messages(_slot: datetime, _schedule: Schedule, clock: Clock, _worker: s
 
 def run_due(app: Flask, job: Job) -> RunView | None:
     """Run the job's latest slot unless it is done: missed slots come down to this one. Safe to call at any time,
-    from any number of processes. A failure is recorded and logged, never raised."""
+    from any number of processes. A failure is recorded and logged, never raised; the case about it follows at once,
+    and a good run is told to whoever waits for the ping."""
     clock: Clock = app.config["CLOCK"]
     with app.app_context():
         try:
-            slot = job.schedule.latest_slot(clock())
-            if not runs.is_due(job.name, slot):
-                return None
-            run = job.run(slot, job.schedule, clock, worker_name())
+            run = _run(job, clock)
         except Exception:
             log.exception("%s: the database did not take the run", job.name)
             return None
@@ -99,40 +126,122 @@ def run_due(app: Flask, job: Job) -> RunView | None:
             db.session.remove()
     if run is not None:
         _log(run)
+        if run.status == "done":  # the next beat resolves what was open about it
+            _ping(app.config["SETTINGS"].PING_URL, job.name)
+        else:
+            look(app)
     return run
 
 
-def add_to(scheduler: BaseScheduler, app: Flask) -> None:
-    """Put the jobs on a scheduler: each at its time, and a look now and then for what was missed."""
-    settings: Config = app.config["SETTINGS"]
-    # A late run is better than none, and one run is enough for many missed times: the slots decide.
-    options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
-    for job in jobs_for(settings):
-        scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
-        catch_up = IntervalTrigger(seconds=CATCH_UP_SECONDS, timezone=UTC)
-        scheduler.add_job(
-            run_due, catch_up, args=[app, job], id=f"{job.name}: catch-up", next_run_time=datetime.now(UTC), **options
-        )
-    if settings.CHECK_EVERY_SECONDS:
-        often = IntervalTrigger(seconds=settings.CHECK_EVERY_SECONDS, timezone=UTC)
-        scheduler.add_job(check_stocks, often, args=[app], id=STOCK_CHECKS, **options)
+def _run(job: Job, clock: Clock) -> RunView | None:
+    started = clock()
+    slot = job.schedule.latest_slot(started)
+    if not runs.is_due(job.name, slot):
+        return None
+    try:
+        return job.run(slot, job.schedule, clock, worker_name())
+    except Exception as error:
+        # It failed before it had begun to take its slot: that is to be seen like any other failure.
+        log.exception("%s failed", job.name)
+        return runs.record_failure(job.name, slot, started, clock(), worker_name(), error)
 
 
-def check_stocks(app: Flask) -> int:
-    """Hold the stocks that postings changed against their alerts, until none waits; how many there were. Safe to call
-    at any time, from any number of processes. A failure is logged, never raised: the stocks wait on."""
-    looked_at = 0
+def _ping(address: str, job: str) -> None:
+    if not address:
+        return
+    try:
+        pings.ping(address, job)
+    except pings.PingFailed as failure:
+        log.warning("%s: the ping was not taken: %s", job, failure)
+
+
+def beat(app: Flask, started_at: datetime) -> None:
+    """Say that this process's scheduler lives, and look at the jobs. What fails is logged, never raised."""
     with app.app_context():
         try:
-            while found := stock_checks.check_stocks(app.config["CLOCK"]):
-                looked_at += found
-                if found < stock_checks.AT_ONCE:
-                    break
+            names = [job.name for job in app.extensions["jobs"]]
+            watchers.beat(worker_name(), started_at, app.config["CLOCK"](), names)
         except Exception:
-            log.exception("%s: the database did not take them", STOCK_CHECKS)
+            log.exception("the database did not take the heartbeat")
+            return
         finally:
             db.session.remove()
+    look(app)
+
+
+def look(app: Flask) -> None:
+    """Bring the cases about the jobs up to date. What fails is logged, never raised."""
+    with app.app_context():
+        try:
+            watchers.watch(app.config["CLOCK"](), app.extensions["jobs"])
+        except Exception:
+            log.exception("the jobs could not be looked at")
+        finally:
+            db.session.remove()
+
+
+def add_to(scheduler: BaseScheduler, app: Flask) -> None:
+    """Put the jobs on a scheduler: each at its time, and a look now and then for what was missed; and its heartbeat."""
+    from apscheduler.executors.pool import ThreadPoolExecutor
+
+    jobs: list[Job] = app.extensions["jobs"]
+    chores = chores_for(app.config["SETTINGS"])
+    now = datetime.now(UTC)
+    # A late run is better than none, and one run is enough for many missed times: the slots decide.
+    options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    # A thread for each, so that jobs that hang leave the others theirs; and the heart has one to itself.
+    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs) + len(chores) + 1))
+    scheduler.add_executor(ThreadPoolExecutor(1), alias="heart")
+    for job in jobs:
+        scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
+        again = {"id": f"{job.name}: catch-up", "next_run_time": now} | options
+        scheduler.add_job(run_due, _trigger(Every(CATCH_UP_SECONDS)), args=[app, job], **again)
+    for chore in chores:
+        scheduler.add_job(do, _trigger(Every(chore.seconds)), args=[app, chore], id=chore.name, **options)
+    heart = {"id": HEARTBEAT, "executor": "heart", "next_run_time": now} | options
+    scheduler.add_job(beat, _trigger(Every(BEAT_SECONDS)), args=[app, app.config["CLOCK"]()], **heart)
+
+
+def keep_time(scheduler: BaseScheduler, ended: threading.Event, seconds: float = BEAT_SECONDS) -> None:
+    """Put right what is waited for when the clock steps back, until `ended`.
+
+    A scheduler waits for instants of the clock: after a step back of a day nothing that repeats at a distance — the
+    heartbeat, the look for what was missed — would come for a day.
+    """
+    before = datetime.now(UTC)
+    while not ended.wait(seconds):
+        now = datetime.now(UTC)
+        if now < before:
+            log.warning("the clock stepped back by %s", before - now)
+            for each in scheduler.get_jobs():
+                each.modify(next_run_time=each.trigger.get_next_fire_time(None, now))
+        before = now
+
+
+def _start_keeping_time(scheduler: BaseScheduler) -> None:
+    arguments = (scheduler, threading.Event())
+    threading.Thread(target=keep_time, args=arguments, name="clock", daemon=True).start()
+
+
+def check_stocks(clock: Clock) -> int:
+    """Hold the stocks that postings changed against their alerts, until none waits; how many there were."""
+    looked_at = 0
+    while found := stock_checks.check_stocks(clock):
+        looked_at += found
+        if found < stock_checks.AT_ONCE:
+            break
     return looked_at
+
+
+def do(app: Flask, chore: Chore) -> None:
+    """A failure is logged, never raised: what was to be done waits for the next time."""
+    with app.app_context():
+        try:
+            chore.work(app.config["CLOCK"])
+        except Exception:
+            log.exception("%s failed", chore.name)
+        finally:
+            db.session.remove()
 
 
 def worker_name() -> str:
@@ -147,6 +256,7 @@ def start_background(app: Flask) -> BaseScheduler:
     scheduler = BackgroundScheduler(timezone=UTC)
     add_to(scheduler, app)
     scheduler.start()
+    _start_keeping_time(scheduler)
     return scheduler
 
 
@@ -156,17 +266,20 @@ def run_forever(app: Flask) -> None:
 
     scheduler = BlockingScheduler(timezone=UTC)
     add_to(scheduler, app)
+    _start_keeping_time(scheduler)
     scheduler.start()
 
 
-def _trigger(schedule: Schedule) -> CronTrigger | IntervalTrigger:
-    if isinstance(schedule, DailyAt):
-        return CronTrigger(hour=schedule.at.hour, minute=schedule.at.minute, timezone=schedule.time_zone)
-    if isinstance(schedule, WeeklyAt):
-        hour, minute = schedule.at.hour, schedule.at.minute
-        return CronTrigger(day_of_week=schedule.weekday, hour=hour, minute=minute, timezone=schedule.time_zone)
-    assert isinstance(schedule, Every)
-    return IntervalTrigger(seconds=schedule.seconds, start_date=EPOCH, timezone=UTC)
+def _trigger(schedule: Schedule) -> BaseTrigger:
+    """Fires at the slots themselves. APScheduler's own trigger for a time of day gives the second 02:30 of a night in
+    autumn again and again, so that a scheduler in such a zone would never come out of that night."""
+    from apscheduler.triggers.base import BaseTrigger
+
+    class Slots(BaseTrigger):
+        def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+            return schedule.next_slot(previous_fire_time or now - timedelta(microseconds=1))
+
+    return Slots()
 
 
 def _log(run: RunView) -> None:

@@ -240,15 +240,15 @@ def sender_process(url: str, folder: Path, smtp: str, now: datetime) -> Iterator
 
 def _send(url: str, folder: str, smtp: str, now: str) -> None:
     from inventory import create_app
-    from inventory.jobs import jobs_for, run_due
+    from inventory.jobs import chores_for, do
     from tests.conftest import test_settings
 
     settings = {"SMTP_URL": smtp, "MAIL_FROM": SENDER, "CLOCK": lambda: datetime.fromisoformat(now)}
     app = create_app(test_settings(url, Path(folder)) | settings)
-    job = next(job for job in jobs_for(app.config["SETTINGS"]) if job.name == "messages")
+    chore = next(chore for chore in chores_for(app.config["SETTINGS"]) if chore.name == "messages")
     print("ready", flush=True)
     while True:
-        run_due(app, job)
+        do(app, chore)
         time.sleep(0.05)
 
 

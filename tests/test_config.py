@@ -95,6 +95,11 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("BLANGKO_ESCALATE_AFTER_HOURS", "-1"),
         ("BLANGKO_OFFICE_HOURS", "16:00-08:00"),
         ("BLANGKO_OFFICE_HOURS", "08:00"),
+        ("BLANGKO_PING_URL", "ping.example/{job}"),
+        ("BLANGKO_PING_URL", "file:///etc/hostname"),
+        ("BLANGKO_PING_URL", "https://ping.example/a b"),
+        ("BLANGKO_METRICS_TOKEN", "short"),
+        ("BLANGKO_READY_NEEDS_JOBS", "sometimes"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:

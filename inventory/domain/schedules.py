@@ -15,6 +15,10 @@ class Schedule(Protocol):
         """The last instant (aware UTC) at or before `now` at which the job was due."""
         ...
 
+    def next_slot(self, after: datetime) -> datetime:
+        """The first slot (aware UTC) later than the instant `after`."""
+        ...
+
     def missed(self, after: datetime, slot: datetime) -> int:
         """How many slots lie between two, neither included: the runs that `slot` catches up for."""
         ...
@@ -31,6 +35,9 @@ class DailyAt:
         today = now.astimezone(ZoneInfo(self.time_zone)).date()
         slot = self.slot_of(today)
         return slot if slot <= now else self.slot_of(today - timedelta(days=1))
+
+    def next_slot(self, after: datetime) -> datetime:
+        return self.slot_of(self._day(self.latest_slot(after)) + timedelta(days=1))
 
     def missed(self, after: datetime, slot: datetime) -> int:
         return max(0, (self._day(slot) - self._day(after)).days - 1)
@@ -55,6 +62,10 @@ class WeeklyAt:
         day = self._daily.latest_slot(now).astimezone(ZoneInfo(self.time_zone)).date()
         return self._daily.slot_of(day - timedelta(days=(day.weekday() - self.weekday) % 7))
 
+    def next_slot(self, after: datetime) -> datetime:
+        day = self.latest_slot(after).astimezone(ZoneInfo(self.time_zone)).date()
+        return self._daily.slot_of(day + timedelta(days=7))
+
     def missed(self, after: datetime, slot: datetime) -> int:
         return max(0, (self._daily.missed(after, slot) + 1) // 7 - 1)
 
@@ -71,6 +82,9 @@ class Every:
 
     def latest_slot(self, now: datetime) -> datetime:
         return EPOCH + timedelta(seconds=int((now - EPOCH).total_seconds()) // self.seconds * self.seconds)
+
+    def next_slot(self, after: datetime) -> datetime:
+        return self.latest_slot(after) + timedelta(seconds=self.seconds)
 
     def missed(self, after: datetime, slot: datetime) -> int:
         return max(0, int((slot - after).total_seconds()) // self.seconds - 1)

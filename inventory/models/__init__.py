@@ -9,6 +9,7 @@ from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
 from inventory.models.events import Event, EventItem
+from inventory.models.heartbeats import Heartbeat
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
 from inventory.models.notices import Escalation, Message, MessageChange, NoticeChannel, NoticeToFanOut
@@ -51,6 +52,7 @@ __all__ = [
     "Event",
     "EventItem",
     "FigureEntry",
+    "Heartbeat",
     "Import",
     "ImportedDay",
     "Item",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -110,9 +110,19 @@ def _apply(
     return reviewed
 
 
-def _apply_custody(session: Session, run_id: int, now: datetime, found: list[Finding]) -> int:
+def bring_up_to_date(
+    session: Session, run_id: int | None, now: datetime, subjects: Sequence[Subject], found: list[Finding]
+) -> int:
+    """Within a transaction of the caller's: bring the alerts about these subjects up to what was `found`, by a run or
+    by none; how many are open afterwards. Raises IntegrityError when another has opened the same meanwhile."""
+    return _apply_custody(session, run_id, now, found, subjects)
+
+
+def _apply_custody(
+    session: Session, run_id: int | None, now: datetime, found: list[Finding], subjects: Sequence[Subject] = REVIEWED
+) -> int:
     """Bring the alerts about what is left undone up to date; how many are open afterwards."""
-    cases = case_changes.unsettled(session, REVIEWED)
+    cases = case_changes.unsettled(session, subjects)
     by_key = {(each.subject, each.office_id, each.item_id): each for each in found if each.level is not Level.OK}
     changes: list[Change] = []
     same: list[tuple[int, dict[str, Any]]] = []

@@ -14,10 +14,8 @@ from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
+from inventory.domain.watchers import MAX_ATTEMPTS
 from inventory.models import JobRun
-
-MAX_ATTEMPTS = 3
-"""How often a slot whose run failed is tried."""
 
 Work = Callable[[Session, int], dict[str, Any]]
 """The job's effects, in the session given and with its run's id; returns the counts to record."""
@@ -69,8 +67,17 @@ def run_slot(
     try:
         run_id = write(take)
     except Exception as error:
-        run_id = _record_failure(job, slot, started, clock(), worker, error)
+        return record_failure(job, slot, started, clock(), worker, error)
     return _view(db.session.get(JobRun, run_id, populate_existing=True)) if run_id else None
+
+
+def record_failure(
+    job: str, slot: datetime, started: datetime, finished: datetime, worker: str, error: Exception
+) -> RunView:
+    """Write down that a slot's run failed, as one attempt more; a slot that somebody else has done meanwhile stays
+    done. Raises what the database raises where that is what is lost."""
+    run_id = _record_failure(job, slot, started, finished, worker, error)
+    return _view(db.session.get(JobRun, run_id, populate_existing=True))
 
 
 def latest(actor: Actor, limit: int = 50) -> list[RunView]:

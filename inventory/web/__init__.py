@@ -71,6 +71,7 @@ PAGES = (
     "jobs",
     "language",
     "messages",
+    "metrics",
     "numbers",
     "offices",
     "outreach",
@@ -84,6 +85,7 @@ PAGES = (
     "stocktakes",
     "suppliers",
     "transfers",
+    "watchers",
 )
 """The modules with pages."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, current_app, render_template
 from flask_babel import lazy_gettext as _
 
 from inventory import security
 from inventory.domain.access import Action
-from inventory.services import runs, seals
+from inventory.services import runs, seals, watchers
 from inventory.services import verification as services_verification
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
@@ -39,11 +39,18 @@ COUNTS = {
 """What is shown of a run's counts; the rest is on pages of its own."""
 
 
+@blueprint.app_context_processor
+def _names() -> dict[str, Any]:
+    return {"JOBS": JOBS}
+
+
 @blueprint.get("")
 @security.needs(Action.VIEW_JOBS)
 def index() -> Any:
-    found = runs.latest(security.current_actor())
-    return render_template("jobs/index.html", runs=found, jobs=JOBS, statuses=STATUSES, counts=COUNTS)
+    actor = security.current_actor()
+    found = runs.latest(actor)
+    state = watchers.overview(actor, security.now(), current_app.extensions["jobs"])
+    return render_template("jobs/index.html", runs=found, state=state, jobs=JOBS, statuses=STATUSES, counts=COUNTS)
 
 
 @blueprint.get("/verification")

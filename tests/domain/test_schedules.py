@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
@@ -78,3 +78,45 @@ def test_a_clock_change_leaves_one_slot_a_week(day: datetime) -> None:
     seen = sorted({berlin.latest_slot(start + timedelta(hours=step)) for step in range(24 * 21)})
     assert len(seen) == 4
     assert all(berlin.missed(a, b) == 0 for a, b in pairwise(seen))
+
+
+BERLIN = DailyAt(time(2, 30), "Europe/Berlin")
+
+
+def test_the_time_that_a_spring_night_skips_is_taken_as_if_the_clock_had_not_changed() -> None:
+    """02:30 of 31 March 2024 does not exist in Berlin: the slot is 01:30 UTC, when the clocks there show 03:30."""
+    assert BERLIN.slot_of(date(2024, 3, 30)) == at(2024, 3, 30, 1, 30)
+    assert BERLIN.slot_of(date(2024, 3, 31)) == at(2024, 3, 31, 1, 30)
+    assert BERLIN.slot_of(date(2024, 4, 1)) == at(2024, 4, 1, 0, 30)
+    assert BERLIN.latest_slot(at(2024, 3, 31, 1, 29, 59)) == at(2024, 3, 30, 1, 30)
+
+
+def test_of_a_time_that_an_autumn_night_repeats_the_first_counts() -> None:
+    """02:30 of 27 October 2024 comes twice in Berlin: at 00:30 UTC and again at 01:30 UTC."""
+    slot = at(2024, 10, 27, 0, 30)
+    assert BERLIN.slot_of(date(2024, 10, 27)) == slot
+    assert BERLIN.latest_slot(at(2024, 10, 27, 1, 30)) == slot
+    assert BERLIN.latest_slot(at(2024, 10, 28, 1, 29)) == slot
+    assert BERLIN.next_slot(slot) == at(2024, 10, 28, 1, 30)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("Asia/Jakarta", 18), ("Asia/Makassar", 17), ("Asia/Jayapura", 16), ("Asia/Pontianak", 18)]
+)
+def test_each_of_the_countrys_zones_has_its_own_night(zone: str, hour: int) -> None:
+    nightly = DailyAt(time(1, 30), zone)
+    assert nightly.slot_of(date(2024, 5, 15)) == at(2024, 5, 14, hour, 30)
+    assert nightly.latest_slot(at(2024, 5, 14, hour, 30)) == at(2024, 5, 14, hour, 30)
+    assert nightly.latest_slot(at(2024, 5, 14, hour, 29, 59)) == at(2024, 5, 13, hour, 30)
+
+
+@pytest.mark.parametrize("schedule", [NIGHTLY, BERLIN, WeeklyAt(6, time(2, 30), "Europe/Berlin"), SUNDAYS, Every(5400)])
+@pytest.mark.parametrize("start", [at(2024, 3, 25), at(2024, 10, 21), at(2024, 5, 15, 0, 0, 7)])
+def test_the_next_slot_is_the_one_that_comes(schedule: DailyAt | WeeklyAt | Every, start: datetime) -> None:
+    for hour in range(24 * 16):
+        now = start + timedelta(hours=hour)
+        following = schedule.next_slot(now)
+        assert schedule.latest_slot(now) <= now < following
+        assert schedule.latest_slot(following) == following
+        assert schedule.latest_slot(following - timedelta(seconds=1)) == schedule.latest_slot(now)
+        assert schedule.missed(schedule.latest_slot(now), following) == 0

@@ -471,11 +471,12 @@ def test_a_broken_database_gets_a_plain_apology(
     assert "alert" in answer.text
     assert client.get("/healthz").data == b"ok\n"
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.data) == (503, b"not migrated\n")
+    assert (ready.status_code, ready.json["status"]) == (503, "not migrated")
 
 
 def test_a_migrated_database_is_ready(client: FlaskClient) -> None:
-    assert (client.get("/readyz").status_code, client.get("/readyz").data) == (200, b"ready\n")
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["status"]) == (200, "ready")
 
 
 def test_every_answer_has_strict_headers(app: Flask, storekeeper: FlaskClient) -> None:

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261129_run_outs"
-down_revision = "20261125_cases"
+revision = "20261128_run_outs"
+down_revision = "20261127_heartbeats"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,171 @@
+"""Figures for Prometheus: jobs, alerts and the database as they are now, requests as this server has counted them."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, request
+
+from inventory import security
+from inventory.config import Config, let_processes_add_up
+from inventory.services import health, watchers
+from inventory.services.watchers import JobState, State
+
+blueprint = Blueprint("metrics", __name__)
+
+log = logging.getLogger(__name__)
+
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""Headers of a proxy: what it passes on comes from this machine only by its looks."""
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Bounds of the durations of requests."""
+
+_FIRST = threading.Lock()
+
+
+@blueprint.get("/metrics")
+@security.public
+def index() -> Any:
+    """The exposition, for whoever has the token; without one for programs on this machine."""
+    if not _may_read(current_app.config["SETTINGS"]):
+        return Response("Not for everybody.\n", 401, {"WWW-Authenticate": "Bearer"}, mimetype="text/plain")
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
+
+    registry = CollectorRegistry()
+    registry.register(_Jobs(security.now()))
+    registry.register(_requests_of_all())
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(registry), content_type=content_type)
+
+
+def _may_read(settings: Config) -> bool:
+    if settings.METRICS_TOKEN:
+        given = request.headers.get("Authorization", "").encode()
+        return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
+    if any(name in request.headers for name in FORWARDED):
+        return False
+    try:
+        return ipaddress.ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False
+
+
+# --- as it is now ------------------------------------------------------------------------------------------------
+
+
+class _Jobs:
+    """What the tables say at the instant of a scrape. Where they do not answer, that is what is told."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        began = time.perf_counter()
+        answers = health.database_state(current_app.extensions["migrate"].directory) == "ready"
+        took = time.perf_counter() - began
+        up = "1 when the database answers and is at the newest migration."
+        yield GaugeMetricFamily("blangko_database_up", up, float(answers))
+        yield GaugeMetricFamily("blangko_database_answer_seconds", "Time of a small query.", took)
+        if not answers:
+            return
+        state = watchers.state(self.now, current_app.extensions["jobs"])
+        yield from _of_jobs(state)
+        yield from _of_schedulers(state, self.now)
+        alerts = GaugeMetricFamily("blangko_open_alerts", "Open alerts.", labels=["subject", "level"])
+        for (subject, level), count in sorted(watchers.open_by_subject().items()):
+            alerts.add_metric([subject, level], count)
+        yield alerts
+
+
+def _of_jobs(state: State) -> Iterator[Any]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    def gauge(name: str, words: str, value: Any) -> Any:
+        family = GaugeMetricFamily(f"blangko_job_{name}", words, labels=["job"])
+        for job in state.jobs:
+            if (told := value(job)) is not None:
+                family.add_metric([job.job], told)
+        return family
+
+    yield gauge("last_success_timestamp_seconds", "When the job was last done.", _done_at)
+    yield gauge("last_duration_seconds", "How long that took.", lambda job: job.seconds)
+    yield gauge("overdue", "1 when the job is late by its period and grace.", lambda job: float(bool(job.late_since)))
+    yield gauge("slots_missed", "Slots due since the last one done.", lambda job: job.missed)
+    failed = CounterMetricFamily("blangko_job_failures", "Tries that failed.", labels=["job"])
+    counts = watchers.failures()
+    for job in state.jobs:
+        failed.add_metric([job.job], counts[job.job])
+    yield failed
+
+
+def _done_at(job: JobState) -> float | None:
+    return job.good_at.timestamp() if job.good_at else None
+
+
+def _of_schedulers(state: State, now: datetime) -> Iterator[Any]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily("blangko_schedulers_alive", "Schedulers that beat.", state.schedulers.alive)
+    if state.schedulers.beat_at is not None:
+        age = (now - state.schedulers.beat_at).total_seconds()
+        yield GaugeMetricFamily("blangko_scheduler_heartbeat_age_seconds", "Since the newest beat of any.", age)
+
+
+# --- as this server has counted ----------------------------------------------------------------------------------
+
+
+@blueprint.before_app_request
+def _begin() -> None:
+    g.request_began = time.perf_counter()
+
+
+@blueprint.after_app_request
+def _count(response: Response) -> Response:
+    if "request_began" in g:
+        counted, seconds = _requests(current_app.config["SETTINGS"].METRICS_PATH)[1:]
+        endpoint = request.endpoint or "none"
+        counted.labels(endpoint, request.method, str(response.status_code)).inc()
+        seconds.labels(endpoint).observe(time.perf_counter() - g.request_began)
+    return response
+
+
+def _requests(folder: str) -> tuple[Any, Any, Any]:
+    with _FIRST:  # two that counted beside each other would write over each other
+        return _made(folder)
+
+
+@lru_cache(maxsize=1)
+def _made(folder: str) -> tuple[Any, Any, Any]:
+    """This process's registry, counter and durations. With a folder the processes of a server add up in its files:
+    the library looks for that in the environment once, when it is first imported."""
+    if folder:
+        let_processes_add_up(folder)
+    from prometheus_client import CollectorRegistry, Counter, Histogram
+
+    registry = CollectorRegistry()
+    labels = ["endpoint", "method", "status"]
+    counted = Counter("blangko_http_requests", "Requests answered.", labels, registry=registry)
+    words = "Time until an answer was ready."
+    seconds = Histogram("blangko_http_request_seconds", words, ["endpoint"], registry=registry, buckets=SECONDS)
+    return registry, counted, seconds
+
+
+def _requests_of_all() -> Any:
+    folder = current_app.config["SETTINGS"].METRICS_PATH
+    if not folder:
+        return _requests(folder)[0]
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    return MultiProcessCollector(None, folder)
