@@ -471,12 +471,12 @@ def test_a_broken_database_gets_a_plain_apology(
     assert "alert" in answer.text
     assert client.get("/healthz").data == b"ok\n"
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json["status"]) == (503, "not migrated")
+    assert (ready.status_code, ready.get_json()["status"]) == (503, "not migrated")
 
 
 def test_a_migrated_database_is_ready(client: FlaskClient) -> None:
     ready = client.get("/readyz")
-    assert (ready.status_code, ready.json["status"]) == (200, "ready")
+    assert (ready.status_code, ready.get_json()["status"]) == (200, "ready")
 
 
 def test_every_answer_has_strict_headers(app: Flask, storekeeper: FlaskClient) -> None:
