@@ -421,7 +421,7 @@ from inventory.services import custody
 from tests.conftest import NOW, test_settings
 from pathlib import Path
 
-def stuck(now):
+def stuck(*_):
     print("in the middle", flush=True)
     time.sleep(600)
 

@@ -73,6 +73,7 @@ def alert(office: str, steps: list[tuple[date, str, dict[str, Any]]], resolved: 
         "opened_at": at(steps[0][0]),
         "changed_at": at(steps[-1][0]),
         "resolved_at": at(steps[-1][0]) if level == "ok" else resolved and at(resolved),
+        "done": "relieved" if level == "ok" else resolved and "other",
         "facts": {},
     }
     alert_id = db.session.scalar(insert(Alert).values(values).returning(Alert.id))
@@ -236,7 +237,7 @@ def test_a_case_that_people_resolved_ends_the_warning(world: World) -> None:
     alert(DENPASAR, [(day, "low", facts(100))])
     [steps] = alert_figures._steps(_stocks(), SINCE, UNTIL).values()
     assert [each.level for each in steps] == ["low"]
-    db.session.execute(update(Alert).values(level="ok", resolved_at=datetime(2024, 4, 1, tzinfo=UTC)))
+    db.session.execute(update(Alert).values(resolved_at=datetime(2024, 4, 1, tzinfo=UTC), done="ordered"))
     db.session.commit()
     [steps] = alert_figures._steps(_stocks(), SINCE, UNTIL).values()
     assert [each.level for each in steps] == ["low", "ok"]

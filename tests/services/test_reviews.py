@@ -373,7 +373,7 @@ def event_steps() -> dict[tuple[int, int], list[tuple[str, str, int]]]:
 def test_many_changes_are_written_in_a_few_statements(
     world: World, monkeypatch: pytest.MonkeyPatch, stocks: int
 ) -> None:
-    monkeypatch.setattr(reviews, "BATCH", stocks // 2)
+    monkeypatch.setattr(case_changes, "BATCH", stocks // 2)
     named = many_stocks(stocks // 2)
     out, safe = 3 * stocks // 4, 3 * stocks // 20
     keys = [(each["office_id"], each["item_id"]) for each in named]

@@ -262,7 +262,10 @@ def test_every_other_case_has_its_three_sentences_in_both_languages(
     app: Flask, manager: FlaskClient, subject: Subject
 ) -> None:
     facts = {"quantity": 3, "days": 3, "since": on(-4).isoformat(), "oldest_on": on(-9).isoformat(), "days_late": 4}
-    alert = opened(app, DENPASAR, "watch", item=None, subject=subject.value, **facts, transfers=[])
+    facts |= {"difference": -3, "stocktake": 1, "blank": BLANK, "windows": 12, "transfers": []}
+    facts |= {"jobs": ["low-stock review"], "late": False, "attempts": 3, "good_on": on(-2).isoformat()}
+    item = BLANK if subject in (Subject.CONSUMABLE_FIRST, Subject.MODEL_WORSE) else None
+    alert = opened(app, DENPASAR, "watch", item=item, subject=subject.value, **facts)
     for language in LANGUAGES:
         page = page_in(manager, language, f"/alerts/{alert}").text
         [told] = re.findall(r'<section class="brief">.*?</section>', page, re.DOTALL)
