@@ -212,8 +212,8 @@ def worse(model: Numbers, average: Numbers, valid: Flags) -> Flags:
     a quota, gone in a week of four   4.09     0.097    0.107 (88 %)                    0.097
 
     (The last two as they were before the projection told batches apart, which it foretells as such by now: this rule is
-    for what it does not know yet.) Without "by far" they were 0.93 and 0.11; with a tenth of a loss, six windows of ten and 1.5 errors instead
-    of it 0.19 and 0.11, and offices that print little lost by being given the average.
+    for what it does not know yet.) Without "by far" they were 0.93 and 0.11; with a tenth of a loss, six windows of ten
+    and 1.5 errors instead of it 0.19 and 0.11, and offices that print little lost by being given the average.
     """
     windows, lost = valid.sum(axis=1), (valid & (model > average)).sum(axis=1)
     apart = np.where(valid, model - average, 0.0)
