@@ -15,6 +15,7 @@ from inventory.domain.errors import NotFound
 from inventory.models import Alert, AlertEvent, Item, Office
 from inventory.models.offices import within
 from inventory.services import offices
+from inventory.services.lookup import the_row
 from inventory.services.offices import in_reach
 
 
@@ -66,9 +67,7 @@ def open_alerts(actor: Actor, office_code: str | None = None, level: str | None 
 
 def get(actor: Actor, alert_id: int) -> AlertDetail:
     """One alert and its history. Raises NotFound `alert_not_found`, also for one out of reach."""
-    row = db.session.execute(_readable(actor).where(Alert.id == alert_id)).one_or_none()
-    if row is None:
-        raise NotFound("alert_not_found")
+    row = the_row(_readable(actor).where(Alert.id == alert_id), NotFound("alert_not_found"))
     events = db.session.scalars(
         select(AlertEvent).where(AlertEvent.alert_id == alert_id).order_by(AlertEvent.id.desc())
     )
