@@ -20,7 +20,7 @@ from flask import Flask
 
 from inventory.adapters.spreadsheets import csv_lines, write_xlsx
 from inventory.bench import Figure
-from inventory.bench.processes import figures_from, peak_megabytes
+from inventory.bench.processes import figures_from, peak_megabytes, timed
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Refusal
@@ -71,9 +71,9 @@ def _imports(name: str, rows: int, codes: list[str]) -> list[Figure]:
     data = b"".join(csv_lines(_table(rows, codes)))
     packed = io.BytesIO()
     write_xlsx(packed, [("S", _table(rows, codes))])
-    xlsx_seconds, _ = _timed(lambda: _check("consumption", packed.getvalue()))
-    csv_seconds, found = _timed(lambda: _check("consumption", data))
-    run_seconds, view = _timed(lambda: imports.run(SYSTEM, NOW, found))
+    xlsx_seconds, _ = timed(lambda: _check("consumption", packed.getvalue()))
+    csv_seconds, found = timed(lambda: _check("consumption", data))
+    run_seconds, view = timed(lambda: imports.run(SYSTEM, NOW, found))
     if view.status != "imported" or view.row_count != rows:
         raise RuntimeError(f"the file was not imported: {view.faults[:3]}")
     bare_seconds, count = _bare_insert(found)
@@ -156,7 +156,7 @@ def _refusals(app: Any, name: str) -> list[Figure]:
     ]
     client = app.test_client()
     body = {"file": (io.BytesIO(b"a" * 20_000_000), "large.csv")}
-    seconds, answer = _timed(lambda: client.post("/offices/00/imports", data=body))
+    seconds, answer = timed(lambda: client.post("/offices/00/imports", data=body))
     if answer.status_code != 413:
         raise RuntimeError(f"20 MB were answered with {answer.status_code}")
     return [*figures, Figure(f"{name}: seconds to refuse an upload of 20 MB", seconds, 1, 0.3, at_most=True)]
@@ -201,9 +201,3 @@ def _members(count: int) -> bytes:
         for number in range(count):
             packed.writestr(str(number), b"")
     return stream.getvalue()
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result

@@ -17,6 +17,7 @@ from inventory.domain.errors import NotFound
 from inventory.models import Alert, AlertEvent, Item, Office, Person
 from inventory.models.offices import within
 from inventory.services import cases, offices
+from inventory.services.lookup import the_row
 from inventory.services.offices import in_reach
 
 
@@ -89,9 +90,7 @@ def open_alerts(actor: Actor, office_code: str | None = None, level: str | None 
 
 def get(actor: Actor, alert_id: int) -> AlertDetail:
     """One alert and its history. Raises NotFound `alert_not_found`, also for one out of reach."""
-    row = db.session.execute(_readable(actor).where(Alert.id == alert_id)).one_or_none()
-    if row is None:
-        raise NotFound("alert_not_found")
+    row = the_row(_readable(actor).where(Alert.id == alert_id), NotFound("alert_not_found"))
     view = _view(*row)
     path = db.session.execute(select(Office.path).where(Office.code == view.office_code)).scalar_one()
     return AlertDetail(alert=view, events=tuple(_history(alert_id)), may_act=cases.may_act(actor, path))

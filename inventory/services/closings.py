@@ -32,6 +32,7 @@ from inventory.domain.texts import check_text
 from inventory.models import Balance, ClosingException, DailyTotal, DayClosing, Item, Movement, Office, Person
 from inventory.services import calendars, items, ledger, offices
 from inventory.services.consumption import FIRST_DAY
+from inventory.services.lookup import the_row
 from inventory.services.offices import OfficeView, in_reach
 
 LATE_SHOWN = 50
@@ -443,15 +444,13 @@ def _late(office_id: int, day: date, seqs: Mapping[int, int]) -> list[LateEntry]
 
 
 def _exception(exception_id: int) -> Any:
-    row = db.session.execute(
+    query = (
         select(Office.path, ClosingException.closed_by_id)
         .join(DayClosing, DayClosing.id == ClosingException.closing_id)
         .join(Office, Office.id == DayClosing.office_id)
         .where(ClosingException.id == exception_id)
-    ).one_or_none()
-    if row is None:
-        raise NotFound("exception_not_found")
-    return row
+    )
+    return the_row(query, NotFound("exception_not_found"))
 
 
 def _exceptions(condition: ColumnElement[bool], limit: int) -> list[ExceptionView]:

@@ -46,6 +46,7 @@ from inventory.services import offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.coverage import batches, changes, counting, counts, insert_figures
 from inventory.services.idempotency import once
+from inventory.services.lookup import the_row
 
 MOST_FAULTS = 200
 MOST_SHOWN = 200
@@ -172,7 +173,7 @@ def run(actor: Actor, now: datetime, entry_id: int) -> EntryView:
 
 def get(actor: Actor, entry_id: int) -> EntryView:
     """Raises NotFound `figure_entry_not_found`, NotAllowed."""
-    row = db.session.execute(
+    query = (
         select(
             *(column for column in FigureEntry.__table__.columns if column.name not in ("content", "office_id")),
             Office.code.label("office_code"),
@@ -182,9 +183,8 @@ def get(actor: Actor, entry_id: int) -> EntryView:
         .join(Office, Office.id == FigureEntry.office_id)
         .outerjoin(Person, Person.id == FigureEntry.checked_by_id)
         .where(FigureEntry.id == entry_id)
-    ).one_or_none()
-    if row is None:
-        raise NotFound("figure_entry_not_found")
+    )
+    row = the_row(query, NotFound("figure_entry_not_found"))
     require(actor, Action.RECORD_FIGURES, row.office_path)
     return EntryView(**{name: getattr(row, name) for name in EntryView.__dataclass_fields__})
 

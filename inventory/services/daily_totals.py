@@ -39,7 +39,7 @@ REASONS_DAYS = 365
 MANY_OFFICES = 500
 """With more of them nearly the whole table is wanted, and is read as it lies; fewer are found by the index."""
 PAGES = 256
-"""Of the table (8 kB each) that make one row of the answer: some twenty thousand daily totals."""
+"""Of the table (8 kB each, as a rule) that make one row of the answer: some twenty thousand daily totals."""
 ROWS = 20_000
 """Read at a time where rows come one by one."""
 
@@ -240,7 +240,8 @@ def _by_index(first_day: date, office_ids: list[int]) -> Select[Any, Any, Any]:
 
 def _as_it_lies(first_day: date) -> Select[Any, Any, Any]:
     """The whole table, some pages at a time: no sorting, and no memory but for those pages."""
-    pages = func.pg_relation_size(DailyTotal.__tablename__) / 8192
+    size_of_page = cast(func.current_setting("block_size"), Integer)
+    pages = func.pg_relation_size(DailyTotal.__tablename__).op("/")(size_of_page)
     starts = func.generate_series(0, pages, PAGES).table_valued("page").render_derived()
     page = starts.c.page
     lies_at = literal_column(f"{DailyTotal.__tablename__}.ctid", _TupleId())

@@ -158,21 +158,27 @@ def run(actor: Actor, now: datetime, import_id: int, progress: Progress = lambda
     found = _find(actor, import_id)
     if found.status == "imported":
         return get(actor, import_id)
+    if found.status != "checked":
+        raise Refusal("import_not_ready")
     content = db.session.scalar(select(Import.content).where(Import.id == import_id))
     if content is None:
-        raise Refusal("import_not_ready")
+        return _settled_by_another(actor, import_id)
     good = _kept_rows(found.kind, content)
     _require_offices(actor, good)
     try:
         _post(actor, now, found, good, progress)
     except Refusal as refusal:
         if refusal.code == "import_not_ready":
-            # Somebody else pressed the same button: what they did is what was asked for.
-            db.session.expire_all()
-            return get(actor, import_id)
+            return _settled_by_another(actor, import_id)
         if refusal.code == "file_already_imported":
             raise
         _refuse_now(actor, now, found, good, refusal)
+    return get(actor, import_id)
+
+
+def _settled_by_another(actor: Actor, import_id: int) -> ImportView:
+    """Somebody else pressed the same button meanwhile: what they did is what was asked for."""
+    db.session.expire_all()
     return get(actor, import_id)
 
 

@@ -36,6 +36,7 @@ from inventory.domain.ledger import (
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office, StockCheck
 from inventory.services import open_requests, ranges
+from inventory.services.lookup import the_row
 
 Key = tuple[int, int]
 """Office id and item id."""
@@ -610,9 +611,7 @@ def _originals(request_id: UUID | None) -> Any:
 
 
 def _original(movement_id: int, request_id: UUID | None) -> tuple[Original, str]:
-    row = db.session.execute(_originals(request_id).where(Movement.id == movement_id)).one_or_none()
-    if row is None:
-        raise NotFound("movement_not_found")
+    row = the_row(_originals(request_id).where(Movement.id == movement_id), NotFound("movement_not_found"))
     return _as_original(row), row.path
 
 

@@ -274,7 +274,7 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = Fa
         seasons=Seasons(
             past=known.season[:, :HISTORY_DAYS],
             ahead=known.season[:, HISTORY_DAYS:],
-            stated=np.array([np.nan if each.factor is None else each.factor for each in known.seasons]),
+            stated=known_demand.stated_factors(known.seasons),
         ),
         known=known,
         inbound=on_way,

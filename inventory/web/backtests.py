@@ -10,10 +10,9 @@ from flask_babel import lazy_gettext
 from inventory import security
 from inventory.domain.access import Action
 from inventory.services import backtests
-from inventory.web.forms import QueryForm, WordsField
+from inventory.web.forms import QueryForm, WordsField, item_names
 from inventory.web.forms import lazy as _
 from inventory.web.projections import day_of
-from inventory.web.transfers import item_names
 
 blueprint = Blueprint("backtests", __name__, url_prefix="/backtest")
 

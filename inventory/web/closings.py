@@ -15,9 +15,8 @@ from inventory.domain.closings import WORDS_LENGTH
 from inventory.services import closings, offices
 from inventory.services.items import ItemView
 from inventory.web.consumption import DAY_REFUSALS
-from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField
+from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField, item_names
 from inventory.web.forms import lazy as _
-from inventory.web.transfers import item_names
 
 blueprint = Blueprint("closings", __name__)
 

@@ -30,6 +30,7 @@ from inventory.web.forms import (
     WordsField,
     choices,
     counted_by,
+    item_names,
 )
 from inventory.web.forms import lazy as _
 
@@ -230,7 +231,7 @@ def record(code: str) -> Any:
     if posting is not None:
         return recorded(posting, office, form.item.data)
     known = {"suppliers": deliveries.supplier_names(actor), "requests": requests.open_of_office(actor, now, code)}
-    return render_template("deliveries/new.html", office=office, form=form, names=_item_names(), **known), form.status
+    return render_template("deliveries/new.html", office=office, form=form, names=item_names(), **known), form.status
 
 
 @blueprint.route("/deliveries/hand-over", methods=["GET", "POST"])
@@ -251,7 +252,7 @@ def hand_over(code: str) -> Any:
     expected = {line.item_code for line in asked.lines} if asked else set(form.codes)
     shown = {"office": office, "form": form, "asked": asked, "suppliers": deliveries.supplier_names(actor)}
     counted = [(item, form.of_item(item), item in expected, form.entered(item)) for item in form.codes]
-    return render_template("deliveries/hand_over.html", **shown, counted=counted, names=_item_names()), form.status
+    return render_template("deliveries/hand_over.html", **shown, counted=counted, names=item_names()), form.status
 
 
 @blueprint.get("/deliveries/<int(max=2147483647):delivery_id>")
@@ -260,7 +261,7 @@ def show(code: str, delivery_id: int) -> Any:
     actor = security.current_actor()
     found = deliveries.get(actor, code, delivery_id)
     office = offices.get(actor, Action.VIEW_STOCK, code)
-    return render_template("deliveries/show.html", office=office, record=found, names=_item_names())
+    return render_template("deliveries/show.html", office=office, record=found, names=item_names())
 
 
 @blueprint.route("/opening", methods=["GET", "POST"])
@@ -275,10 +276,6 @@ def record_opening(code: str) -> Any:
     if posting is not None:
         return recorded(posting, office, form.item.data)
     return render_template("deliveries/opening.html", office=office, form=form), form.status
-
-
-def _item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}
 
 
 def _request_named(actor: Actor, now: datetime, code: str) -> RequestView | None:

@@ -19,9 +19,17 @@ from inventory.services import destructions, items, offices
 from inventory.services.destructions import Record
 from inventory.services.offices import OfficeView
 from inventory.web.consumption import stores
-from inventory.web.forms import DayField, PeriodForm, PostingForm, QuantityField, RangesField, WordsField, choices
+from inventory.web.forms import (
+    DayField,
+    PeriodForm,
+    PostingForm,
+    QuantityField,
+    RangesField,
+    WordsField,
+    choices,
+    item_names,
+)
 from inventory.web.forms import lazy as _
-from inventory.web.transfers import item_names
 
 blueprint = Blueprint("destructions", __name__)
 

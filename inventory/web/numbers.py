@@ -12,7 +12,7 @@ from inventory import security, text
 from inventory.domain.access import Action
 from inventory.services import items, numbers, offices
 from inventory.services.items import ItemView
-from inventory.web.forms import QueryForm, WordsField
+from inventory.web.forms import QueryForm, WordsField, item_names
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("numbers", __name__)
@@ -51,7 +51,7 @@ def held(code: str, item: str) -> Any:
 def report(code: str) -> Any:
     actor = security.current_actor()
     office = offices.get(actor, Action.VIEW_STOCK, code)
-    names = {item.code: text.in_language(item.names) for item in items.active()}
+    names = item_names()
     found = numbers.report(actor, code)
     shown = {"office": office, "anomalies": found, "names": names, "most": numbers.MOST_ANOMALIES}
     return render_template("numbers/report.html", **shown)

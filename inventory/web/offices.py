@@ -17,7 +17,16 @@ from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
 from inventory.services import balances, clearing, items, lead_times, lots, offices, stated_rates
 from inventory.services.offices import OfficeView
-from inventory.web.forms import BaseForm, DayField, PostingForm, QuantityField, ShareField, WordsField, choices
+from inventory.web.forms import (
+    BaseForm,
+    DayField,
+    PostingForm,
+    QuantityField,
+    ShareField,
+    WordsField,
+    choices,
+    item_names,
+)
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("offices", __name__)
@@ -102,7 +111,7 @@ class RateForm(BaseForm):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.item.choices = choices({item.code: text.in_language(item.names) for item in items.active()})
+        self.item.choices = choices(item_names())
 
 
 class DigitalForm(PostingForm):

@@ -9,13 +9,13 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from wtforms import BooleanField
 
-from inventory import security, text
+from inventory import security
 from inventory.domain.access import Action
 from inventory.domain.facts import is_known
-from inventory.services import backtests, explanations, items, what_if
+from inventory.services import backtests, explanations, what_if
 from inventory.services.what_if import Changes
 from inventory.web import pictures
-from inventory.web.forms import DayField, QuantityField, QueryForm
+from inventory.web.forms import DayField, QuantityField, QueryForm, item_names
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("projections", __name__)
@@ -88,5 +88,5 @@ def span_of(facts: Mapping[str, Any]) -> tuple[float, float] | None:
 
 def reading_aids() -> dict[str, Any]:
     """For templates that show the facts of a projection."""
-    names = {item.code: text.in_language(item.names) for item in items.active()}
+    names = item_names()
     return {"names": names, "day_of": day_of, "span_of": span_of, "is_known": is_known}

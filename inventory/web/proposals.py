@@ -12,10 +12,9 @@ from inventory.domain.access import Action
 from inventory.domain.proposals import ProposalKind
 from inventory.services import destructions, ledger, offices, proposals, reversals
 from inventory.services.proposals import ProposalView
-from inventory.web.forms import PostingForm, WordsField
+from inventory.web.forms import PostingForm, WordsField, item_names
 from inventory.web.forms import lazy as _
 from inventory.web.stock_cards import entry
-from inventory.web.transfers import item_names
 
 blueprint = Blueprint("proposals", __name__)
 

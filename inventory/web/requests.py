@@ -18,7 +18,7 @@ from inventory.services import deliveries, items, offices, requests
 from inventory.services.items import ItemView
 from inventory.services.requests import Allotment, Asking, RequestDetail, RequestView
 from inventory.web.deliveries import USUAL_SUPPLIER
-from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField
+from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField, item_names
 from inventory.web.forms import lazy as _
 
 blueprint = Blueprint("requests", __name__)
@@ -135,7 +135,7 @@ def allot_form(request: RequestView) -> type[AllotForm]:
 @security.needs(Action.ALLOT_DELIVERY)
 def waiting() -> Any:
     found = requests.waiting(security.current_actor(), security.now())
-    return render_template("requests/waiting.html", requests=found, names=_item_names())
+    return render_template("requests/waiting.html", requests=found, names=item_names())
 
 
 @blueprint.get("/offices/<code:code>/requests")
@@ -144,7 +144,7 @@ def index(code: str) -> Any:
     actor = security.current_actor()
     office = offices.get(actor, Action.VIEW_STOCK, code)
     found = requests.of_office(actor, security.now(), code)
-    return render_template("requests/index.html", office=office, requests=found, names=_item_names())
+    return render_template("requests/index.html", office=office, requests=found, names=item_names())
 
 
 @blueprint.route("/offices/<code:code>/requests/new", methods=["GET", "POST"])
@@ -225,8 +225,4 @@ def _asked_for(suggested: Mapping[str, int]) -> Mapping[str, int]:
 
 def _page(page: str, found: RequestDetail, **shown: Any) -> str:
     office = offices.get(security.current_actor(), Action.VIEW_STOCK, found.request.office_code)
-    return render_template(page, office=office, detail=found, request_=found.request, names=_item_names(), **shown)
-
-
-def _item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}
+    return render_template(page, office=office, detail=found, request_=found.request, names=item_names(), **shown)

@@ -18,9 +18,8 @@ from inventory.domain.ranges import Ranges
 from inventory.domain.stocktakes import WORDS_LENGTH, Counted
 from inventory.services import items, offices, stocktakes
 from inventory.services.stocktakes import StocktakeView
-from inventory.web.forms import PostingForm, QuantityField, RangesField, TimeOfDayField, WordsField
+from inventory.web.forms import PostingForm, QuantityField, RangesField, TimeOfDayField, WordsField, item_names
 from inventory.web.forms import lazy as _
-from inventory.web.transfers import item_names
 
 blueprint = Blueprint("stocktakes", __name__)
 

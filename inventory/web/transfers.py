@@ -33,6 +33,7 @@ from inventory.web.forms import (
     WordsField,
     choices,
     counted_by,
+    item_names,
 )
 from inventory.web.forms import lazy as _
 
@@ -321,10 +322,6 @@ def cancel(transfer_id: int) -> Any:
         return redirect(url_for("transfers.show", transfer_id=transfer_id), 303)
     page = "transfers/cancel.html"
     return render_template(page, transfer=transfer, office=office, form=form, names=item_names()), form.status
-
-
-def item_names() -> dict[str, str]:
-    return {item.code: text.in_language(item.names) for item in items.active()}
 
 
 def _open_dispatch(office: OfficeView, now: datetime, loans: list[Loan]) -> Any:

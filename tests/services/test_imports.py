@@ -321,6 +321,27 @@ def test_the_same_file_at_once_is_imported_once(app: Flask, world: World) -> Non
     audit()
 
 
+def test_a_file_imported_between_two_looks_at_it_answers_with_that_import(
+    app: Flask, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other's press of the button falls between finding the import and reading its rows."""
+    world.deliver(NOW, DAY, 100)
+    waiting = look("consumption", use()).id
+    db.session.rollback()
+    find = imports._find
+
+    def find_then_wait(*args: Any) -> Any:
+        found = find(*args)
+        monkeypatch.setattr(imports, "_find", find)
+        done(at_once(app, [lambda: imports.run(SYSTEM, NOW, waiting)]))
+        return found
+
+    monkeypatch.setattr(imports, "_find", find_then_wait)
+    assert imports.run(SYSTEM, NOW, waiting).status == "imported"
+    assert world.figures() == Effect(received=100, store=90, printed=10)
+    audit()
+
+
 def test_two_files_of_the_same_day_at_once_fill_it_in_once(app: Flask, world: World) -> None:
     world.deliver(NOW, DAY, 100)
     ids = [look("consumption", use(new=n)).id for n in range(1, 5)]

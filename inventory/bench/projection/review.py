@@ -7,8 +7,7 @@ the tables in bulk, past the ledger, which is not timed; the review that is time
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from inventory.bench import Figure
-from inventory.bench.processes import figures_from, peak_megabytes
+from inventory.bench.processes import figures_from, peak_megabytes, timed
 from inventory.bench.projection import worlds
 from inventory.bench.projection.worlds import FIRST_DAY, World
 from inventory.db import db
@@ -57,7 +56,7 @@ def measure_here(stocks: int) -> list[Figure]:
     for number in range(RUNS):
         # Each on another day's slot; the first opens all alerts, the others find them open.
         now = NOW + timedelta(seconds=number)
-        took, (run, found) = _timed(lambda now=now: reviews.review(SYSTEM, lambda: now, "bench"))
+        took, (run, found) = timed(lambda now=now: reviews.review(SYSTEM, lambda: now, "bench"))
         if run.status != "done" or len(found) != stocks:
             raise RuntimeError(f"the review of {len(found)} stocks failed: {run.error}")
         seconds.append(took)
@@ -83,13 +82,7 @@ def _in_memory() -> float:
     made = projection_inputs.gather(rows, NOW.date() - timedelta(days=1), past=False)
     assert made is not None
     arguments, seasons = (made.history, made.ahead, made.horizon, made.position), made.seasons
-    return median(_timed(lambda: project(*arguments, seasons=seasons))[0] for _ in range(RUNS))
-
-
-def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
+    return median(timed(lambda: project(*arguments, seasons=seasons))[0] for _ in range(RUNS))
 
 
 def _expect_empty() -> None:
