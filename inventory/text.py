@@ -557,6 +557,13 @@ REFUSALS: Mapping[str, Any] = {
     "message_not_found": _("There is no such message to people whom you manage."),
     # Figures about alerts.
     "too_many_stocks": _("That is more than %(limit)s stocks: choose an office further down."),
+    # Entries made without a network.
+    "entry_unreadable": _("This entry cannot be read. Nothing was recorded."),
+    "entry_of_somebody_else": _("Somebody else made this entry: it is sent when they log in. Nothing was recorded."),
+    "day_closed_meanwhile": _(
+        "%(day)s has been closed since, without this entry. Nothing was recorded. Record it all the same as a late"
+        " entry, or correct its day."
+    ),
 }
 
 

@@ -27,6 +27,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
         "connect-src 'self'",
         "manifest-src 'self'",
+        "worker-src 'self'",
     )
 )
 
@@ -74,6 +75,7 @@ PAGES = (
     "metrics",
     "numbers",
     "offices",
+    "offline",
     "outreach",
     "people",
     "projections",
@@ -88,6 +90,9 @@ PAGES = (
     "watchers",
 )
 """The modules with pages."""
+
+FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"}
+"""What is the same whoever asks for it, and says itself how long it may be kept."""
 
 
 def init_app(app: Flask) -> None:
@@ -127,7 +132,7 @@ def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
-    if request.endpoint not in ("static", "security.static"):
+    if request.endpoint not in FOR_EVERYBODY:
         # Pages show stock that the next person at the same desk may not be allowed to see.
         response.headers["Cache-Control"] = "no-store"
     if current_app.config["SETTINGS"].production:

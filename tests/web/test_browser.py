@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
@@ -149,6 +147,7 @@ HAND_OVERS = (f"{HOME}/deliveries/hand-over", f"{HOME}/deliveries/hand-over?requ
 PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
+        "/offline",
         f"{HOME}/transfers/new?draft=1",
         f"{HOME}/imports",
         "/imports/1",
@@ -199,23 +198,6 @@ PAGES = {
     ),
 }
 EVERYBODYS = ("/", "/change")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium: install the package chromium")
-        warnings.warn("NO CHROMIUM: the pages are not tried in a browser", pytest.PytestWarning, stacklevel=1)
-        pytest.skip("no Chromium: install the package chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=quiet)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
