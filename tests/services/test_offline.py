@@ -75,9 +75,7 @@ def test_an_entry_is_what_the_form_would_have_recorded(world: World) -> None:
         ("new", 5, 1, "desa Kutuh"),
     ]
     assert {row.effective_on for row in rows} == {TODAY}
-    assert offline.record(
-        world.storekeeper, LATER, entry(world, kind=Kind.SPOIL, amounts={"misprint": Amount(3)})
-    )
+    assert offline.record(world.storekeeper, LATER, entry(world, kind=Kind.SPOIL, amounts={"misprint": Amount(3)}))
     assert world.figures().spoiled == 3
 
 

@@ -1,4 +1,4 @@
-"""The addresses behind working without a network: what is everybody's, what is one person's, and one entry at a time."""
+"""The addresses behind working without a network: what is everybody's, what is one person's, and single entries."""
 
 from __future__ import annotations
 
@@ -147,9 +147,12 @@ def test_what_is_taken_along(client: FlaskClient) -> None:
     assert taken["as_of"] == NOW.isoformat()
     [office] = taken["offices"]
     assert (office["code"], office["clock"], office["store"]) == (DENPASAR, "WITA", {BLANK: 30})
-    assert {"code": "ribbon", "names": {"id": "Ribbon", "en": "Ribbon"}, "consumable": True, "numbered": False} in taken[
-        "items"
-    ]
+    assert {
+        "code": "ribbon",
+        "names": {"id": "Ribbon", "en": "Ribbon"},
+        "consumable": True,
+        "numbered": False,
+    } in taken["items"]
     in_language(client, "en")
     assert data(client).json["language"] == "en"
 

@@ -21,7 +21,7 @@ class Wire:
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._plans: dict[tuple[str, int], Callable[[], None]] = {}
+        self._plans: dict[tuple[str, int], Callable[[], object]] = {}
         self.port = 0
         self.mend()
 
@@ -55,10 +55,10 @@ class Wire:
                     each.shutdown(socket.SHUT_RDWR)
                 each.close()
 
-    def at_request(self, number: int, work: Callable[[], None]) -> None:
+    def at_request(self, number: int, work: Callable[[], object]) -> None:
         self._plans["request", self.posts + number] = work
 
-    def at_answer(self, number: int, work: Callable[[], None]) -> None:
+    def at_answer(self, number: int, work: Callable[[], object]) -> None:
         self._plans["answer", self.posts + number] = work
 
     def _accept(self, listener: socket.socket) -> None:
