@@ -8,6 +8,7 @@
   let shown = { person: null, taken: null, entries: [] };
   let changing = null; // the entry that is being changed
   let id = crypto.randomUUID ? crypto.randomUUID() : null; // of the entry on the form, until it is kept
+  let presumed = ""; // the day that stands on the form without anybody having chosen it
   let alarm = "";
 
   // --- the page in a language ---
@@ -87,10 +88,12 @@
     const other = found.person !== shown.person;
     shown = found;
     const template = prefer(shown.taken);
-    if (!page || page.language !== template.dataset.language) {
+    // For another person the page begins anew: nothing of the first one's stays in a corner of it.
+    if (!page || other || page.language !== template.dataset.language) {
+      alarm = "";
       build(template);
       begin(null);
-    } else if (other) begin(null);
+    }
     draw(failure);
   }
 
@@ -107,6 +110,7 @@
     if (taken) {
       find("name").textContent = text("logged-in", { name: taken.name });
       fill();
+      turnDay();
     }
     drawStock();
     for (const state of ["refused", "waiting", "recorded"]) list(state, of(state));
@@ -205,9 +209,10 @@
 
   function amounts(entry) {
     return Object.entries(entry.amounts)
-      .map(([reason, { quantity, served_waiting: waited }]) => {
+      .map(([reason, { quantity, served_waiting: waited, ranges }]) => {
         const name = document.querySelector(`[data-reason="${reason}"]`).dataset.name;
-        const facts = { reason: name, number: page.numbers.format(quantity), waited: page.numbers.format(waited || 0) };
+        const number = page.numbers.format(quantity) + (ranges ? ` (${ranges})` : "");
+        const facts = { reason: name, number, waited: page.numbers.format(waited || 0) };
         return text(waited ? "amount-waited" : "amount", facts);
       })
       .join(" · ");
@@ -284,7 +289,9 @@
       // The next entry is mostly of the same office, item and day.
       if ([...place.options].some((each) => each.value === placed)) place.value = placed;
       if ([...item.options].some((each) => each.value === chosen)) item.value = chosen;
-      last.value = dated || (office() ? today(office()) : "");
+      last.value = dated;
+      if (!dated) presumed = "";
+      turnDay();
     }
     find("title").textContent = text(entry ? "change-entry" : "new-entry");
     find("leave").hidden = entry === null;
@@ -292,6 +299,14 @@
     for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
     update();
     if (entry) find("title").focus();
+  }
+
+  // A page that is left open over night does not go on with yesterday, unless somebody has chosen it or is writing.
+  function turnDay() {
+    const held = office();
+    const written = [...page.form.querySelectorAll("[inputmode=numeric], textarea")].some((input) => input.value);
+    if (!held || changing || written || field("day").value !== presumed) return;
+    presumed = field("day").value = today(held);
   }
 
   function write(entry) {
@@ -360,16 +375,17 @@
     const { most } = shown.taken;
     const numberWrong = text("number", { example: page.numbers.format(1639) });
     const found = amountsOf();
-    for (const { name, quantity: number, served_waiting: waited } of found) {
+    for (const { name, quantity: number, served_waiting: waited, ranges } of found) {
       const tooMany = number !== null && number > most ? text("most", { limit: page.numbers.format(most) }) : "";
-      mark(field(name), number === null ? numberWrong : tooMany);
+      // With number ranges, too: what is left is reckoned without reading them, and the server holds both together.
+      mark(field(name), number === null || (ranges && !number) ? numberWrong : tooMany);
       const waiting = field(`${name}-waiting`);
       if (waiting) mark(waiting, waited === null ? numberWrong : waited > (number || 0) ? text("waited") : "");
     }
     const last = field("day");
     mark(last, last.value && last.value >= last.min && last.value <= last.max ? "" : text("day"));
     const marked = page.form.querySelector("fieldset:not([hidden]) [aria-invalid], [name=day][aria-invalid]");
-    const none = !marked && !found.some(({ quantity: number, ranges }) => number || ranges);
+    const none = !marked && !found.some(({ quantity: number }) => number);
     say(find("wrong"), none ? text("nothing") : "");
     if (marked) marked.focus();
     return !marked && !none;
@@ -390,7 +406,7 @@
     event.preventDefault();
     if (find("keep").disabled || !check()) return;
     const item = shown.taken.items.find((each) => each.code === field("item").value);
-    const entered = amountsOf().filter(({ quantity: number, ranges }) => number || ranges);
+    const entered = amountsOf().filter(({ quantity: number }) => number);
     const body = {
       office: office().code,
       item: field("item").value,

@@ -17,13 +17,15 @@ from sqlalchemy import text, update
 from werkzeug.serving import make_server
 
 from inventory.db import db, write
-from inventory.models import Item
-from inventory.services import closings
+from inventory.domain.access import SYSTEM, Action
+from inventory.domain.ranges import parse_ranges
+from inventory.models import Item, Membership
+from inventory.services import closings, deliveries, items, offices
 from tests.conftest import NOW, TODAY, Filling
 from tests.web.server import Server
 from tests.web.test_server import check_books
 from tests.web.wire import Wire
-from tests.world import BLANK, DENPASAR, PASSWORD, PEOPLE, World
+from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
 pytestmark = [
     pytest.mark.browser,
@@ -54,6 +56,16 @@ NEWER_FORMAT = """() => new Promise((resolve, reject) => {
   const opened = indexedDB.open("blangko", 2);
   opened.onsuccess = () => { opened.result.close(); resolve(); };
   opened.onerror = opened.onblocked = () => reject(new Error("blocked"));
+})"""
+UPDATED = """() => navigator.serviceWorker.ready.then(async (registration) => {
+  const found = new Promise((resolve) => registration.addEventListener("updatefound", () => {
+    const next = registration.installing;
+    next.addEventListener("statechange", () => {
+      if (["redundant", "activated"].includes(next.state)) resolve(next.state);
+    });
+  }));
+  await registration.update().catch(() => {});
+  return found;
 })"""
 CACHED = """async () => {
   const found = [];
@@ -355,6 +367,20 @@ def test_a_newer_format_of_the_outbox_is_left_alone_by_an_older_page(shop: Shop,
     assert shop.prints() == []
 
 
+def test_of_two_versions_at_once_no_mixture_is_kept(shop: Shop, phone: Phone) -> None:
+    """While servers of two versions answer, a worker of one may be given the page of the other."""
+    before = phone.page.evaluate("caches.keys()")
+    phone.find()
+    shop.app.extensions["offline_version"] = "the-next-version"
+    shop.answers["/offline"] = '<html data-version="yet-another">'
+    state = phone.page.evaluate(UPDATED)
+    assert state == "redundant"
+    assert phone.page.evaluate("caches.keys()") == before
+    phone.lose()
+    phone.page.reload()
+    phone.keep(new=4)
+
+
 # --- conflicts wait for a person -----------------------------------------------------------------------------------
 
 
@@ -591,6 +617,67 @@ def test_the_stock_is_that_of_a_time_and_less_what_waits(phone: Phone) -> None:
     phone.keep(kind="spoil", misprint=2)
     assert page.inner_text("[data-stock] dd") == str(STOCK - 6)
     assert "dikurangi yang menunggu" in page.inner_text("[data-as-of]")
+
+
+def test_the_day_is_the_offices_own(chromium: Any, shop: Shop) -> None:
+    """Half past one at night in Denpasar is still yesterday by UTC, and by a phone that was not set."""
+    with Phone(chromium, shop.wire, at=datetime(2024, 5, 14, 17, 30, tzinfo=UTC)) as phone:
+        phone.install()
+        phone.lose()
+        phone.open()
+        assert phone.page.input_value("[name=day]") == "2024-05-15"
+        assert phone.page.get_attribute("[name=day]", "max") == "2024-05-15"
+        draw = "window.dispatchEvent(new Event('outbox'))"
+        phone.context.clock.set_fixed_time(datetime(2024, 5, 15, 17, 30, tzinfo=UTC))
+        phone.page.fill("[name=print-new]", "3")
+        phone.page.evaluate(draw)
+        assert phone.page.input_value("[name=day]") == "2024-05-15", "not under somebody's hands"
+        phone.page.fill("[name=print-new]", "")
+        phone.page.evaluate(draw)
+        phone.page.wait_for_function("document.querySelector('[name=day]').value === '2024-05-16'")
+        phone.page.fill("[name=day]", "2024-05-14")
+        phone.page.evaluate(draw)
+        phone.keep(new=1)
+        assert phone.page.input_value("[name=day]") == "2024-05-14", "what somebody chose stays"
+        assert phone.stored()["entries"][0]["day"] == "2024-05-14"
+        assert phone.wrong == []
+
+
+def test_numbers_and_a_second_office_go_along(chromium: Any, shop: Shop) -> None:
+    def prepare(world: World) -> None:
+        items.keep_numbers("kia")
+        badung = offices.get(SYSTEM, Action.VIEW_OFFICE, BADUNG)
+        person_id = world.storekeeper.person_id
+        write(lambda s: s.add(Membership(person_id=person_id, office_id=badung.id, name="storekeeper")))
+        kept = parse_ranges("A100001-A100050")
+        deliveries.record_opening(SYSTEM, NOW, uuid4(), BADUNG, "kia", TODAY, 0, "", ranges=kept)
+
+    shop.inside(prepare)
+    with Phone(chromium, shop.wire, at=NOW) as phone:
+        phone.install()
+        phone.lose()
+        phone.open()
+        page = phone.page
+        assert page.is_hidden("[name=print-new-ranges]")
+        page.select_option("[name=office]", BADUNG)
+        page.select_option("[name=item]", "kia")
+        assert "50" in page.inner_text("[data-stock]")
+        page.fill("[name=print-new-ranges]", "A100001-A100004")
+        page.click("[data-keep]")
+        assert page.get_attribute("[name=print-new]", "aria-invalid") == "true"
+        page.fill("[name=print-new]", "4")
+        page.click("[data-keep]")
+        phone.until("waiting", 1)
+        assert "46" in page.inner_text("[data-stock]")
+        for words in ("Kabupaten Badung", "4 (A100001-A100004)"):
+            assert words in phone.listed("waiting")[0]
+        phone.find()
+        phone.until("recorded", 1)
+        assert phone.wrong == []
+    where = text(
+        "SELECT code, quantity FROM movements JOIN offices ON offices.id = office_id WHERE movements.kind = 'print'"
+    )
+    assert shop.inside(lambda _: [tuple(row) for row in db.session.execute(where)]) == [(BADUNG, 4)]
 
 
 def test_what_cannot_be_right_is_not_kept(phone: Phone) -> None:
