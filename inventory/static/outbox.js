@@ -205,7 +205,7 @@ const outbox = (function () {
     const { status, body } = await fetched("/offline/data");
     if (status === 200 && body.state === "in" && body.person) {
       const { token, state, person, ...taken } = body;
-      await meet(person.id, { ...taken, name: person.name });
+      await meet(person.id, { ...taken, name: person.name, asked_at: Date.now() });
       return { standing: "in", person: person.id, token };
     }
     if (status === 403 && body.state === "refused" && body.person) {
@@ -355,7 +355,7 @@ const outbox = (function () {
     const { taken, waiting } = await mine();
     const records = "records" in me.dataset;
     if (records) outbox.start();
-    const old = !taken || Date.now() - Date.parse(taken.as_of) > outbox.OLD;
+    const old = !taken || Math.abs(Date.now() - taken.asked_at) > outbox.OLD; // both by this phone's clock
     if (waiting || (records && old)) await outbox.send();
   }
 

@@ -184,6 +184,13 @@ class Shop:
     wire: Wire
     answers: dict[str, Any] = field(default_factory=dict)
     """What is answered instead, by path."""
+    with_cookies: set[str] = field(default_factory=set)
+    """The paths that were asked for with cookies."""
+
+    def before_request(self) -> Any:
+        if request.cookies:
+            self.with_cookies.add(request.full_path)
+        return self.answers.get(request.path)
 
     def inside(self, work: Callable[[World], Any]) -> Any:
         with self.app.app_context():
@@ -209,7 +216,7 @@ def shop(sqlite_filled: Callable[[Filling], Path], tmp_path: Path, make_app: Cal
     thread = threading.Thread(target=server.serve_forever)
     with Wire(server.server_port) as wire:
         shop = Shop(app, wire)
-        app.before_request_funcs.setdefault(None, []).insert(0, lambda: shop.answers.get(request.path))
+        app.before_request_funcs.setdefault(None, []).insert(0, shop.before_request)
         thread.start()
         yield shop
     server.shutdown()
@@ -544,6 +551,20 @@ def test_a_page_left_open_follows_who_is_logged_in(shop: Shop, phone: Phone) -> 
     assert "Denpasar" not in first.content()
 
 
+def test_an_entry_that_the_server_takes_for_somebody_elses_stays(shop: Shop, phone: Phone) -> None:
+    """Who is logged in changed between asking and sending: ask once more, and do not insist."""
+    phone.keep(new=4)
+    shop.answers["/offline/entries"] = ({"state": "refused", "code": "entry_of_somebody_else"}, 403)
+    phone.find()
+    phone.page.wait_for_selector("[data-standing]:has-text('Server tidak menjawab')")
+    assert (len(phone.listed("waiting")), phone.listed("refused")) == (1, [])
+    assert shop.wire.posts == 2
+    shop.answers.clear()
+    phone.page.click("[data-send]")
+    phone.until("recorded", 1)
+    assert shop.prints() == [4]
+
+
 def test_a_session_that_is_over_loses_nothing(shop: Shop, phone: Phone) -> None:
     phone.keep(new=4)
     phone.context.clear_cookies()
@@ -592,6 +613,8 @@ def test_nothing_of_the_session_and_nobodys_page_is_kept(shop: Shop, phone: Phon
     assert "token" not in kept
     for name in ("/change", HOME, f"{HOME}/consumption"):
         phone.page.goto(name)
+    assert "/change?" in shop.with_cookies
+    assert not [path for path in shop.with_cookies if path.startswith("/offline?") or "v=" in path]
     cached = phone.page.evaluate(CACHED)
     assert {path for _, path, _ in cached} == {
         "/offline",
