@@ -161,7 +161,7 @@ class Phone:
         )
 
     def until_it_holds(self, promise: str) -> None:
-        """Wait for a promise of something true; the page's own waiting takes a promise itself for true."""
+        """Wait for a promise of something true; the library's own waiting takes a promise itself for true."""
         for _ in range(PATIENCE // 50):
             if self.page.evaluate(promise):
                 return
@@ -307,7 +307,7 @@ def test_two_tabs_send_each_entry_once(shop: Shop, phone: Phone) -> None:
     other.wait_for_selector("[data-list=waiting]:visible")
     phone.find()
     phone.until_nothing_waits()
-    other.wait_for_function("document.querySelectorAll('[data-list=recorded] li').length === 8")
+    other.wait_for_function("() => document.querySelectorAll('[data-list=recorded] li').length === 8")
     assert shop.wire.posts == 8
     assert shop.prints() == list(range(1, 9))
 
@@ -545,7 +545,7 @@ def test_a_page_left_open_follows_who_is_logged_in(shop: Shop, phone: Phone) -> 
     phone.context.clear_cookies()
     phone.log_in("other_storekeeper")
     shop.answers.clear()
-    first.wait_for_function("document.querySelectorAll('.entries > li').length === 0")
+    first.wait_for_function("() => document.querySelectorAll('.entries > li').length === 0")
     first.evaluate("outbox.send()")
     assert shop.prints() == []
     assert "Denpasar" not in first.content()
@@ -657,7 +657,7 @@ def test_the_day_is_the_offices_own(chromium: Any, shop: Shop) -> None:
         assert phone.page.input_value("[name=day]") == "2024-05-15", "not under somebody's hands"
         phone.page.fill("[name=print-new]", "")
         phone.page.evaluate(draw)
-        phone.page.wait_for_function("document.querySelector('[name=day]').value === '2024-05-16'")
+        phone.page.wait_for_function("() => document.querySelector('[name=day]').value === '2024-05-16'")
         phone.page.fill("[name=day]", "2024-05-14")
         phone.page.evaluate(draw)
         phone.keep(new=1)
