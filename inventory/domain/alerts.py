@@ -45,7 +45,7 @@ SEVERITY = {level: rank for rank, level in enumerate(Level)}
 CRITICAL_PROBABILITY = 0.5
 """Critical: more likely than not the stock is gone before a delivery asked for today can arrive."""
 
-RELIEF = 0.10
+RELIEF = 0.20
 """A level is lowered only when the stock has passed its threshold by this share, so that it does not flutter."""
 
 

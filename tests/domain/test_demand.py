@@ -616,10 +616,13 @@ def test_intervals_cover_what_they_promise(made):
     assert share[0.95] == pytest.approx(0.95, abs=0.03)
 
 
-def test_the_reorder_point_protects_the_lead_time():
+@pytest.mark.parametrize(("review", "until"), [(20, (20, 20)), (10, (17, 17)), (5, (15, 16))])
+def test_the_reorder_point_protects_the_lead_time_and_the_wait_until_somebody_acts(review, until):
+    """Three tenths of a review period: 6, 3, and one and a half days."""
     world = make_world(seed=107, series=800, drift=0.3)
-    found = project(world.history, world.ahead, plain_horizon(800), plain_position(800))
-    assert (demand_over(world, 14) <= found.reorder_point).mean() == pytest.approx(0.95, abs=0.03)
+    found = project(world.history, world.ahead, plain_horizon(800, review=review), plain_position(800))
+    met = [(demand_over(world, days) <= found.reorder_point).mean() for days in until]
+    assert np.mean(met) == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_stock_out_day_is_as_sure_as_it_says():
