@@ -25,6 +25,7 @@ from inventory.services import (
     backtests,
     messages,
     notices,
+    old_messages,
     reviews,
     runs,
     seals,
@@ -44,6 +45,8 @@ CATCH_UP_SECONDS = 600
 SUNDAY = 6
 STOCK_CHECKS = "stock checks"
 MESSAGES = "messages"
+OLD_MESSAGES = "old messages"
+CLEAR_AWAY_SECONDS = 3600
 
 HEARTBEAT = "heartbeat"
 
@@ -88,6 +91,7 @@ def chores_for(settings: Config) -> list[Chore]:
     chores = [
         Chore(name=STOCK_CHECKS, seconds=settings.CHECK_EVERY_SECONDS, work=check_stocks),
         Chore(name=MESSAGES, seconds=settings.MESSAGES_EVERY_SECONDS, work=send_messages),
+        Chore(name=OLD_MESSAGES, seconds=CLEAR_AWAY_SECONDS, work=clear_away_messages),
     ]
     return [chore for chore in chores if chore.seconds]
 
@@ -231,6 +235,14 @@ def check_stocks(clock: Clock) -> int:
         if found < stock_checks.AT_ONCE:
             break
     return looked_at
+
+
+def clear_away_messages(clock: Clock) -> int:
+    """Delete the messages that are old, some at a time; how many rows went."""
+    gone = 0
+    while some := old_messages.clear_away(clock()):
+        gone += some
+    return gone
 
 
 def do(app: Flask, chore: Chore) -> None:
