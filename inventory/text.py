@@ -96,6 +96,9 @@ JOBS = {
     "verification": _("Verification of the books"),
     "backtest": _("Backtest of the projection"),
     "backtest by hand": _("Backtest of the projection by hand"),
+    "stock checks": _("Check of stocks after postings"),
+    "messages": _("Sending of messages"),
+    "old messages": _("Clearing away of old messages"),
 }
 CASE_STATES = {
     "waiting": _("Waits for somebody"),

@@ -35,7 +35,7 @@ COUNTS = {
 def index() -> Any:
     actor = security.current_actor()
     found = runs.latest(actor)
-    state = watchers.overview(actor, security.now(), current_app.extensions["jobs"])
+    state = watchers.overview(actor, security.now(), current_app.extensions["jobs"], current_app.extensions["chores"])
     return render_template("jobs/index.html", runs=found, state=state, jobs=text.JOBS, statuses=STATUSES, counts=COUNTS)
 
 
