@@ -45,7 +45,7 @@ CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
 
 SUNDAY = 6
-CLEAR_AWAY_SECONDS = 3600
+CLEAR_AWAY_SECONDS = 600
 
 HEARTBEAT = "heartbeat"
 

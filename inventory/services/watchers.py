@@ -208,7 +208,8 @@ def _chore_state(now: datetime, chore: Watched) -> JobState:
     last = chores_service.last_round(chore.name, now)
     good_slot = chore.schedule.latest_slot(last.good_at) if last.good_at and last.good_at <= now else None
     since = _known_since(now) if good_slot is None else None
-    record = Record(good_slot=good_slot, good_at=last.good_at, failed_attempts=0, known_since=since)
+    due_first = chore.schedule.next_slot(since) if since else None
+    record = Record(good_slot=good_slot, good_at=last.good_at, failed_attempts=0, known_since=due_first)
     judged = judge_chore(chore, record, last.waiting_since, now)
     due = chore.schedule.latest_slot(now)
     return JobState(

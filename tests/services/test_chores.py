@@ -113,8 +113,12 @@ def test_a_chore_without_a_good_round_is_late_after_its_patience(world: World) -
 
 def test_one_that_never_had_a_round_is_late_where_there_is_something_to_look_after(world: World) -> None:
     world.deliver(NOW, TODAY, 10)
-    assert level(NOW + PATIENCE - SECOND) is Level.OK
-    assert level(NOW + PATIENCE) is Level.CRITICAL
+    first = timedelta(seconds=10)
+    assert level(NOW + first + PATIENCE - SECOND) is Level.OK
+    assert level(NOW + first + PATIENCE) is Level.CRITICAL
+    hourly = Watched(OLD_MESSAGES, Every(3600), grace=PATIENCE)
+    assert level(NOW + 2 * PATIENCE, hourly) is Level.OK, "its first hour has just come"
+    assert level(NOW + 3 * PATIENCE, hourly) is Level.CRITICAL
 
 
 @pytest.mark.parametrize(
