@@ -46,8 +46,9 @@ CRITICAL_PROBABILITY = 0.5
 """Critical: more likely than not the stock is gone before a delivery asked for today can arrive, and no other comes
 in time."""
 
-RELIEF = 0.20
-"""A level is lowered only when the stock has passed its threshold by this share, so that it does not flutter."""
+RELIEF = 0.30
+"""A level is lowered only when the stock has passed its threshold by this share, so that it does not flutter; what was
+ordered as suggested relieves it in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ def _level(reading: Reading, relief: float) -> Level:
     position = reading.usable + reading.inbound
     if reading.stockout_in_lead >= CRITICAL_PROBABILITY * (1 - relief):
         return Level.CRITICAL
-    if position < reading.reorder_point * (1 + relief):
+    if position < max(reading.reorder_point, min(reading.reorder_point * (1 + relief), reading.order_up_to)):
         return Level.LOW
     if position < reading.order_up_to * (1 + relief):
         return Level.WATCH

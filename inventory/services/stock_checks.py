@@ -19,7 +19,7 @@ from inventory.db import db, write
 from inventory.domain.alerts import Subject, next_level
 from inventory.domain.arrivals import Due
 from inventory.domain.demand import FanParts, chances_despite, chances_of
-from inventory.domain.offices import OfficeKind, local_day
+from inventory.domain.offices import OfficeKind
 from inventory.models import Alert, Balance, Item, Office, StockCheck, StoredProjection
 from inventory.services import case_changes, projection_inputs
 from inventory.services.case_changes import Key, change_of, level_of
@@ -121,15 +121,14 @@ def _facts_now(session: Session, now: datetime, pairs: Sequence[_Pair]) -> dict[
         .order_by(Balance.office_id, Balance.item_id)
     ).all()
     by_day: dict[date, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_day[local_day(now, row.time_zone)].append(row)
+    for row, day in zip(rows, projection_inputs.last_days(rows, now), strict=True):
+        by_day[day].append(row)
     found: dict[_Pair, dict[str, Any]] = {}
-    for today, stocks in by_day.items():
-        on_way = projection_inputs.inbound(stocks, today, past=False)
-        known = projection_inputs.last_days(stocks, now)
+    for through, stocks in by_day.items():
+        on_way = projection_inputs.inbound(stocks, through, past=False)
         for i, stock in enumerate(stocks):
             coming = {name: int(getattr(on_way, name)[i]) for name in ("in_transit", "on_order", "with_teams")}
-            later = max((known[i] - stock.on_day).days, 0)
+            later = max((through - stock.on_day).days, 0)
             found[stock.office_id, stock.item_id] = facts_with(
                 stock.facts, stock.store, coming, on_way.due[i], stock.pack_size, later
             ) | {"checked_at": now.isoformat()}
