@@ -19,12 +19,14 @@ from inventory.config import Config
 from inventory.db import db
 from inventory.domain.notices import OfficeHours
 from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
-from inventory.domain.watchers import BEAT_SECONDS, Watched
+from inventory.domain.watchers import BEAT_SECONDS, PATIENCE, Watched
 from inventory.messages import Dispatcher
 from inventory.services import (
     backtests,
+    chores,
     messages,
     notices,
+    old_messages,
     reviews,
     runs,
     seals,
@@ -32,6 +34,7 @@ from inventory.services import (
     verification,
     watchers,
 )
+from inventory.services.chores import MESSAGES, OLD_MESSAGES, STOCK_CHECKS, Round
 from inventory.services.runs import RunView
 
 if TYPE_CHECKING:
@@ -42,8 +45,7 @@ CATCH_UP_SECONDS = 600
 """How often a scheduler looks for a slot that nobody ran: after a long pause, a failure, a clock change."""
 
 SUNDAY = 6
-STOCK_CHECKS = "stock checks"
-MESSAGES = "messages"
+CLEAR_AWAY_SECONDS = 600
 
 HEARTBEAT = "heartbeat"
 
@@ -60,14 +62,21 @@ class Job(Watched):
 
 @dataclass(frozen=True, kw_only=True)
 class Chore:
+    """`work` does one round; what it returns counts as a good one unless it is a Round that says otherwise."""
+
     name: str
     seconds: int
     work: Callable[[Clock], object]
+
+    @property
+    def watched(self) -> Watched:
+        return Watched(self.name, Every(self.seconds), grace=PATIENCE)
 
 
 def init_app(app: Flask) -> None:
     """Let the pages know which jobs there are and when they are due; nothing is scheduled by it."""
     app.extensions["jobs"] = jobs_for(app.config["SETTINGS"])
+    app.extensions["chores"] = [chore.watched for chore in chores_for(app.config["SETTINGS"])]
 
 
 def jobs_for(settings: Config) -> list[Job]:
@@ -85,15 +94,17 @@ def jobs_for(settings: Config) -> list[Job]:
 def chores_for(settings: Config) -> list[Chore]:
     """What is done every few seconds. It needs no slot and records no run: each takes what it does in the database, so
     any number of processes may do it at once, and a row every ten seconds would bury the runs that people look for."""
-    chores = [
+    found = [
         Chore(name=STOCK_CHECKS, seconds=settings.CHECK_EVERY_SECONDS, work=check_stocks),
         Chore(name=MESSAGES, seconds=settings.MESSAGES_EVERY_SECONDS, work=send_messages),
+        Chore(name=OLD_MESSAGES, seconds=CLEAR_AWAY_SECONDS, work=clear_away_messages),
     ]
-    return [chore for chore in chores if chore.seconds]
+    return [chore for chore in found if chore.seconds]
 
 
-def send_messages(clock: Clock) -> None:
-    """Make the messages that are due and send them until none is left."""
+def send_messages(clock: Clock) -> Round:
+    """Make the messages that are due and send them until none is left. It is held up when a server that they go through
+    is away and nothing went out."""
     settings: Config = current_app.config["SETTINGS"]
     terms = notices.Terms(
         email=bool(settings.SMTP_URL),
@@ -103,12 +114,17 @@ def send_messages(clock: Clock) -> None:
     notices.fan_out(clock(), terms)
     notices.escalate(clock(), terms)
     dispatcher = Dispatcher(settings, current_app.config["SECRET_KEY"], clock)
+    rounds = []
     try:
         # Chance spreads the next attempts; it keeps no secret.
-        while messages.deliver(clock, dispatcher.send, random.random).sent:
-            pass
+        while not rounds or rounds[-1].sent:
+            rounds.append(messages.deliver(clock, dispatcher.send, random.random))
     finally:
         dispatcher.close()
+    away = next((each.away for each in rounds if each.away), None)
+    if away and not any(each.sent for each in rounds):
+        return Round(held_up=away)
+    return Round(idle=not any(each.claimed for each in rounds) and messages.any_fails())
 
 
 def run_due(app: Flask, job: Job) -> RunView | None:
@@ -173,7 +189,7 @@ def look(app: Flask) -> None:
     """Bring the cases about the jobs up to date. What fails is logged, never raised."""
     with app.app_context():
         try:
-            watchers.watch(app.config["CLOCK"](), app.extensions["jobs"])
+            watchers.watch(app.config["CLOCK"](), app.extensions["jobs"], app.extensions["chores"])
         except Exception:
             log.exception("the jobs could not be looked at")
         finally:
@@ -185,18 +201,18 @@ def add_to(scheduler: BaseScheduler, app: Flask) -> None:
     from apscheduler.executors.pool import ThreadPoolExecutor
 
     jobs: list[Job] = app.extensions["jobs"]
-    chores = chores_for(app.config["SETTINGS"])
+    all_chores = chores_for(app.config["SETTINGS"])
     now = datetime.now(UTC)
     # A late run is better than none, and one run is enough for many missed times: the slots decide.
     options: dict[str, Any] = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
     # A thread for each, so that jobs that hang leave the others theirs; and the heart has one to itself.
-    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs) + len(chores) + 1))
+    scheduler.add_executor(ThreadPoolExecutor(2 * len(jobs) + len(all_chores) + 1))
     scheduler.add_executor(ThreadPoolExecutor(1), alias="heart")
     for job in jobs:
         scheduler.add_job(run_due, _trigger(job.schedule), args=[app, job], id=job.name, **options)
         again = {"id": f"{job.name}: catch-up", "next_run_time": now} | options
         scheduler.add_job(run_due, _trigger(Every(CATCH_UP_SECONDS)), args=[app, job], **again)
-    for chore in chores:
+    for chore in all_chores:
         scheduler.add_job(do, _trigger(Every(chore.seconds)), args=[app, chore], id=chore.name, **options)
     heart = {"id": HEARTBEAT, "executor": "heart", "next_run_time": now} | options
     scheduler.add_job(beat, _trigger(Every(BEAT_SECONDS)), args=[app, app.config["CLOCK"]()], **heart)
@@ -233,11 +249,21 @@ def check_stocks(clock: Clock) -> int:
     return looked_at
 
 
+def clear_away_messages(clock: Clock) -> int:
+    """Delete the messages that are old, some at a time; how many rows went."""
+    gone = 0
+    while some := old_messages.clear_away(clock()):
+        gone += some
+    return gone
+
+
 def do(app: Flask, chore: Chore) -> None:
-    """A failure is logged, never raised: what was to be done waits for the next time."""
+    """A failure is logged, never raised: what was to be done waits for the next time. A good round is written down:
+    when none is for too long, whoever looks at the jobs opens the case."""
     with app.app_context():
         try:
-            chore.work(app.config["CLOCK"])
+            done = chore.work(app.config["CLOCK"])
+            chores.note(chore.name, app.config["CLOCK"](), done if isinstance(done, Round) else Round())
         except Exception:
             log.exception("%s failed", chore.name)
         finally:

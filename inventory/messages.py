@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from email.utils import format_datetime, parseaddr
 from typing import Any
 from urllib.parse import quote
 
-from flask import current_app
-from flask_babel import force_locale, get_locale, gettext, ngettext
+from flask_babel import force_locale, gettext, ngettext
 
 from inventory import text
 from inventory.adapters import notifications
 from inventory.config import Config
 from inventory.domain.notices import ChannelKind, MessageKind, signature, unsubscribe_token
+from inventory.message_words import item_name, told
 from inventory.services import items
 from inventory.services.messages import Line, Outgoing
 
@@ -53,13 +53,19 @@ class Dispatcher:
     # What a message says
 
     def _one(self, line: Line) -> tuple[str, list[str]]:
-        said = [self._headline(line), *self.told(line)]
+        found, to_do = told(line, self.items)
+        said = [self._headline(line), *found, *to_do]
         return self._headline(line), [*said, *self._linked(f"/alerts/{line.alert_id}")]
 
     def _many(self, message: Outgoing) -> tuple[str, list[str]]:
-        escalated = message.kind is MessageKind.ESCALATION
+        escalated, total = message.kind is MessageKind.ESCALATION, text.number(message.total)
         if escalated:
-            subject = ngettext("%(num)s alert waits for an answer", "%(num)s alerts wait for an answer", message.total)
+            subject = ngettext(
+                "%(number)s alert waits for an answer",
+                "%(number)s alerts wait for an answer",
+                message.total,
+                number=total,
+            )
             hours = message.facts.get("hours", 0)
             opening = ngettext(
                 "Nobody has acknowledged this for %(num)s working hour. Please see to it.",
@@ -67,16 +73,19 @@ class Dispatcher:
                 hours,
             )
         else:
-            subject = ngettext("%(num)s change of alerts", "%(num)s changes of alerts", message.total)
+            subject = ngettext(
+                "%(number)s change of alerts", "%(number)s changes of alerts", message.total, number=total
+            )
             counted = (f"{text.LEVELS[level]}: {text.number(count)}" for level, count in message.counts.items())
             opening = " · ".join(counted)
         lines = [f"{message.region_name}", opening]
         for line in message.lines:
-            lines += ["", f"• {self._headline(line)}", *(f"  {each}" for each in self.told(line)[:2])]
+            said = (" ".join(part) for part in told(line, self.items))
+            lines += ["", f"• {self._headline(line)}", *(f"  {each}" for each in said if each)]
             lines += [f"  {each}" for each in self._link(f"/alerts/{line.alert_id}")]
         rest = message.total - len(message.lines)
         if rest:
-            lines += ["", ngettext("And %(num)s more.", "And %(num)s more.", rest)]
+            lines += ["", gettext("And %(number)s more.", number=text.number(rest))]
         return f"{subject}, {message.region_name}", [*lines, *self._linked("/alerts")]
 
     def _headline(self, line: Line) -> str:
@@ -89,49 +98,8 @@ class Dispatcher:
             return gettext("Done: %(what)s, %(where)s", what=_subject(line), where=where)
         return f"{_subject(line)} ({text.LEVELS[line.to_level]}): {where}"
 
-    def told(self, line: Line) -> list[str]:
-        """What is known of one change, and what to do: sentences, the most needed first."""
-        facts = line.facts
-        if line.subject == "low_stock":
-            said = self._stock(line, facts)
-        elif line.to_level == "ok":
-            said = []
-        else:
-            said = [_custody(line.subject, facts)]
-        if facts.get("synthetic"):
-            said.append(gettext("Synthetic data"))
-        return [each for each in (*said, self._before(line)) if each]
-
-    def _stock(self, line: Line, facts: Mapping[str, Any]) -> list[str]:
-        units = self.items[line.item_code or ""].units[text_language()] if line.item_code in self.items else ""
-        store, inbound = facts.get("store"), facts.get("inbound") or 0
-        said = []
-        if store is not None:
-            left = gettext("Left in the store: %(quantity)s %(unit)s.", quantity=text.number(store), unit=units)
-            said.append(left)
-            if inbound:
-                said.append(gettext("Coming: %(quantity)s %(unit)s.", quantity=text.number(inbound), unit=units))
-        if line.to_level == "ok":
-            return said
-        if line.to_level == "unknown":
-            return [*said, gettext("There is too little history to foretell when it runs out. State a rate.")]
-        if facts.get("stockout_on") and line.to_level != "out":
-            said.append(gettext("Likely to last until %(day)s.", day=_day(facts["stockout_on"])))
-        order = facts.get("suggested_order")
-        if order:
-            said.append(gettext("Ask for %(quantity)s %(unit)s now.", quantity=text.number(order), unit=units))
-        elif line.to_level in ("out", "critical", "low"):
-            said.append(gettext("Ask for a delivery, or borrow from an office nearby."))
-        return said
-
-    def _before(self, line: Line) -> str:
-        if line.from_level == line.to_level:
-            return gettext("This is not new: it is still so.")
-        return "" if line.from_level == "ok" else gettext("Before: %(level)s.", level=text.LEVELS[line.from_level])
-
     def _item(self, line: Line) -> str:
-        item = self.items.get(line.item_code or "")
-        return item.names[text_language()] if item else line.item_code or ""
+        return item_name(self.items, line.item_code)
 
     # Links
 
@@ -225,50 +193,5 @@ _WAYS: Mapping[ChannelKind, Callable[[Dispatcher, Outgoing, str, str], None]] = 
 }
 
 
-def text_language() -> str:
-    """The language of the message that is being written."""
-    locale = get_locale()
-    return locale.language if locale and locale.language in text.LANGUAGES else current_app.config["SETTINGS"].LANGUAGE
-
-
 def _subject(line: Line) -> str:
     return str(text.SUBJECTS.get(line.subject, line.subject))
-
-
-def _day(iso: str) -> str:
-    return text.day(date.fromisoformat(iso))
-
-
-def _custody(subject: str, facts: Mapping[str, Any]) -> str:
-    """What was left undone, as the page of the alert says it, and what to do; only the subject's own facts are read,
-    and a subject that has no sentence yet is named by its headline alone."""
-    if subject == "overdue_transfer":
-        sent = gettext(
-            "%(quantity)s were sent off and expected on %(day)s; nobody has recorded that they arrived.",
-            quantity=text.number(facts["quantity"]),
-            day=_day(facts["since"]),
-        )
-        return " ".join((sent, gettext("Ask the receiver to count and record them.")))
-    if subject == "spoiled_not_destroyed":
-        lying = gettext(
-            "%(quantity)s lie among the spoiled, the oldest of %(oldest)s; they should have been destroyed by %(day)s.",
-            quantity=text.number(facts["quantity"]),
-            oldest=_day(facts["oldest_on"]),
-            day=_day(facts["since"]),
-        )
-        return " ".join((lying, gettext("Propose their destruction.")))
-    if subject == "day_not_closed":
-        return ngettext(
-            "%(num)s working day was not closed, that of %(day)s.",
-            "%(num)s working days were not closed, the first of them on %(day)s.",
-            facts["days"],
-            day=_day(facts["since"]),
-        )
-    if subject == "day_difference":
-        return ngettext(
-            "%(num)s difference between count and book waits for a manager, of %(day)s.",
-            "%(num)s differences between count and book wait for a manager, the oldest of %(day)s.",
-            facts["quantity"],
-            day=_day(facts["since"]),
-        )
-    return ""

@@ -88,6 +88,18 @@ SUBJECTS = {
     "model_worse": _("Projection off the mark"),
     "job_not_run": _("Scheduled job did not run"),
 }
+JOBS = {
+    "low-stock review": _("Low-stock review"),
+    "low-stock review by hand": _("Low-stock review by hand"),
+    "daily seal": _("Daily seal"),
+    "seal by hand": _("Seal by hand"),
+    "verification": _("Verification of the books"),
+    "backtest": _("Backtest of the projection"),
+    "backtest by hand": _("Backtest of the projection by hand"),
+    "stock checks": _("Check of stocks after postings"),
+    "messages": _("Sending of messages"),
+    "old messages": _("Clearing away of old messages"),
+}
 CASE_STATES = {
     "waiting": _("Waits for somebody"),
     "acknowledged": _("Seen"),
@@ -584,6 +596,7 @@ def init_app(app: Flask) -> None:
         FIGURES=FIGURES,
         LEVELS=LEVELS,
         SUBJECTS=SUBJECTS,
+        JOBS=JOBS,
         CASE_STATES=CASE_STATES,
         CASE_EVENTS=CASE_EVENTS,
         CASE_ENDS=CASE_ENDS,

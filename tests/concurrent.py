@@ -1,7 +1,8 @@
 """Many callers at once, each with a connection of its own; and a naive audit of what they leave behind.
 
-Run as a program (`python -m tests.concurrent URL FOLDER POSTS`) it is a writer in a process of its own: it prints one
-card at a time, POSTS times or for ever when POSTS is 0, and says each request's id once it has been posted.
+Run as a program (`python -m tests.concurrent URL FOLDER POSTS NUMBER`) it is that many writers, each a process of its
+own that prints one card at a time, POSTS times or for ever when POSTS is 0, and says each request's id once it has been
+posted.
 """
 
 from __future__ import annotations
@@ -163,10 +164,11 @@ def _check_totals(movements: dict[tuple[int, int], list[Movement]]) -> None:
 # --- a writer in a process of its own ----------------------------------------------------------------------------
 
 
-def start_writer(url: str, folder: Path, posts: int = 0) -> subprocess.Popen[str]:
-    """The writer prints Denpasar's cards; read the ids of its requests from its standard output."""
+def start_writer(url: str, folder: Path, posts: int = 0, number: int = 1) -> subprocess.Popen[str]:
+    """The writer prints Denpasar's cards; read the ids of its requests from its standard output. Of a number of writers
+    the first waits for the others, and fails where one of them does."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.concurrent", url, str(folder), str(posts)],
+        [sys.executable, "-m", "tests.concurrent", url, str(folder), str(posts), str(number)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -175,15 +177,16 @@ def start_writer(url: str, folder: Path, posts: int = 0) -> subprocess.Popen[str
     )
 
 
-def _write(url: str, folder: str, posts: int) -> None:
+def _write(url: str, folder: str, posts: int, number: int) -> None:
     from inventory import create_app
     from tests.conftest import NOW, TODAY, test_settings
     from tests.world import World
 
     app = create_app(test_settings(url, Path(folder)))
+    others = _split(number)  # before anything is connected
     with app.app_context():
         world = World(app)
-        print("ready", flush=True)
+        _say("ready")
         count = 0
         while posts == 0 or count < posts:
             count += 1
@@ -191,10 +194,29 @@ def _write(url: str, folder: str, posts: int) -> None:
             try:
                 world.print(NOW, TODAY, 1, request=request)
             except Refusal as refusal:
-                print(f"refused {refusal.code}", flush=True)
+                _say(f"refused {refusal.code}")
             else:
-                print(request, flush=True)
+                _say(str(request))
+    failed = [other for other in others if os.waitpid(other, 0)[1]]
+    if failed:
+        sys.exit("another writer failed")
+
+
+def _say(line: str) -> None:
+    """At once and in one piece: writers of a number share their standard output."""
+    os.write(1, f"{line}\n".encode())
+
+
+def _split(number: int) -> list[int]:
+    """This process becomes so many; the first is told the ids of the others."""
+    others: list[int] = []
+    while len(others) < number - 1:
+        other = os.fork()
+        if other == 0:
+            return []
+        others.append(other)
+    return others
 
 
 if __name__ == "__main__":
-    _write(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    _write(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

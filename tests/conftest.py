@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import warnings
@@ -33,6 +34,12 @@ CROWD = {"pool_size": 60, "max_overflow": 0}
 # Every commit waits for the disk, as it must; thousands of databases of tests are quicker in memory, where it is roomy.
 if postgres.IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(postgres.IN_MEMORY))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is there to the end: nobody need look through it for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

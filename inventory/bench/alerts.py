@@ -2,9 +2,10 @@
 of cover, over the very same stocks of made-up offices whose demand is known.
 
 The stocks follow neither: who orders in these worlds looks at the store with an eye of their own, sooner or later than
-is wise, and what is sent comes after a random wait, sometimes less than was asked and sometimes not told before. So
-both are judged on the same days. The nights are the product's: `project()` over all offices, the chance of a stock-out
-within the learnt lead time as `services.projections` takes it, and the levels of `domain.alerts`.
+is wise, and what is sent comes after a random wait, sometimes less than was asked and sometimes not told before. Of
+the outreach most is in the books beforehand, about as it comes, and some is not. So both are judged on the same days.
+The nights are the product's: `project()` over all offices, the chance of a stock-out within the learnt lead time as
+`services.projections` takes it, and the levels of `domain.alerts`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from inventory.domain.alert_figures import (
     warnings_of,
 )
 from inventory.domain.alerts import Level, Reading, next_level
+from inventory.domain.arrivals import Due, counted_on
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons, project
 from inventory.domain.lead_times import Waits, learn
 from inventory.domain.requests import hope_ends
@@ -65,6 +67,10 @@ ALLOTTED = 0.6
 """Chance that an order is allotted, half the wait after asking."""
 STARVED = 0.1
 """Offices that never get enough: of what they ask half comes at most."""
+PLANNED, PLANNED_DAYS = 0.8, 30
+"""Chance that outreach is in the books beforehand, and how many calendar days."""
+GUESS_VARIATION = 0.3
+"""Of what is expected of a planned outreach: standard deviation of its logarithm."""
 SAFETY_DAYS = 4
 """Of the days of cover: on the tuning seeds what warned most often in time with at most 15 % false."""
 MONTHS = 63
@@ -83,7 +89,8 @@ class Offices:
 @dataclass(eq=False)
 class Stocks:
     """(S,T) what the books show of the stocks, one column a calendar day, at the close: see worlds.World and
-    alert_figures.Record. `inbound`: what the product counts as on order."""
+    alert_figures.Record. `inbound`: what the product counts as on order. `planned` (S,D): what was expected of the
+    outreach that was planned for the day. `due` by column: what each office counts on then."""
 
     printed: Counts
     served: Counts
@@ -91,6 +98,8 @@ class Stocks:
     closing: Counts
     inbound: Counts
     arrived: Counts
+    planned: Counts
+    due: dict[int, list[list[Due]]]
 
 
 @dataclass
@@ -101,6 +110,7 @@ class _Order:
     allotted: int | None
     hope_ends: int
     told: bool
+    expected: int
 
     def counts(self, day: int) -> int:
         """What of it the product counts as inbound at the close of `day`."""
@@ -109,6 +119,15 @@ class _Order:
         if self.allotted is not None and day >= self.allotted:
             return self.sent
         return self.asked if day <= self.hope_ends else 0
+
+    def due(self, day: int, lead: int) -> Due:
+        """When it is counted on, as seen at the close of `day`, as the product does it."""
+        at = counted_on(_date(self.expected), _date(day), lead)
+        return Due(on_day=at, quantity=0 if at is None else self.counts(day))
+
+
+def _date(column: int) -> date:
+    return FIRST_DAY + timedelta(days=column)
 
 
 @dataclass
@@ -161,6 +180,10 @@ def stocks_of(seed: int, world: World, offices: Offices, begin: int) -> Stocks:
                 asking.trigger = _trigger(chance, offices, row)
         found.closing[:, day] = store
         found.inbound[:, day] = [sum(each.counts(day) for each in asking.orders) for asking in askings]
+        found.due[day] = [
+            [each.due(day, int(lead)) for each in asking.orders]
+            for asking, lead in zip(askings, offices.lead, strict=True)
+        ]
     return found
 
 
@@ -178,7 +201,17 @@ def _empty_books(world: World, begin: int) -> Stocks:
         closing=np.zeros(shape, dtype=np.int64),
         inbound=np.zeros(shape, dtype=np.int64),
         arrived=np.zeros(shape, dtype=np.int64),
+        planned=np.zeros(world.outreach.shape, dtype=np.int64),
+        due={},
     )
+
+
+def plans_of(seed: int, world: World, share: float) -> Counts:
+    """(S,D) prints expected of the outreach that was planned, which is that share of it; 0 on all other days."""
+    chance = np.random.default_rng((seed, 3))
+    entered = chance.random(world.outreach.shape) < share
+    guess = world.outreach * chance.lognormal(0.0, GUESS_VARIATION, world.outreach.shape)
+    return np.where(entered & (world.outreach > 0), np.maximum(np.round(guess), 1), 0).astype(np.int64)
 
 
 def _serve(chance: np.random.Generator, world: World, found: Stocks, store: Counts, waiting: Counts, day: int) -> None:
@@ -214,6 +247,7 @@ def _order(
         allotted=day + math.ceil((at - day) / 2) if chance.random() < ALLOTTED else None,
         hope_ends=day + (hope_ends(asked_on, None, lead) - asked_on).days,
         told=chance.random() < TOLD,
+        expected=int(np.searchsorted(opened, opened[day] + offices.lead[row])),
     )
 
 
@@ -250,11 +284,19 @@ class Night:
             open=opened,
             known=np.ones_like(opened),
             stocked_out=self.stocks.stocked_out[:, past] & opened,
+            announced=self.stocks.planned[:, past] > 0,
         )
+
+    def planned(self) -> Counts:
+        """(S,AHEAD) prints of planned outreach by the days to come."""
+        found = self.stocks.planned[:, self.day + 1 : self.day + 1 + AHEAD].copy()
+        found[:, PLANNED_DAYS:] = 0
+        return found
 
 
 def readings_of(night: Night, service_level: float) -> list[Reading]:
     """What the nightly review measures of each office."""
+    from inventory.services.projection_inputs import due_ahead
     from inventory.services.projections import stockout_in_lead
 
     world, day = night.world, night.day
@@ -263,9 +305,16 @@ def readings_of(night: Night, service_level: float) -> list[Reading]:
     none = np.zeros_like(night.store)
     made = project(
         night.history(),
-        Ahead(open=world.open[:, ahead]),
+        Ahead(open=world.open[:, ahead], extra=night.planned().astype(np.float64)),
         night.offices.horizon,
-        Position(night.store, night.inbound, none, none + 1, np.full(none.shape, service_level)),
+        Position(
+            store=night.store,
+            inbound=night.inbound,
+            backlog=none,
+            pack_size=none + 1,
+            service_level=np.full(none.shape, service_level),
+            due=due_ahead(night.stocks.due[day], _date(day), AHEAD),
+        ),
         seasons=Seasons(labels[:, : day + 1], labels[:, ahead], np.full(2, np.nan)),
     )
     in_lead = stockout_in_lead(night.offices.horizon, made)
@@ -296,14 +345,16 @@ def of_average(nights: Sequence[Night]) -> Iterator[tuple[int, list[Reading]]]:
     reorder point, and this is the average use over the lead time and SAFETY_DAYS more.
 
     It is spared what such an office usually gets wrong: days without stock are left out of the average, cards for
-    people who had waited as well, and what is on order is counted.
+    people who had waited as well, what is on order is counted, and so is planned outreach on top.
     """
     for night in nights:
         history = night.history()
-        usable = history.open & ~history.stocked_out
+        usable = history.open & ~history.stocked_out & (night.stocks.planned[:, : night.day + 1] == 0)
         recent = usable & (np.cumsum(usable[:, ::-1], axis=1)[:, ::-1] <= MONTHS)
         new = (history.demand - history.served_waiting) * recent
-        points = new.sum(axis=1) / np.maximum(recent.sum(axis=1), 1) * (night.offices.lead + SAFETY_DAYS)
+        cover = night.offices.lead + SAFETY_DAYS
+        within = np.cumsum(night.world.open[:, night.day + 1 :], axis=1)[:, :AHEAD] <= cover[:, None]
+        points = new.sum(axis=1) / np.maximum(recent.sum(axis=1), 1) * cover + (night.planned() * within).sum(axis=1)
         yield (
             night.day,
             [
@@ -350,11 +401,14 @@ class Simulated:
         )
 
 
-def simulate(seed: int, series: int, nights: int = NIGHTS, *, learnt: bool = False) -> Simulated:
+def simulate(
+    seed: int, series: int, nights: int = NIGHTS, *, learnt: bool = False, planned: float = PLANNED
+) -> Simulated:
     """A world whose stocks are the same whether or not its offices learnt their lead times."""
     world, offices = worlds.make(seed, series, DAYS, AHEAD), offices_of(seed, series, learnt=learnt)
     first = world.days - nights
     stocks = stocks_of(seed, world, offices, first - SETTLING)
+    stocks.planned = plans_of(seed, world, planned)
     days = [day for day in range(first, world.days) if day == first or world.open[:, day].any()]
     return Simulated(world, offices, stocks, [Night(world, stocks, offices, day) for day in days])
 
@@ -419,9 +473,9 @@ def _step(simulated: Simulated, row: int, day: int, level: Level, reading: Readi
 
 def measure(*, quick: bool) -> list[Figure]:
     """The figures; `quick` on fewer and smaller worlds, in about a minute."""
-    seeds = worlds.REPORTING_SEEDS[:2] if quick else worlds.REPORTING_SEEDS
+    seeds = worlds.REPORTING_SEEDS[:4] if quick else worlds.REPORTING_SEEDS
     series, nights = (60, 120) if quick else (200, NIGHTS)
-    own, average, learning = Tally(), Tally(), Tally()
+    own, average, learning, unplanned = Tally(), Tally(), Tally(), Tally()
     for seed in seeds:
         simulated = simulate(seed, series, nights)
         own.add(simulated, of_product(simulated.nights))
@@ -429,10 +483,13 @@ def measure(*, quick: bool) -> list[Figure]:
     for seed in seeds[:1]:
         simulated = simulate(seed, series, nights, learnt=True)
         learning.add(simulated, of_product(simulated.nights))
+        simulated = simulate(seed, series, nights, planned=0.0)
+        unplanned.add(simulated, of_product(simulated.nights))
     return [
         *_figures("", own, must=True),
         *_figures("average and days of cover: ", average, must=False),
         *_figures("lead times learnt, first world: ", learning, must=False),
+        *_figures("no outreach planned, first world: ", unplanned, must=False),
     ]
 
 

@@ -43,10 +43,12 @@ SEVERITY = {level: rank for rank, level in enumerate(Level)}
 """Ok, not enough data, watch, low, critical, out: the order in which they want attention."""
 
 CRITICAL_PROBABILITY = 0.5
-"""Critical: more likely than not the stock is gone before a delivery asked for today can arrive."""
+"""Critical: more likely than not the stock is gone before a delivery asked for today can arrive, and no other comes
+in time."""
 
-RELIEF = 0.10
-"""A level is lowered only when the stock has passed its threshold by this share, so that it does not flutter."""
+RELIEF = 0.30
+"""A level is lowered only when the stock has passed its threshold by this share, so that it does not flutter; what was
+ordered as suggested relieves it in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,9 @@ class Reading:
     """What the review measured for one office and item.
 
     `usable` = cards in the store less requests that wait; `inbound` = on order or in transit to this office;
-    `reorder_point` = demand over the lead time at the service level; `order_up_to` = the same over lead time and
-    review period; `stockout_in_lead` = probability that the stock is gone within the lead time.
+    `reorder_point` = demand at the service level until a delivery that somebody asks for at the next look;
+    `order_up_to` = the same over lead time and review period; `stockout_in_lead` = probability that the stock runs out
+    within the lead time although what is due comes when it is expected.
     `known` is False when there is neither enough history nor a stated rate.
     """
 
@@ -102,7 +105,7 @@ def _level(reading: Reading, relief: float) -> Level:
     position = reading.usable + reading.inbound
     if reading.stockout_in_lead >= CRITICAL_PROBABILITY * (1 - relief):
         return Level.CRITICAL
-    if position < reading.reorder_point * (1 + relief):
+    if position < max(reading.reorder_point, min(reading.reorder_point * (1 + relief), reading.order_up_to)):
         return Level.LOW
     if position < reading.order_up_to * (1 + relief):
         return Level.WATCH

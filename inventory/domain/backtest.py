@@ -334,10 +334,9 @@ def _try(
 
 def until(history: History, days: int) -> History:
     """The first so many days of a history, without a copy."""
-    names = ("demand", "served_waiting", "open", "known", "stocked_out")
-    kept = {name: getattr(history, name)[:, :days] for name in names}
-    rationed = None if history.rationed is None else history.rationed[:, :days]
-    return replace(history, **kept, rationed=rationed)
+    names = ("demand", "served_waiting", "open", "known", "stocked_out", "rationed", "announced")
+    daily = {name: getattr(history, name) for name in names}
+    return replace(history, **{name: values[:, :days] for name, values in daily.items() if values is not None})
 
 
 def _shares(series: int, number: int) -> Numbers:

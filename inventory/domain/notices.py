@@ -51,6 +51,10 @@ MAX_ATTEMPTS = 16
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=8)
 CLAIM_LASTS = timedelta(minutes=10)
 """After this time a message that some process was sending is sent by another: the process was killed."""
+MESSAGES_KEPT = timedelta(days=90)
+"""So long a message that was sent, or not wanted any more, is kept: the alerts' own history stays for ever."""
+DEAD_KEPT = timedelta(days=365)
+"""So long one that was given up stays where administrators see it."""
 FEW = 3
 """So many changes at once come one by one to who wants no digest; of more a digest is made for everybody."""
 LINES = 20

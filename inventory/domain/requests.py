@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 
 from inventory.domain.errors import Invalid, Refusal
@@ -63,6 +63,12 @@ def still_expected(asked: int, allotted: int | None, received: int) -> int:
     """What is yet to come of a line; never negative."""
     promised = asked if allotted is None else allotted
     return max(0, promised - received)
+
+
+def expected_on(asked_on: date, lead_time_days: int, nth_open_day: Callable[[date, int], date]) -> date:
+    """The day by whose close something asked for should be there: a request counts from its first working day after
+    asking on. `nth_open_day(after, n)` of the office's calendar says which the n-th is."""
+    return nth_open_day(asked_on, lead_time_days) if lead_time_days else asked_on
 
 
 def hope_ends(asked_on: date, needed_by: date | None, lead_time_days: int) -> date:

@@ -11,6 +11,10 @@ from inventory.domain.schedules import Schedule
 GRACE = timedelta(hours=2)
 """How long after its time a job may be done before it is late: a restart, a long night's run, a second try."""
 
+PATIENCE = timedelta(minutes=30)
+"""How long what is done every few seconds may fail to be done, or leave what is due for it waiting: longer than a
+review of the whole country, and than a server of mail that is being restarted."""
+
 BEAT_SECONDS = 30
 """How often a scheduler says that it lives."""
 
@@ -73,6 +77,15 @@ def judge(job: Watched, record: Record, now: datetime) -> Judgement:
     behind = record.good_slot is not None and record.good_slot < due
     missed = job.schedule.missed(record.good_slot, due) + 1 if behind and record.good_slot else 0
     return Judgement(level=level, late_since=deadline if late else None, missed=max(0, missed), clock_was_ahead=ahead)
+
+
+def judge_chore(chore: Watched, record: Record, waiting_since: datetime | None, now: datetime) -> Judgement:
+    """Critical when the chore had no good round for its period and grace, or what is due has waited for that grace; ok
+    otherwise. A round that fails is followed by the next within seconds: it alone is no trouble."""
+    deadlines = [deadline_of(chore, record), waiting_since + chore.grace if waiting_since else None]
+    late_since = min((each for each in deadlines if each is not None and each <= now), default=None)
+    level = Level.CRITICAL if late_since else Level.OK
+    return Judgement(level=level, late_since=late_since, missed=0, clock_was_ahead=False)
 
 
 def deadline_of(job: Watched, record: Record) -> datetime | None:

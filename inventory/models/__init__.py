@@ -4,6 +4,7 @@ from inventory.models.alerts import Alert, AlertEvent, CaseAct, JobRun, StatedRa
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.caps import DayCap
+from inventory.models.chores import ChoreRound
 from inventory.models.clearing import ClearingRate, DigitalShare
 from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
@@ -33,6 +34,7 @@ __all__ = [
     "Balance",
     "CalendarDay",
     "CaseAct",
+    "ChoreRound",
     "ClearingRate",
     "ClosingException",
     "DailyTotal",

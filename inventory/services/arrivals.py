@@ -9,6 +9,7 @@ from datetime import date
 from sqlalchemy import select
 
 from inventory.db import db
+from inventory.domain.requests import expected_on
 from inventory.models import DeliveryRequest, DeliveryRequestLine, Transfer, TransferLine
 from inventory.services import open_requests
 
@@ -32,8 +33,7 @@ def expected(
     """What is in transit and on order now, the soonest first; requests without hope of an answer are left out, as
     the projection leaves them out.
 
-    A request counts from its first working day after asking, `lead_time_days` on: `nth_open_day(after, n)` of the
-    office's calendar says which that is. It asks for no permission: callers have.
+    See `domain.requests.expected_on` for `nth_open_day`. It asks for no permission: callers have.
     """
     found = [*_in_transit(office_id, item_id), *_on_order(office_id, item_id, lead_time_days, today, nth_open_day)]
     return sorted(found, key=lambda each: (each.on_day, each.quantity))
@@ -54,7 +54,7 @@ def _on_order(
     mine = (DeliveryRequest.office_id == office_id, DeliveryRequestLine.item_id == item_id)
     return [
         Expected(
-            on_day=nth_open_day(each.asked_on, lead_time_days) if lead_time_days else each.asked_on,
+            on_day=expected_on(each.asked_on, lead_time_days, nth_open_day),
             quantity=each.left,
             delivery_request_id=each.delivery_request_id,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -24,8 +24,8 @@ from inventory.services import people
 from inventory.services.idempotency import once
 from inventory.services.offices import in_reach
 
-MOST_AT_ONCE = 1_000
-"""Alerts that one form may acknowledge."""
+AT_ONCE = 1_000
+"""Alerts that one statement names: one form may name more."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def acknowledge(actor: Actor, now: datetime, request_id: UUID, alert_ids: Sequen
     Raises NotFound `alert_not_found` for any out of reach, NotAllowed, Invalid `nothing_chosen`; Refusal
     `case_acknowledged`, `case_snoozed` or `case_resolved` when none of them waits, `request_id_reused`.
     """
-    ids = sorted(set(alert_ids))[:MOST_AT_ONCE]
+    ids = sorted(set(alert_ids))
     if not ids:
         raise Invalid("nothing_chosen")
     _require(actor, ids)
@@ -135,18 +135,15 @@ class _Step:
 def _require(actor: Actor, ids: Sequence[int]) -> list[Any]:
     """The offices of these alerts: path and time zone of each."""
     visible = in_reach(reach(actor, Action.VIEW_ALERT))
-    rows = db.session.execute(
-        select(Alert.id, Office.path, Office.time_zone)
-        .join(Office, Office.id == Alert.office_id)
-        .where(Alert.id.in_(ids), visible)
-    ).all()
+    query = select(Alert.id, Office.path, Office.time_zone).join(Office, Office.id == Alert.office_id).where(visible)
+    rows = [row for some in _batches(ids) for row in db.session.execute(query.where(Alert.id.in_(some)))]
     if len(rows) < len(ids):
         raise NotFound("alert_not_found")
     if actor.person_id is None:
         raise NotAllowed("not_allowed", action=Action.ACT_ON_ALERT.value)
     for path in {row.path for row in rows}:
         require(actor, Action.ACT_ON_ALERT, path)
-    return list(rows)
+    return rows
 
 
 def _act(actor: Actor, now: datetime, request_id: UUID, step: _Step) -> int:
@@ -173,22 +170,27 @@ def _act(actor: Actor, now: datetime, request_id: UUID, step: _Step) -> int:
 
 def _change(session: Session, step: _Step) -> list[Any]:
     """The rows that followed. Whoever comes second to the same finds the conditions unmet."""
-    found = session.execute(_STATES.where(Alert.id.in_(step.ids)).with_for_update()).all()
-    if step.values:
-        changed = session.execute(
-            update(Alert)
-            .where(Alert.id.in_(step.ids), *step.conditions)
-            .values(**step.values)
-            .returning(Alert.id, Alert.level)
-        ).all()
-    else:
-        changed = found
+    found: list[Any] = []
+    changed: list[Any] = []
+    for some in _batches(step.ids):
+        held = session.execute(_STATES.where(Alert.id.in_(some)).with_for_update()).all()
+        found += held
+        if step.values:
+            change = update(Alert).where(Alert.id.in_(some), *step.conditions).values(**step.values)
+            changed += session.execute(change.returning(Alert.id, Alert.level)).all()
+        else:
+            changed += held
     if not changed:
         check_act(step.act, state_of(found[0]))
         raise AssertionError("what the state allows was not done")
     for row in changed:
         step.check(row)
     return sorted(changed, key=lambda row: row.id)
+
+
+def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
 
 
 _STATES = select(

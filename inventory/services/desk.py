@@ -42,6 +42,7 @@ from inventory.models import (
 )
 from inventory.models.offices import within
 from inventory.services import items, offices
+from inventory.services.cases import PersonName
 from inventory.services.offices import in_reach
 
 PER_PAGE = 50
@@ -51,19 +52,21 @@ MATTERS = ("proposal", "stocktake", "request", "draft", "arrival")
 """What waits beside the cases: for a second person, an approval, an allotment, a dispatch, a count on arrival."""
 ABOUTS = (*(subject.value for subject in Subject), *MATTERS)
 OWNERS = ("mine", "nobody")
+MOST_OWNERS = 100
+"""People among whom the list can be narrowed: of more, those who look after most."""
 LEVELS = tuple(Level)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What the list is narrowed to; None stands for all. `about` is one of ABOUTS, `owner` one of OWNERS. What sleeps
-    is left out unless `snoozed`."""
+    """What the list is narrowed to; None stands for all. `about` is one of ABOUTS, `owner` one of OWNERS or the id of a
+    person. What sleeps is left out unless `snoozed`."""
 
     office_code: str | None = None
     item_code: str | None = None
     level: str | None = None
     about: str | None = None
-    owner: str | None = None
+    owner: str | int | None = None
     snoozed: bool = False
 
 
@@ -133,6 +136,20 @@ def of_actor(actor: Actor, now: datetime, narrowed: Filter | None = None, page: 
     return Desk(entries=tuple(_entries(rows.all(), today)), found=int(found), hurting=int(hurt), page=page)
 
 
+def owners(actor: Actor, limit: int = MOST_OWNERS) -> list[PersonName]:
+    """Who has taken charge of open cases in the actor's reach, by name; at most `limit`, those with most cases."""
+    rows = db.session.execute(
+        select(Person.id, Person.full_name)
+        .join(Alert, Alert.owner_id == Person.id)
+        .join(Office, Office.id == Alert.office_id)
+        .where(Alert.resolved_at.is_(None), in_reach(reach(actor, Action.VIEW_ALERT)))
+        .group_by(Person.id, Person.full_name)
+        .order_by(func.count().desc(), Person.id)
+        .limit(limit)
+    )
+    return sorted((PersonName(id, name) for id, name in rows), key=lambda each: (each.name, each.id))
+
+
 # --- what is wanted, and in which order --------------------------------------------------------------------------
 
 
@@ -145,6 +162,8 @@ def _conditions(sources: Any, actor: Actor, wanted: Filter) -> Iterator[ColumnEl
         yield sources.c.owner_id == actor.person_id
     elif wanted.owner == "nobody":
         yield sources.c.owner_id.is_(None)
+    elif isinstance(wanted.owner, int):
+        yield sources.c.owner_id == wanted.owner
     if not wanted.snoozed:
         yield sources.c.snoozed == 0
 

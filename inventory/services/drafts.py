@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.drafts import OPEN, PURPOSES, check_draft
-from inventory.domain.errors import Invalid, NotFound
+from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.models import AllotmentLine, AllotmentPlan, Item, Office
 from inventory.services import offices
 
@@ -107,9 +107,13 @@ def settle(
     ]
     if _close(session, fits, sent):
         return
-    own = session.scalar(select(AllotmentLine.sender_id).where(AllotmentLine.id == draft_id))
-    if own != sender_id:
+    columns = AllotmentLine.sender_id, AllotmentLine.receiver_id, AllotmentLine.item_id
+    draft = session.execute(select(*columns).where(AllotmentLine.id == draft_id)).one_or_none()
+    if draft is None or draft.sender_id != sender_id:
         raise NotFound("draft_not_found")
+    if draft.receiver_id == receiver_id and draft.item_id in item_ids:
+        # It was closed a moment ago, whatever has become of it since.
+        raise Refusal("draft_closed")
     check_draft(_status(session, draft_id))
     raise Invalid("draft_differs")
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from inventory.db import db
 from inventory.domain.access import Action, Actor
 from inventory.domain.alerts import Subject
+from inventory.domain.arrivals import LONGEST_WAIT
 from inventory.domain.demand import FanParts, fan_of
 from inventory.domain.ledger import Kind, effect_of
 from inventory.models import Alert, Balance, DailyTotal, StoredProjection
@@ -25,7 +26,6 @@ from inventory.services.offices import OfficeView
 PAST_DAYS = 60
 FAN = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """The middle, and bands of 50, 80 and 95 %."""
-LONGEST_WAIT = timedelta(days=2 * 366)
 """How far the calendar is read: the longest lead time, and a closure in it."""
 
 

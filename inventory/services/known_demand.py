@@ -27,6 +27,9 @@ from inventory.models import Office
 from inventory.services import caps, clearing, coverage, events, outreach
 from inventory.services.coverage import Backlog
 
+MOST_ANNOUNCED = 0.2
+"""Of the days of the history. About every third working day."""
+
 Rows = Mapping[tuple[int, int], int]
 """Office id and item id → row."""
 
@@ -40,6 +43,7 @@ class KnownDemand:
         smaller subtree, else that of fewer items.
     seasons: what days may have in common: all Ramadans are one, and all elections without a stated factor.
     rationed: (S, T) whether a day was under a cap and its prints reached it: demand was that much or more.
+    announced: (S, T) whether outreach was planned for a day and not called off.
     cap_ahead: (S, H) most prints on a day; inf where there is no cap.
     extra: (S, H) prints expected on top of usual demand: planned outreach on its day, and the backlog at its clearing
         rate on open days until it is used up.
@@ -50,6 +54,7 @@ class KnownDemand:
     season: np.ndarray
     seasons: tuple[Season, ...]
     rationed: np.ndarray
+    announced: np.ndarray
     cap_ahead: np.ndarray
     extra: np.ndarray
     factor: np.ndarray
@@ -98,12 +103,13 @@ def of_stocks(
     notes = _blank_notes(stocks, backlog)
     season, seasons = _seasons(stocks, span, notes)
     rationed, cap_ahead = _caps(row_of, span, printed, notes)
-    extra = _outreach(row_of, span, notes)
+    extra, announced = _outreach(row_of, span, notes)
     _clear(row_of, through, is_open_ahead, backlog, extra, notes)
     return KnownDemand(
         season=season,
         seasons=seasons,
         rationed=rationed,
+        announced=announced,
         cap_ahead=cap_ahead,
         extra=extra,
         factor=_factor(stocks, notes),
@@ -251,9 +257,11 @@ def _note_cap(note: dict[str, Any], cap: Any) -> None:
 # --- on top of usual demand --------------------------------------------------------------------------------------
 
 
-def _outreach(row_of: Rows, span: _Span, notes: list[dict[str, Any]]) -> np.ndarray:
+def _outreach(row_of: Rows, span: _Span, notes: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """(S, H) prints planned ahead; (S, T) which days of the history had been planned."""
     # Pages of zeros that nobody writes to take no memory.
     extra = np.zeros((len(notes), span.ahead))
+    announced = np.zeros((len(notes), span.history), dtype=bool)
     for plan in outreach.standing(span.first, span.last):
         row = row_of.get((plan.office_id, plan.item_id))
         if row is None:
@@ -262,12 +270,15 @@ def _outreach(row_of: Rows, span: _Span, notes: list[dict[str, Any]]) -> np.ndar
         if plan.day <= span.through:
             note["outreach_past_count"] += 1
             note["outreach_past_prints"] += plan.expected
+            announced[row, (plan.day - span.first).days] = True
         elif plan.status == "planned":
             extra[row, (plan.day - span.through).days - 1] += plan.expected
             note["outreach_count"] += 1
             note["outreach_prints"] += plan.expected
             note["outreach_next"] = note["outreach_next"] or plan.day.isoformat()
-    return extra
+    # Whoever goes out that often plans nothing out of the ordinary: those days are the usual demand.
+    announced[announced.sum(axis=1) > MOST_ANNOUNCED * span.history] = False
+    return extra, announced
 
 
 def _clear(

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, and_, case, cast, func, insert, literal, select, update
+from sqlalchemy import ARRAY, ColumnElement, and_, case, cast, func, insert, literal, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -33,8 +33,9 @@ from inventory.domain.ledger import (
     reversal_of,
     total_effect,
 )
+from inventory.domain.offices import OfficeKind
 from inventory.domain.proposals import needs_second_person
-from inventory.models import Balance, DailyTotal, Delivery, Item, Movement, Office, StockCheck
+from inventory.models import Balance, DailyTotal, Delivery, DeliveryRequestLine, Item, Movement, Office, StockCheck
 from inventory.services import open_requests, ranges
 from inventory.services.lookup import the_row
 
@@ -90,11 +91,13 @@ def post(
     extra: Mapping[str, object] | None = None,
     origin: str = "entered",
     document: Document | None = None,
+    expecting: Iterable[Key] = (),
 ) -> Posting:
     """Write `lines` in one transaction, all or none, once per `request_id`.
 
     The callers of this function have checked what the actor may do and where. `extra` is what else the request says,
-    so that the same request id with another body is told apart.
+    so that the same request id with another body is told apart. `expecting` are stocks to which more or less is on its
+    way by it, see `want_a_look`.
 
     Raises Refusal `not_enough_stock` (item, figure, available), `day_below_zero` (item, day, figure, closing),
     `request_id_reused`, `already_reversed`, `bast_already_recorded`, `range_not_here`, `range_known`,
@@ -114,7 +117,7 @@ def post(
         "origin": origin,
     }
     try:
-        movements = write(lambda session: _record(session, lines, stamp, document))
+        movements = write(lambda session: _record(session, lines, stamp, document, expecting))
     except (IntegrityError, Refusal) as error:
         # A repeated request must find its movements whatever stopped it this time: the stock that it took itself,
         # the delivery that it wrote itself, or the unique request id. Only then is the error told.
@@ -182,7 +185,7 @@ def post_in_bulk(
             rows = _post_key(session, key, numbered, {**stamp, **references})
             _insert_many(session, _INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
             written += len(lines)
-            moved += [key] if _changes_store([line for line, _ in lines]) else []
+            moved += [key] if _changes_stock([line for line, _ in lines]) else []
             progress(written)
         if not written:
             raise Invalid("nothing_entered")
@@ -251,10 +254,19 @@ def reverse_receipt(
     def settle(session: Session) -> References:
         return {**approval(session), **(_void(session, delivery_id, now) if delivery_id is not None else {})}
 
-    said = {"reverses": movement_id}
-    return _unless_reversed(
-        movement_id, request_id, lambda: post(actor, now, request_id, lines, extra=said, document=settle)
-    )
+    said, asked = {"reverses": movement_id}, _asked_with(delivery_id)
+
+    def work() -> Posting:
+        return post(actor, now, request_id, lines, extra=said, document=settle, expecting=asked)
+
+    return _unless_reversed(movement_id, request_id, work)
+
+
+def _asked_with(delivery_id: int | None) -> list[Key]:
+    """What was asked for by the request that a delivery names: all of it is expected again when it is taken back."""
+    line = DeliveryRequestLine.delivery_request_id == Delivery.delivery_request_id
+    query = select(Delivery.office_id, DeliveryRequestLine.item_id).join(DeliveryRequestLine, line)
+    return [(row[0], row[1]) for row in db.session.execute(query.where(Delivery.id == delivery_id))]
 
 
 def _unless_reversed(movement_id: int, request_id: UUID, work: Callable[[], Posting]) -> Posting:
@@ -321,7 +333,11 @@ _COLUMNS = (
 
 
 def _record(
-    session: Session, lines: Sequence[Line], stamp: Mapping[str, Any], document: Document | None
+    session: Session,
+    lines: Sequence[Line],
+    stamp: Mapping[str, Any],
+    document: Document | None,
+    expecting: Iterable[Key],
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
     per_line = [references] * len(lines) if isinstance(references, Mapping) else references
@@ -335,7 +351,7 @@ def _record(
         posted = _post_key(session, key, by_key[key], stamp)
         rows += [{**row, **per_line[row["request_line"] - 1]} for row in posted]
     ranges.move(session, stamp["request_id"], with_numbers, per_line[0].get("transfer_id"))
-    _ask_for_a_look(session, stamp["recorded_at"], lines)
+    _ask_for_a_look(session, stamp["recorded_at"], lines, expecting)
     # In the order of the lines, so that the ids tell in which order a posting moved a number.
     rows.sort(key=lambda row: row["request_line"])
     inserted = session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows)
@@ -462,15 +478,42 @@ def _add_to_daily_totals(session: Session, key: Key, lines: Iterable[Line]) -> N
         _grow_totals(session, grown)
 
 
-def _ask_for_a_look(session: Session, now: datetime, lines: Sequence[Line]) -> None:
+def want_a_look(session: Session, now: datetime, keys: Iterable[Key]) -> None:
+    """Inside a transaction that makes more or less come to these stocks, and posts nothing: have them held against
+    their cases soon, as postings have those that they move. A stock that never had anything waits for its first one."""
+    _look_at(session, now, sorted(_stocks_of(session, keys)))
+
+
+def _ask_for_a_look(session: Session, now: datetime, lines: Sequence[Line], expecting: Iterable[Key]) -> None:
     by_key: dict[Key, list[Line]] = defaultdict(list)
     for line in lines:
         by_key[line.office_id, line.item_id].append(line)
-    _look_at(session, now, [key for key in sorted(by_key) if _changes_store(by_key[key])])
+    moved = {key for key, those in by_key.items() if _changes_stock(those)}
+    # All in one order, and after the balances: so two that ask for the same never wait for each other.
+    _look_at(session, now, sorted(moved | _stocks_of(session, expecting)))
 
 
-def _changes_store(lines: Iterable[Line]) -> bool:
-    return total_effect(lines).store != 0
+def _stocks_of(session: Session, keys: Iterable[Key]) -> set[Key]:
+    """The stocks that there are for these: what comes to an outreach team counts for its office."""
+    wanted = set(keys)
+    if not wanted:
+        return set()
+    is_team = (Office.kind == OfficeKind.OUTREACH.value) & Office.parent_id.is_not(None)
+    counts_for = case((is_team, Office.parent_id), else_=Office.id)
+    offices = select(Office.id, counts_for).where(Office.id.in_({office_id for office_id, _ in wanted}))
+    whose = {row[0]: row[1] for row in session.execute(offices)}
+    stocks = {(whose[office_id], item_id) for office_id, item_id in wanted}
+    known = tuple_(Balance.office_id, Balance.item_id).in_(stocks)
+    return {(row.office_id, row.item_id) for row in session.execute(select(*_KEY).where(known))}
+
+
+def _changes_stock(lines: Iterable[Line]) -> bool:
+    """Whether the store is another, or something has arrived, be it spoiled, and is no longer on its way."""
+    effect = total_effect(lines)
+    return effect.store != 0 or effect.received != 0
+
+
+_KEY = Balance.office_id, Balance.item_id
 
 
 def _look_at(session: Session, now: datetime, keys: Sequence[Key]) -> None:

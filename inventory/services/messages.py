@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from inventory.adapters.notifications import SendFailed
@@ -85,12 +85,14 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of the messages of one batch. `postponed` were not tried: the server they go through is away."""
+    """What became of the messages of one batch. `postponed` were not tried: the server they go through is away, as the
+    words of `away` say."""
 
     sent: int = 0
     failed: int = 0
     postponed: int = 0
     dropped: int = 0
+    away: str | None = None
 
     @property
     def claimed(self) -> int:
@@ -128,7 +130,7 @@ def deliver(clock: Callable[[], datetime], send: Send, chance: Callable[[], floa
                 away[outgoing.channel] = str(failure)
             _settle(outgoing.id, outgoing.attempts, _outcome(clock(), outgoing, failure, chance()))
             found["failed" if failure else "sent"] += 1
-    return Delivered(**found)
+    return Delivered(**found, away=next(iter(away.values()), None))
 
 
 def _claimed(now: datetime, limit: int) -> list[int]:
@@ -192,6 +194,12 @@ def _settle(message_id: int, attempts: int | None, values: dict[str, Any]) -> No
             session.execute(took.values(verified_at=values["sent_at"]))
 
     write(put)
+
+
+def any_fails() -> bool:
+    """Whether a message waits that could not be sent so far. For the chore that sends them."""
+    failing = and_(Message.status == MessageStatus.WAITING.value, Message.last_error.is_not(None))
+    return bool(db.session.scalar(select(exists().where(failing))))
 
 
 # --- what a message says -----------------------------------------------------------------------------------------

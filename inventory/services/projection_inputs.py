@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,10 +13,12 @@ from sqlalchemy import and_, func, or_, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
+from inventory.domain.arrivals import LONGEST_WAIT, Due, counted_on
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons
 from inventory.domain.ledger import Kind
 from inventory.domain.offices import OfficeKind, local_day
+from inventory.domain.requests import expected_on
 from inventory.models import (
     Balance,
     DailyTotal,
@@ -109,11 +110,12 @@ def _printed_on(days: set[date]) -> set[tuple[int, int, date]]:
 @dataclass(frozen=True, eq=False)
 class Inbound:
     """(S,) each: what is on its way to an office, what its open requests still promise, and what its outreach teams
-    have with them."""
+    have with them. due: what of it is counted on, of each stock."""
 
     in_transit: np.ndarray
     on_order: np.ndarray
     with_teams: np.ndarray
+    due: Sequence[Sequence[Due]]
 
     @property
     def all(self) -> np.ndarray:
@@ -123,15 +125,38 @@ class Inbound:
 def inbound(stocks: Sequence[Any], day: date, *, past: bool) -> Inbound:
     """What was yet to come to each office at the close of `day`, or, unless that is past, is now."""
     through = day if past else None
-    under_way = _under_way(through)
-    with_teams: dict[tuple[int, int], int] = defaultdict(int)
-    for team_id, office_id in daily_totals.teams().items():
-        for (receiver_id, item_id), quantity in under_way.items():
-            if receiver_id == team_id:
-                with_teams[office_id, item_id] += quantity
+    in_transit, with_teams = _Coming(stocks, day), _Coming(stocks, day)
+    of_team = daily_totals.teams()
+    for receiver_id, item_id, day_due, quantity in _under_way(through):
+        in_transit.add(receiver_id, item_id, quantity, day_due)
+        if receiver_id in of_team:
+            with_teams.add(of_team[receiver_id], item_id, quantity, day_due)
     for (office_id, item_id), quantity in _teams_stores(through).items():
-        with_teams[office_id, item_id] += quantity
-    return Inbound(_per_stock(stocks, under_way), _on_order(stocks, day, through), _per_stock(stocks, with_teams))
+        with_teams.add(office_id, item_id, quantity, None)
+    on_order = _on_order(stocks, day, through)
+    due = [[*now, *soon, *later] for now, soon, later in zip(with_teams.due, in_transit.due, on_order.due, strict=True)]
+    return Inbound(in_transit.quantities, on_order.quantities, with_teams.quantities, due)
+
+
+class _Coming:
+    """What comes to each of some stocks: how much in all, and what of it is counted on."""
+
+    def __init__(self, stocks: Sequence[Any], day: date) -> None:
+        self._stocks, self._day = stocks, day
+        self._row_of = {(stock.office_id, stock.item_id): row for row, stock in enumerate(stocks)}
+        self.quantities = np.zeros(len(stocks), dtype=np.int64)
+        self.due: list[list[Due]] = [[] for _ in stocks]
+
+    def add(self, office_id: int, item_id: int, quantity: int, expected: date | None) -> None:
+        """`expected` None: it is there already. What comes to no stock among these is passed over."""
+        row = self._row_of.get((office_id, item_id))
+        if row is None:
+            return
+        self.quantities[row] += quantity
+        lead_time = self._stocks[row].lead_time_days
+        on_day = None if expected is None else counted_on(expected, self._day, lead_time)
+        if expected is None or on_day is not None:
+            self.due[row].append(Due(on_day=on_day, quantity=quantity))
 
 
 def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
@@ -156,33 +181,47 @@ def _teams_stores(through: date | None) -> dict[tuple[int, int], int]:
     return stores
 
 
-def _under_way(through: date | None) -> dict[tuple[int, int], int]:
-    """What was on its way at the close of `through`, or is now, by receiver and item."""
+def _under_way(through: date | None) -> Iterator[tuple[int, int, date, int]]:
+    """What was on its way at the close of `through`, or is now: receiver, item, expected on, quantity."""
     under_way = Transfer.status == "dispatched"
     if through is not None:
         still_open = or_(Transfer.closed_on.is_(None), Transfer.closed_on > through)
         under_way = and_(Transfer.dispatched_on <= through, still_open)
     rows = db.session.execute(
-        select(Transfer.receiver_id, TransferLine.item_id, func.sum(TransferLine.sent))
+        select(Transfer.receiver_id, TransferLine.item_id, Transfer.expected_on, func.sum(TransferLine.sent))
         .join(TransferLine, TransferLine.transfer_id == Transfer.id)
         .where(under_way)
-        .group_by(Transfer.receiver_id, TransferLine.item_id)
+        .group_by(Transfer.receiver_id, TransferLine.item_id, Transfer.expected_on)
     )
-    return {(office_id, item_id): int(total) for office_id, item_id, total in rows}
+    for receiver_id, item_id, day_due, total in rows:
+        yield receiver_id, item_id, day_due, int(total)
 
 
-def _on_order(stocks: Sequence[Any], day: date, through: date | None) -> np.ndarray:
-    """(S,) what was yet to come on each office's requests at the close of `through`, or is now."""
+def _on_order(stocks: Sequence[Any], day: date, through: date | None) -> _Coming:
+    """What was yet to come on each office's requests at the close of `through`, or is now; expected when the lead
+    time, counted in the office's own working days, has passed since asking."""
     lead_times = {stock.office_id: stock.lead_time_days for stock in stocks}
-    on_order: dict[tuple[int, int], int] = defaultdict(int)
-    for each in open_requests.on_order(lead_times, day, through=through):
-        on_order[each.office_id, each.item_id] += each.left
-    return _per_stock(stocks, on_order)
+    weeks = {stock.office_id: stock.working_days for stock in stocks}
+    lines = [each for each in open_requests.on_order(lead_times, day, through=through) if each.office_id in weeks]
+    found = _Coming(stocks, day)
+    if not lines:
+        return found
+    first, last = min(each.asked_on for each in lines), day + LONGEST_WAIT
+    calendar_of = calendars.of_offices({each.office_id: weeks[each.office_id] for each in lines}.items(), first, last)
+    for each in lines:
+        comes = expected_on(each.asked_on, lead_times[each.office_id], calendar_of[each.office_id].nth_open_day)
+        found.add(each.office_id, each.item_id, each.left, comes)
+    return found
 
 
-def _per_stock(stocks: Sequence[Any], found: Mapping[tuple[int, int], int]) -> np.ndarray:
-    """(S,) what was found for each stock; 0 where nothing was."""
-    return np.array([found.get((stock.office_id, stock.item_id), 0) for stock in stocks], dtype=np.int64)
+def due_ahead(due: Sequence[Sequence[Due]], through: date, days: int) -> np.ndarray:
+    """(S,days) what is due, as `demand.Position` wants it: running totals before each day after `through`."""
+    found = np.zeros((len(due), days + 1), dtype=np.int64)
+    for row, some in enumerate(due):
+        for each in some:
+            column = 0 if each.on_day is None else (each.on_day - through).days - 1
+            found[row, min(column, days)] += each.quantity
+    return np.cumsum(found, axis=1)[:, :-1]
 
 
 def outlook_days(stocks: Iterable[Any]) -> int:
@@ -267,10 +306,15 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = Fa
     return Inputs(
         stocks=stocks,
         through=through,
-        history=replace(found.history, known=_but_last(found.history.known, running), rationed=known.rationed),
+        history=replace(
+            found.history,
+            known=_but_last(found.history.known, running),
+            rationed=known.rationed,
+            announced=known.announced,
+        ),
         ahead=Ahead(open=open_ahead, extra=known.extra, cap=known.cap_ahead, factor=known.factor),
         horizon=_horizon(stocks, learnt),
-        position=_position(stocks, found.store, on_way),
+        position=_position(stocks, found.store, on_way, due_ahead(on_way.due, through, open_ahead.shape[1])),
         seasons=Seasons(
             past=known.season[:, :HISTORY_DAYS],
             ahead=known.season[:, HISTORY_DAYS:],
@@ -295,7 +339,11 @@ def histories(rows: Sequence[Any], through: date) -> tuple[Sequence[Any], Histor
         return None
     days = found.days
     known = known_demand.of_stocks(found.stocks, days.first_day, through, days.printed, found.is_open_ahead[:, :1], {})
-    return found.stocks, replace(found.history, rationed=known.rationed), _horizon(found.stocks, None)
+    return (
+        found.stocks,
+        replace(found.history, rationed=known.rationed, announced=known.announced),
+        _horizon(found.stocks, None),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,7 +384,7 @@ def _horizon(stocks: Sequence[Any], learnt: OfficeLeadTimes | None) -> Horizon:
     )
 
 
-def _position(stocks: Sequence[Any], store: np.ndarray, on_way: Inbound) -> Position:
+def _position(stocks: Sequence[Any], store: np.ndarray, on_way: Inbound, due: np.ndarray) -> Position:
     return Position(
         store=store,
         inbound=on_way.all,
@@ -344,4 +392,5 @@ def _position(stocks: Sequence[Any], store: np.ndarray, on_way: Inbound) -> Posi
         pack_size=np.array([stock.pack_size for stock in stocks]),
         service_level=np.array([stock.service_level for stock in stocks]),
         stated_rate=np.array([np.nan if stock.stated_rate is None else stock.stated_rate for stock in stocks]),
+        due=due,
     )

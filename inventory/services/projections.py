@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ import numpy as np
 
 from inventory.domain.access import Actor
 from inventory.domain.alerts import Reading
+from inventory.domain.arrivals import Due
 from inventory.domain.demand import Horizon, Projection, project
 from inventory.domain.demand.reasons import shares
 from inventory.domain.ledger import PRINT_REASONS
@@ -123,7 +124,7 @@ def _in_plain_values(projection: Projection) -> Any:
             value = np.round(value[:, columns], 1)
         elif field.name == "open_days_ahead":
             value = value[:, columns]
-        elif field.name == "stockout_probability":
+        elif field.name in ("stockout_probability", "stockout_despite_due"):
             continue
         found[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
     return SimpleNamespace(**found)
@@ -158,9 +159,9 @@ def _run_outs(
 
 
 def stockout_in_lead(horizon: Horizon, projection: Projection) -> np.ndarray:
-    """(S,) chance that the stock is gone by the end of the lead time's last open day, over all lead times where they
-    are learnt."""
-    chance, days = projection.stockout_probability, projection.open_days_ahead
+    """(S,) chance that the stock runs out by the end of the lead time's last open day although what is due comes when
+    it is expected; over all lead times where they are learnt."""
+    chance, days = projection.stockout_despite_due, projection.open_days_ahead
 
     def by_day(number: np.ndarray) -> np.ndarray:
         last = np.maximum((days <= number[:, None]).sum(axis=1) - 1, 0)
@@ -200,6 +201,7 @@ def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
         "in_transit": int(inbound.in_transit[i]),
         "on_order": int(inbound.on_order[i]),
         "with_teams": int(inbound.with_teams[i]),
+        "due": due_facts(inbound.due[i]),
         "backlog": backlog,
         "usable": store - backlog,
         "synthetic": bool(stock.synthetic),
@@ -210,6 +212,11 @@ def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
         "service_level": stock.service_level,
         "working_days": stock.working_days,
     }
+
+
+def due_facts(due: Iterable[Due]) -> list[list[Any]]:
+    """What is counted on, as facts: the day from whose opening it is there, None for now; and how many."""
+    return [[each.on_day.isoformat() if each.on_day else None, each.quantity] for each in due]
 
 
 def _demand_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
@@ -230,6 +237,7 @@ def _demand_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
         "days_used": int(projection.days_used[i]),
         "days_stocked_out": int(projection.days_stocked_out[i]),
         "days_rationed": int(projection.days_rationed[i]),
+        "days_announced": int(projection.days_announced[i]),
         "days_closed": int(projection.days_closed[i]),
         "days_unknown": int(projection.days_unknown[i]),
         "weekday_weights": [_number(weight, 3) for weight in projection.weekday_weights[i]],

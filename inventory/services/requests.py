@@ -28,7 +28,7 @@ from inventory.models import (
     Person,
     StoredProjection,
 )
-from inventory.services import deliveries, items, offices, open_requests
+from inventory.services import deliveries, items, ledger, offices, open_requests
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.deliveries import DeliveryView
 from inventory.services.idempotency import once
@@ -149,6 +149,7 @@ def ask(actor: Actor, now: datetime, request_id: UUID, office_code: str, asking:
         made = session.execute(insert(DeliveryRequest).values(values).returning(DeliveryRequest.id)).scalar_one()
         rows = [{"delivery_request_id": made, "item_id": item, "asked": q} for item, q in sorted(asked.items())]
         session.execute(insert(DeliveryRequestLine), rows)
+        ledger.want_a_look(session, now, [(office.id, item_id) for item_id in asked])
         return made
 
     return once(DeliveryRequest, DeliveryRequest.id, request_id, digest, put)
@@ -292,6 +293,8 @@ def _step(
     def put(session: Session) -> int:
         change(session)
         session.execute(insert(DeliveryRequestStep).values(values))
+        # Another quantity is on its way now, or none.
+        ledger.want_a_look(session, now, [(found.office_id, item_id) for item_id in _asked(found.id)])
         return found.id
 
     return once(DeliveryRequestStep, DeliveryRequestStep.delivery_request_id, request_id, digest, put)

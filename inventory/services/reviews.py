@@ -113,13 +113,21 @@ def _apply(
 def bring_up_to_date(
     session: Session, run_id: int | None, now: datetime, subjects: Sequence[Subject], found: list[Finding]
 ) -> int:
-    """Within a transaction of the caller's: bring the alerts about these subjects up to what was `found`, by a run or
-    by none; how many are open afterwards. Raises IntegrityError when another has opened the same meanwhile."""
-    return _apply_custody(session, run_id, now, found, subjects)
+    """Within a transaction of the caller's, who looks every few seconds: bring the alerts about these subjects up to
+    what was `found`, by a run or by none; how many are open afterwards. What people resolved is opened again only when
+    it is worse than it was, as by a posting: else they could not close it. Raises IntegrityError when another has
+    opened the same meanwhile."""
+    return _apply_custody(session, run_id, now, found, subjects, reopens_only_worse=True)
 
 
 def _apply_custody(
-    session: Session, run_id: int | None, now: datetime, found: list[Finding], subjects: Sequence[Subject] = REVIEWED
+    session: Session,
+    run_id: int | None,
+    now: datetime,
+    found: list[Finding],
+    subjects: Sequence[Subject] = REVIEWED,
+    *,
+    reopens_only_worse: bool = False,
 ) -> int:
     """Bring the alerts about what is left undone up to date; how many are open afterwards."""
     cases = case_changes.unsettled(session, subjects)
@@ -130,10 +138,10 @@ def _apply_custody(
         case, finding = cases.get(key), by_key.get(key)
         level = finding.level if finding else Level.OK
         facts = finding.facts if finding else None
-        change = change_of(case, key, level, facts, now, reopens_only_worse=False)
+        change = change_of(case, key, level, facts, now, reopens_only_worse=reopens_only_worse)
         if change:
             changes.append(change)
-        elif case is not None and facts is not None:
+        elif case is not None and case.resolved_at is None and facts is not None:
             same.append((case.id, facts))
     case_changes.apply(session, run_id, now, changes)
     case_changes.say(session, same)

@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db, write
 from inventory.domain.alerts import Subject, next_level
-from inventory.domain.demand import at_open_days, chances_of
-from inventory.domain.offices import OfficeKind, local_day
+from inventory.domain.arrivals import Due
+from inventory.domain.demand import FanParts, chances_despite, chances_of
+from inventory.domain.offices import OfficeKind
 from inventory.models import Alert, Balance, Item, Office, StockCheck, StoredProjection
 from inventory.services import case_changes, projection_inputs
 from inventory.services.case_changes import Key, change_of, level_of
 from inventory.services.explanations import fan_parts
-from inventory.services.projections import reading_of
+from inventory.services.projections import due_facts, reading_of
 
 AT_ONCE = 500
 """Stocks that one transaction looks at."""
@@ -104,6 +105,7 @@ def _facts_now(session: Session, now: datetime, pairs: Sequence[_Pair]) -> dict[
             Balance.store,
             Balance.last_on,
             Office.time_zone,
+            Office.working_days,
             Office.lead_time_days,
             Item.pack_size,
             StoredProjection.on_day,
@@ -119,40 +121,55 @@ def _facts_now(session: Session, now: datetime, pairs: Sequence[_Pair]) -> dict[
         .order_by(Balance.office_id, Balance.item_id)
     ).all()
     by_day: dict[date, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_day[local_day(now, row.time_zone)].append(row)
+    for row, day in zip(rows, projection_inputs.last_days(rows, now), strict=True):
+        by_day[day].append(row)
     found: dict[_Pair, dict[str, Any]] = {}
-    for today, stocks in by_day.items():
-        on_way = projection_inputs.inbound(stocks, today, past=False)
-        known = projection_inputs.last_days(stocks, now)
+    for through, stocks in by_day.items():
+        on_way = projection_inputs.inbound(stocks, through, past=False)
         for i, stock in enumerate(stocks):
             coming = {name: int(getattr(on_way, name)[i]) for name in ("in_transit", "on_order", "with_teams")}
-            later = max((known[i] - stock.on_day).days, 0)
+            later = max((through - stock.on_day).days, 0)
             found[stock.office_id, stock.item_id] = facts_with(
-                stock.facts, stock.store, coming, stock.pack_size, later
+                stock.facts, stock.store, coming, on_way.due[i], stock.pack_size, later
             ) | {"checked_at": now.isoformat()}
     return found
 
 
 def facts_with(
-    facts: Mapping[str, Any], store: int, coming: Mapping[str, int], pack_size: int, later: int = 0
+    facts: Mapping[str, Any],
+    store: int,
+    coming: Mapping[str, int],
+    due: Sequence[Due],
+    pack_size: int,
+    later: int = 0,
 ) -> dict[str, Any]:
-    """The facts of a projection as they are with another store, and with what is `coming` to it. The demand ahead
-    begins `later` days after the one that was projected: those days are over."""
+    """The facts of a projection as they are with another store, and with what is `coming` to it, of which so much is
+    `due`. The demand ahead begins `later` days after the one that was projected: those days are over."""
     usable, inbound = store - facts["backlog"], sum(coming.values())
-    after = {**facts, **coming, "store": store, "usable": usable, "inbound": inbound}
+    after = {**facts, **coming, "store": store, "usable": usable, "inbound": inbound, "due": due_facts(due)}
     if facts["order_up_to"] is None or "ahead" not in facts:
         return after
     missing = max(facts["order_up_to"] - store - inbound, 0)
     after["suggested_order"] = -(-missing // pack_size) * pack_size
     parts = fan_parts(facts)
     leads = sorted(facts.get("lead_spread") or [facts["lead_days"]])
-    after["stockout_in_lead"] = round(float(chances_of(at_open_days(parts, leads), usable).mean()), 4)
     days = [date.fromisoformat(day) + timedelta(days=later) for day in facts["ahead"]["days"]]
+    after["stockout_in_lead"] = round(float(chances_despite(parts, usable, _opened(due, days, parts), leads).mean()), 4)
     chances = chances_of(parts, usable)
     for name, probability in PROBABILITIES.items():
         after[name] = _first(days, chances >= probability, facts[name], fallen=store <= facts["store"])
     return after | _cover(facts, parts, usable)
+
+
+def _opened(due: Sequence[Due], days: Sequence[date], parts: FanParts) -> list[tuple[float, int]]:
+    """What is due by the number of open days ahead at whose end it is there; what is there already by 0."""
+    columns, opened = [day.toordinal() for day in days], np.asarray(parts.open_days_ahead, dtype=float)
+    columns, opened = [columns[0] - 1, *columns], np.concatenate(([0.0], opened))
+    return [
+        (0.0 if each.on_day is None else float(np.interp(each.on_day.toordinal() - 1, columns, opened)), each.quantity)
+        for each in due
+        if each.on_day is None or each.on_day <= days[-1]
+    ]
 
 
 def _first(days: Sequence[date], reached: np.ndarray, before: str | None, *, fallen: bool) -> str | None:

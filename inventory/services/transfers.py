@@ -153,7 +153,8 @@ def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, ou
             drafts.settle(session, actor, now, out.draft_id, transfer_id, (sender.id, receiver_id), sent)
         return {"transfer_id": transfer_id}
 
-    posting = post(actor, now, request_id, lines, extra=out.said(), document=write_transfer)
+    coming = [(receiver_id, item_id) for item_id in sent]
+    posting = post(actor, now, request_id, lines, extra=out.said(), document=write_transfer, expecting=coming)
     return _transfer_id(posting)
 
 
@@ -186,7 +187,9 @@ def receive(
         return {"transfer_id": transfer_id}
 
     said = {"received": transfer_id}
-    return _transfer_id(post(actor, now, request_id, lines, extra=said, document=close))
+    # What came short or damaged changes no store, and is no longer on its way.
+    came_to = [(transfer.receiver_id, item_id) for item_id in by_id]
+    return _transfer_id(post(actor, now, request_id, lines, extra=said, document=close, expecting=came_to))
 
 
 def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day: date, why: str) -> int:
@@ -205,7 +208,8 @@ def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day:
         raise Invalid("cancel_needs_reason")
     note = " · ".join(part for part in (transfer.note, why) if part)
     numbers = number_ranges.sent_with(db.session(), transfer_id)
-    lines = cancel_lines(transfer.sender_id, day, _sent(transfer_id), numbers)
+    sent = _sent(transfer_id)
+    lines = cancel_lines(transfer.sender_id, day, sent, numbers)
 
     def close(session: Session) -> dict[str, int]:
         # Its draft first: the database lets no transfer be cancelled that leaves a draft behind as sent. Nobody may
@@ -217,7 +221,8 @@ def cancel(actor: Actor, now: datetime, request_id: UUID, transfer_id: int, day:
         return {"transfer_id": transfer_id}
 
     said = {"cancelled": transfer_id, "why": why}
-    return _transfer_id(post(actor, now, request_id, lines, extra=said, document=close))
+    waited = [(transfer.receiver_id, item_id) for item_id in sent]
+    return _transfer_id(post(actor, now, request_id, lines, extra=said, document=close, expecting=waited))
 
 
 def get(actor: Actor, now: datetime, transfer_id: int, action: Action = Action.VIEW_STOCK) -> TransferView:

@@ -11,23 +11,35 @@ Who notices what:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import and_, case, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, write
 from inventory.domain.access import TABLE, Action, Actor, may_somewhere
 from inventory.domain.alerts import SEVERITY, Level, Subject
+from inventory.domain.cases import Done, wants_new_look
 from inventory.domain.errors import NotAllowed
 from inventory.domain.offices import local_day
-from inventory.domain.watchers import SILENT, Record, Watched, deadline_of, judge
-from inventory.models import Alert, Heartbeat, JobRun, Membership, Movement, Office, Person
+from inventory.domain.watchers import SILENT, Record, Watched, deadline_of, judge, judge_chore
+from inventory.models import (
+    Alert,
+    AlertEvent,
+    Heartbeat,
+    JobRun,
+    Membership,
+    Movement,
+    NoticeToFanOut,
+    Office,
+    Person,
+)
+from inventory.services import chores as chores_service
 from inventory.services import reviews
 from inventory.services.custody import Finding
 
@@ -93,16 +105,18 @@ def beat(worker: str, started_at: datetime, now: datetime, jobs: Sequence[str]) 
     write(say)
 
 
-def state(now: datetime, jobs: Sequence[Watched]) -> State:
-    """How the jobs and their schedulers stand. For machines that ask, whoever they are: it names no office."""
-    return State(jobs=tuple(_job_state(now, job) for job in jobs), schedulers=_schedulers(now))
+def state(now: datetime, jobs: Sequence[Watched], chores: Sequence[Watched] = ()) -> State:
+    """How the jobs, the chores and their schedulers stand. For machines that ask, whoever they are: it names no
+    office."""
+    found = (*(_job_state(now, job) for job in jobs), *(_chore_state(now, chore) for chore in chores))
+    return State(jobs=found, schedulers=_schedulers(now))
 
 
-def overview(actor: Actor, now: datetime, jobs: Sequence[Watched]) -> State:
+def overview(actor: Actor, now: datetime, jobs: Sequence[Watched], chores: Sequence[Watched] = ()) -> State:
     """The same for the page of the jobs. Raises NotAllowed."""
     if not may_somewhere(actor, Action.VIEW_JOBS):
         raise NotAllowed("not_allowed", action=Action.VIEW_JOBS.value)
-    return state(now, jobs)
+    return state(now, jobs, chores)
 
 
 def late(now: datetime, job: Watched) -> Late | None:
@@ -114,15 +128,15 @@ def late(now: datetime, job: Watched) -> Late | None:
     return Late(good_at=record.good_at, late_since=deadline)
 
 
-def watch(now: datetime, jobs: Sequence[Watched]) -> State:
-    """Look at the jobs and bring the cases about them up to date: opened, raised, lowered or resolved.
+def watch(now: datetime, jobs: Sequence[Watched], chores: Sequence[Watched] = ()) -> State:
+    """Look at the jobs and chores, and bring the cases about them up to date: opened, raised, lowered or resolved.
 
     Any process may do so at any time: nothing is written where nothing has changed, and of two that find the same at
     once the database refuses one.
     """
-    found = state(now, jobs)
+    found = state(now, jobs, chores)
     wanted = {each.office_id: each for each in job_findings(now, found)}
-    if wanted != _told():
+    if not _is_told(wanted):
         with suppress(IntegrityError):  # another process has just opened it
             write(lambda session: _bring_up_to_date(session, now, list(wanted.values())))
     return found
@@ -190,6 +204,30 @@ def _job_state(now: datetime, job: Watched) -> JobState:
     )
 
 
+def _chore_state(now: datetime, chore: Watched) -> JobState:
+    last = chores_service.last_round(chore.name, now)
+    good_slot = chore.schedule.latest_slot(last.good_at) if last.good_at and last.good_at <= now else None
+    since = _known_since(now) if good_slot is None else None
+    due_first = chore.schedule.next_slot(since) if since else None
+    record = Record(good_slot=good_slot, good_at=last.good_at, failed_attempts=0, known_since=due_first)
+    judged = judge_chore(chore, record, last.waiting_since, now)
+    due = chore.schedule.latest_slot(now)
+    return JobState(
+        job=chore.name,
+        due_slot=due,
+        next_slot=chore.schedule.next_slot(due),
+        good_slot=good_slot,
+        good_at=last.good_at,
+        seconds=None,
+        failed_attempts=0,
+        error=last.held_up,
+        level=judged.level,
+        late_since=judged.late_since,
+        missed=0,
+        clock_was_ahead=False,
+    )
+
+
 def _record(now: datetime, job: Watched, good: Any, failed_attempts: int = 0) -> Record:
     """A run by hand is only looked for when the scheduled one is missing or late."""
     slot, at = (good.slot, good.finished_at) if good else (None, None)
@@ -239,20 +277,39 @@ def _schedulers(now: datetime) -> Schedulers:
 # --- the case ----------------------------------------------------------------------------------------------------
 
 
-def _told() -> dict[int, Finding]:
-    """What the open cases say, as findings by office."""
-    columns = Alert.office_id, Alert.level, Alert.facts
-    query = select(*columns).where(Alert.subject == Subject.JOB_NOT_RUN.value, Alert.resolved_at.is_(None))
-    return {
-        office_id: Finding(
-            subject=Subject.JOB_NOT_RUN, office_id=office_id, item_id=None, level=Level(level), facts=facts
-        )
-        for office_id, level, facts in db.session.execute(query)
-    }
+def _is_told(wanted: Mapping[int, Finding]) -> bool:
+    """Whether the cases say this already: open ones the very same, and those that people resolved while the trouble
+    lasts no less."""
+    columns = Alert.office_id, Alert.level, Alert.facts, Alert.resolved_at
+    lasts = or_(Alert.resolved_at.is_(None), and_(Alert.done != Done.RELIEVED.value, Alert.level != Level.OK.value))
+    rows = db.session.execute(select(*columns).where(Alert.subject == Subject.JOB_NOT_RUN.value, lasts)).all()
+    if {row.office_id for row in rows} != set(wanted):
+        return False
+    return all(_says(row, wanted[row.office_id]) for row in rows)
+
+
+def _says(case: Any, finding: Finding) -> bool:
+    if case.resolved_at is not None:
+        return not wants_new_look(Level(case.level), finding.level)
+    return (case.level, case.facts) == (finding.level, finding.facts)
 
 
 def _bring_up_to_date(session: Session, now: datetime, found: list[Finding]) -> None:
     reviews.bring_up_to_date(session, None, now, [Subject.JOB_NOT_RUN], found)
+    _leave_untold(session)
+
+
+def _leave_untold(session: Session) -> None:
+    """That messages are not sent is not told by message: those would wait with the others, and be one more trouble each
+    time that their server comes and goes. The case, the list of alerts and the metrics say it."""
+    rows = session.execute(
+        select(AlertEvent.id, AlertEvent.facts)
+        .join(NoticeToFanOut, NoticeToFanOut.alert_event_id == AlertEvent.id)
+        .join(Alert, Alert.id == AlertEvent.alert_id)
+        .where(Alert.subject == Subject.JOB_NOT_RUN.value)
+    )
+    ids = [row.id for row in rows if row.facts.get("jobs") == [chores_service.MESSAGES]]
+    session.execute(delete(NoticeToFanOut).where(NoticeToFanOut.alert_event_id.in_(ids)))
 
 
 def _facts(now: datetime, time_zone: str, wrong: Sequence[JobState]) -> dict[str, Any]:

@@ -54,15 +54,17 @@ class FilterForm(QueryForm):
         self.level.choices = choices({"": gettext("All levels")} | text.LEVELS, ["", *WORST_FIRST])
         self.item.choices = choices({"": gettext("All items")} | item_names())
         self.about.choices = choices(everything)
-        self.owner.choices = choices(OWNERS)
+        people = {str(each.id): each.name for each in desk.owners(security.current_actor())}
+        self.owner.choices = choices(OWNERS | people)
 
     def narrowed(self) -> Filter:
+        owner = self.owner.data or ""
         return Filter(
             office_code=self.office.data or None,
             item_code=self.item.data or None,
             level=self.level.data or None,
             about=self.about.data or None,
-            owner=self.owner.data or None,
+            owner=int(owner) if owner.isascii() and owner.isdigit() else owner or None,
             snoozed=bool(self.snoozed.data),
         )
 

@@ -56,7 +56,7 @@ def _watch() -> State | None:
     """The jobs' state, with the cases about them brought up to date; None when that went wrong, which is no reason for
     the process not to serve."""
     try:
-        return watchers.watch(security.now(), current_app.extensions["jobs"])
+        return watchers.watch(security.now(), current_app.extensions["jobs"], current_app.extensions["chores"])
     except Exception:
         log.exception("the jobs could not be looked at")
         return None

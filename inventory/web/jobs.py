@@ -7,22 +7,13 @@ from typing import Any
 from flask import Blueprint, current_app, render_template
 from flask_babel import lazy_gettext as _
 
-from inventory import security
+from inventory import security, text
 from inventory.domain.access import Action
 from inventory.services import runs, seals, watchers
 from inventory.services import verification as services_verification
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/jobs")
 
-JOBS = {
-    "low-stock review": _("Low-stock review"),
-    "low-stock review by hand": _("Low-stock review by hand"),
-    "daily seal": _("Daily seal"),
-    "seal by hand": _("Seal by hand"),
-    "verification": _("Verification of the books"),
-    "backtest": _("Backtest of the projection"),
-    "backtest by hand": _("Backtest of the projection by hand"),
-}
 STATUSES = {"running": _("Running"), "done": _("Done"), "failed": _("Failed")}
 COUNTS = {
     "stocks": _("stocks reviewed"),
@@ -39,18 +30,13 @@ COUNTS = {
 """What is shown of a run's counts; the rest is on pages of its own."""
 
 
-@blueprint.app_context_processor
-def _names() -> dict[str, Any]:
-    return {"JOBS": JOBS}
-
-
 @blueprint.get("")
 @security.needs(Action.VIEW_JOBS)
 def index() -> Any:
     actor = security.current_actor()
     found = runs.latest(actor)
-    state = watchers.overview(actor, security.now(), current_app.extensions["jobs"])
-    return render_template("jobs/index.html", runs=found, state=state, jobs=JOBS, statuses=STATUSES, counts=COUNTS)
+    state = watchers.overview(actor, security.now(), current_app.extensions["jobs"], current_app.extensions["chores"])
+    return render_template("jobs/index.html", runs=found, state=state, jobs=text.JOBS, statuses=STATUSES, counts=COUNTS)
 
 
 @blueprint.get("/verification")

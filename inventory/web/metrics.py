@@ -16,7 +16,7 @@ from flask import Blueprint, Response, current_app, g, request
 
 from inventory import security
 from inventory.config import Config, let_processes_add_up
-from inventory.services import health, watchers
+from inventory.services import chores, health, watchers
 from inventory.services.watchers import JobState, State
 
 blueprint = Blueprint("metrics", __name__)
@@ -80,9 +80,13 @@ class _Jobs:
         yield GaugeMetricFamily("blangko_database_answer_seconds", "Time of a small query.", took)
         if not answers:
             return
-        state = watchers.state(self.now, current_app.extensions["jobs"])
+        state = watchers.state(self.now, current_app.extensions["jobs"], current_app.extensions["chores"])
         yield from _of_jobs(state)
         yield from _of_schedulers(state, self.now)
+        told = GaugeMetricFamily("blangko_messages", "Messages: due, failing so far, given up.", labels=["state"])
+        for name, count in chores.messages_by_state(self.now).items():
+            told.add_metric([name], count)
+        yield told
         alerts = GaugeMetricFamily("blangko_open_alerts", "Open alerts.", labels=["subject", "level"])
         for (subject, level), count in sorted(watchers.open_by_subject().items()):
             alerts.add_metric([subject, level], count)

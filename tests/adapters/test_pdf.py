@@ -93,7 +93,7 @@ def test_every_page_says_what_it_is_and_keeps_inside_its_margins(name: str, lang
                 assert bottom >= 6, name
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*EACH, *(pytest.param(name, marks=pytest.mark.slow) for name in AWKWARD)])
 def test_the_same_paper_makes_the_same_bytes(name: str) -> None:
     assert draw(ALL[name], DIGEST, "id") == drawn(name)
 

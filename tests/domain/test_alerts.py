@@ -99,27 +99,31 @@ def test_a_worse_level_comes_at_once(previous: Level, reading: Reading, level: L
     ("previous", "reading", "level"),
     [
         (Level.WATCH, at(500), Level.WATCH),
-        (Level.WATCH, at(549), Level.WATCH),
-        (Level.WATCH, at(551), Level.OK),
+        (Level.WATCH, at(649), Level.WATCH),
+        (Level.WATCH, at(651), Level.OK),
         (Level.LOW, at(300), Level.LOW),
-        (Level.LOW, at(329), Level.LOW),
-        (Level.LOW, at(331), Level.WATCH),
-        (Level.LOW, at(549), Level.WATCH),
-        (Level.LOW, at(551), Level.OK),
+        (Level.LOW, at(389), Level.LOW),
+        (Level.LOW, at(391), Level.WATCH),
+        (Level.LOW, at(649), Level.WATCH),
+        (Level.LOW, at(651), Level.OK),
         (Level.CRITICAL, at(600, probability=0.49), Level.CRITICAL),
-        (Level.CRITICAL, at(600, probability=0.45), Level.CRITICAL),
-        (Level.CRITICAL, at(600, probability=0.44), Level.OK),
-        (Level.CRITICAL, at(320, probability=0.44), Level.LOW),
-        (Level.CRITICAL, at(340, probability=0.44), Level.WATCH),
+        (Level.CRITICAL, at(660, probability=0.35), Level.CRITICAL),
+        (Level.CRITICAL, at(660, probability=0.34), Level.OK),
+        (Level.CRITICAL, at(380, probability=0.34), Level.LOW),
+        (Level.CRITICAL, at(400, probability=0.34), Level.WATCH),
         (Level.OUT, at(1000, probability=0.0), Level.OK),
         (Level.OUT, at(299, probability=0.0, store=1), Level.LOW),
         (Level.OUT, at(1, probability=0.9, store=1), Level.CRITICAL),
     ],
 )
-def test_a_better_level_comes_only_past_its_threshold_by_a_tenth(
-    previous: Level, reading: Reading, level: Level
-) -> None:
+def test_a_better_level_comes_only_well_past_its_threshold(previous: Level, reading: Reading, level: Level) -> None:
     assert next_level(previous, reading) is level
+
+
+@pytest.mark.parametrize(("position", "level"), [(349, Level.LOW), (350, Level.WATCH)])
+def test_what_was_ordered_as_suggested_relieves(position: int, level: Level) -> None:
+    """Where an office asks often, what it orders up to is not far above its reorder point."""
+    assert next_level(Level.LOW, replace(at(position), order_up_to=350.0)) is level
 
 
 readings = st.builds(

@@ -29,7 +29,7 @@ from inventory.domain.backtest import (
     until,
     worse,
 )
-from inventory.domain.demand import Ahead, History, Horizon, Seasons, Settings, project
+from inventory.domain.demand import Ahead, History, Horizon, Projection, Seasons, Settings, project
 from tests.domain.worlds import MONDAY, make_world, plain_horizon, plain_position, rows_of
 
 STEP = 28
@@ -102,16 +102,12 @@ def test_windows_before_are_of_open_days_on_record() -> None:
 # --- against a naive loop ----------------------------------------------------------------------------------------
 
 
-def slow(history: History, horizon: Horizon, series: int, origin: int, number: int) -> dict[str, Any] | None:
-    """One series at one origin, day by day; None where it does not count."""
+def slow(
+    history: History, horizon: Horizon, projection: Projection, series: int, origin: int, number: int
+) -> dict[str, Any] | None:
+    """One series at one origin, whose projection is given, day by day; None where it does not count."""
     total = int(horizon.total[series])
     days = [t for t in range(origin, history.days) if history.open[series, t]][:total]
-    projection = project(
-        until(history, origin),
-        Ahead(history.open[:, origin:]),
-        horizon,
-        plain_position(history.series),
-    )
     if len(days) < total or not projection.enough[series]:
         return None
     weights = [projection.weekday_weights[series, (history.first_day + timedelta(days=t)).weekday()] for t in days]
@@ -138,8 +134,10 @@ def test_what_followed_is_what_a_loop_over_days_finds(tried: tuple[History, Hori
     for number, day in enumerate(found.through):
         origin = (day - history.first_day).days + 1
         assert (history.days - origin) % STEP == 0
+        ahead, position = Ahead(history.open[:, origin:]), plain_position(history.series)
+        projection = project(until(history, origin), ahead, horizon, position)
         for series in range(history.series):
-            naive = slow(history, horizon, series, origin, number)
+            naive = slow(history, horizon, projection, series, origin, number)
             if not found.valid[series, number]:
                 earlier = found.valid[series, :number].sum()
                 assert naive is None or naive["share"] < 0.5 or earlier == 6
@@ -207,8 +205,18 @@ def test_any_group_is_scored_from_the_sums(tried: tuple[History, Horizon, Backte
 
 
 def test_an_origin_does_not_see_its_future(tried: tuple[History, Horizon, Backtest]) -> None:
+    check_origins(tried, every=4)
+
+
+@pytest.mark.slow
+def test_no_origin_sees_its_future(tried: tuple[History, Horizon, Backtest]) -> None:
+    check_origins(tried, every=1)
+
+
+def check_origins(tried: tuple[History, Horizon, Backtest], every: int) -> None:
+    """From the first origin on, each or every so many-th."""
     history, horizon, found = tried
-    for number, day in enumerate(found.through):
+    for number, day in list(enumerate(found.through))[::every]:
         origin = (day - history.first_day).days + 1
         later = np.arange(history.days) >= origin
         other = replace(

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.domain.demand import Ahead, History, Horizon, Position, Settings, fan, levels, project
+from inventory.domain.demand import (
+    Ahead,
+    FanParts,
+    History,
+    Horizon,
+    Position,
+    Settings,
+    chances_despite,
+    fan,
+    levels,
+    project,
+)
 from inventory.domain.demand.spread import Spread
 from tests.domain.worlds import (
     MONDAY,
@@ -616,10 +627,13 @@ def test_intervals_cover_what_they_promise(made):
     assert share[0.95] == pytest.approx(0.95, abs=0.03)
 
 
-def test_the_reorder_point_protects_the_lead_time():
+@pytest.mark.parametrize(("review", "until"), [(21, (21, 21)), (9, (17, 17)), (6, (16, 16)), (5, (15, 16))])
+def test_the_reorder_point_protects_the_lead_time_and_the_wait_until_somebody_acts(review, until):
+    """A third of a review period."""
     world = make_world(seed=107, series=800, drift=0.3)
-    found = project(world.history, world.ahead, plain_horizon(800), plain_position(800))
-    assert (demand_over(world, 14) <= found.reorder_point).mean() == pytest.approx(0.95, abs=0.03)
+    found = project(world.history, world.ahead, plain_horizon(800, review=review), plain_position(800))
+    met = [(demand_over(world, days) <= found.reorder_point).mean() for days in until]
+    assert np.mean(met) == pytest.approx(0.95, abs=0.03)
 
 
 def test_the_stock_out_day_is_as_sure_as_it_says():
@@ -632,3 +646,75 @@ def test_the_stock_out_day_is_as_sure_as_it_says():
     late = np.where(found.stockout_late < 0, 90, found.stockout_late)
     early = np.where(found.stockout_early < 0, 90, found.stockout_early)
     assert ((early <= day) & (day <= late)).mean() == pytest.approx(0.8, abs=0.07)
+
+
+# --- What is due, and what had been planned ------------------------------------------------------
+
+
+def due_of(rows, days, **columns):
+    """(rows, days) running totals: column=blanks that are there before that day begins."""
+    found = np.zeros((rows, days), dtype=np.int64)
+    for column, blanks in columns.items():
+        found[:, int(column[1:]) :] += blanks
+    return found
+
+
+def test_what_is_due_is_counted_on_from_its_day():
+    history, ahead = steady(10, ahead=30)
+    store = np.array([55])
+    without = project(history, ahead, plain_horizon(1), plain_position(1, store=store))
+    due = due_of(1, 30, c7=1000)
+    found = project(history, ahead, plain_horizon(1), plain_position(1, store=store, due=due))
+    np.testing.assert_array_equal(found.stockout_probability, without.stockout_probability)
+    np.testing.assert_array_equal(without.stockout_despite_due, without.stockout_probability)
+    np.testing.assert_array_equal(found.stockout_despite_due[:, :7], without.stockout_probability[:, :7])
+    assert without.stockout_probability[0, -1] > 0.99
+    assert found.stockout_despite_due[0, -1] == pytest.approx(without.stockout_probability[0, 6], abs=0.01)
+    late = project(history, ahead, plain_horizon(1), plain_position(1, store=store, due=due_of(1, 30, c12=1000)))
+    assert late.stockout_despite_due[0, -1] > 0.99, "it is gone before that"
+
+
+@given(st.integers(0, 900), st.lists(st.tuples(st.integers(0, 20), st.integers(1, 500)), max_size=3))
+@settings(max_examples=25, deadline=None)
+def test_the_chance_despite_what_is_due_is_the_same_from_the_parts_of_the_fan(store, coming):
+    rows = slice(0, 1)
+    opened = WORLD.ahead.open[rows]
+    due = np.zeros(opened.shape, dtype=np.int64)
+    for column, blanks in coming:
+        due[:, column:] += blanks
+    found = project(
+        rows_of(WORLD.history, rows),
+        Ahead(opened),
+        plain_horizon(1),
+        plain_position(1, store=np.array([store]), due=due),
+    )
+    drawn = FanParts(**{field.name: getattr(found, field.name)[0] for field in fields(FanParts)})
+    number = found.open_days_ahead[0]
+    by_end = [(float(number[column - 1]) if column else 0.0, blanks) for column, blanks in coming]
+    leads = [1, 5, 14]
+    last = [int(np.flatnonzero(number <= lead)[-1]) for lead in leads]
+    wanted = found.stockout_despite_due[0, last]
+    np.testing.assert_allclose(chances_despite(drawn, float(store), by_end, leads), wanted, atol=0.02)
+
+
+def test_outreach_that_had_been_planned_teaches_no_bursts():
+    """Twice a month three times the usual prints, planned beforehand: the next plan will announce the next one."""
+    prints = np.full(400, 20.0)
+    prints[::10] = 60.0
+    history, ahead = steady(prints.astype(np.int64).tolist(), days=560)
+    announced = history.demand == 60
+    assert announced.sum() == 40
+    found = project(replace(history, announced=announced), ahead, plain_horizon(1), plain_position(1))
+    assert found.days_announced[0] == 40
+    assert found.level[0] == pytest.approx(20, rel=0.05)
+    untold = project(history, ahead, plain_horizon(1), plain_position(1))
+    assert untold.days_announced[0] == 0
+    assert untold.level[0] == pytest.approx(24, rel=0.08)
+    assert found.days_used[0] + 40 == untold.days_used[0]
+
+
+def test_what_is_due_runs_up_and_covers_the_days_ahead():
+    history, ahead = steady(10, ahead=30)
+    for due in (due_of(1, 29), np.array([[3, 2] + [2] * 28]), np.full((1, 30), -1), due_of(2, 30)):
+        with pytest.raises(ValueError, match="due"):
+            project(history, ahead, plain_horizon(1), plain_position(1, due=due))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from inventory.domain.alerts import Level
 from inventory.domain.schedules import DailyAt, Every, WeeklyAt
-from inventory.domain.watchers import GRACE, MAX_ATTEMPTS, Judgement, Record, Watched, judge
+from inventory.domain.watchers import GRACE, MAX_ATTEMPTS, Judgement, Record, Watched, judge, judge_chore
 
 NIGHTLY = Watched("review", DailyAt(time(1, 30), "Asia/Jakarta"))
 GOOD = datetime(2024, 5, 14, 18, 30, tzinfo=UTC)
@@ -82,3 +83,19 @@ def test_a_night_of_a_clock_change_is_as_long_as_it_is(month: int, day: int, hou
     after = berlin.schedule.next_slot(good)
     deadline = judged(after + timedelta(days=3), berlin, good_slot=after).late_since
     assert deadline == after + timedelta(hours=hours) + GRACE
+
+
+def test_a_chore_is_late_for_want_of_a_good_round_or_for_what_waits_whichever_is_first() -> None:
+    chore = Watched("chore", Every(10), grace=timedelta(minutes=30))
+    good = chore.schedule.latest_slot(GOOD)
+    record = Record(good_slot=good, good_at=good, failed_attempts=0, known_since=None)
+    by_round = good + timedelta(minutes=30, seconds=10)
+    waiting = good - timedelta(minutes=5)
+    fine = Judgement(level=Level.OK, late_since=None, missed=0, clock_was_ahead=False)
+    assert judge_chore(chore, record, None, by_round - SECOND) == fine
+    assert judge_chore(chore, record, None, by_round) == replace(fine, level=Level.CRITICAL, late_since=by_round)
+    by_waiting = waiting + timedelta(minutes=30)
+    assert judge_chore(chore, record, waiting, by_waiting - SECOND) == fine
+    assert judge_chore(chore, record, waiting, by_round).late_since == by_waiting
+    never = Record(good_slot=None, good_at=None, failed_attempts=0, known_since=None)
+    assert judge_chore(chore, never, None, by_round) == fine, "there is nothing to look after"

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from inventory.db import db
@@ -18,6 +18,7 @@ from inventory.domain.cases import Done
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.models import Alert, AlertEvent, CaseAct
 from inventory.services import cases, people, reviews
+from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
 from tests.world import BLANK, DENPASAR, World
 
@@ -216,6 +217,60 @@ def test_many_are_acknowledged_by_one_form_and_those_seen_before_stay(world: Wor
         cases.acknowledge(manager, LATER, uuid4(), [])
     with pytest.raises(NotFound):
         cases.acknowledge(manager, LATER, uuid4(), [first, 4711])
+
+
+def many_cases(number: int = 1_200) -> list[int]:
+    """As many open cases below Denpasar; their ids."""
+    from tests.services.test_desk import _many_alerts
+
+    _many_alerts(number)
+    return list(db.session.scalars(select(Alert.id).where(Alert.subject == "model_worse").order_by(Alert.id)))
+
+
+def acknowledged() -> int:
+    db.session.rollback()
+    query = select(func.count()).select_from(AlertEvent).where(AlertEvent.kind == "acknowledged")
+    return db.session.scalar(query) or 0
+
+
+def test_more_than_a_thousand_are_acknowledged_by_one_form_and_none_is_left_out(world: World) -> None:
+    ids, manager, form = many_cases(), world.actor("manager"), uuid4()
+    assert cases.acknowledge(manager, NOW, form, list(reversed(ids))) == 1_200
+    unseen = select(func.count()).select_from(Alert).where(Alert.acknowledged_at.is_(None))
+    assert db.session.scalar(unseen) == 0
+    assert acknowledged() == 1_200
+    assert cases.acknowledge(manager, LATER, form, ids) == 1_200, "a repeated form says what it did"
+    assert acknowledged() == 1_200
+    with pytest.raises(Refusal, match="case_acknowledged"):
+        cases.acknowledge(manager, LATER, uuid4(), ids)
+
+
+def test_of_more_than_a_thousand_all_are_done_or_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, manager = many_cases(), world.actor("manager")
+    with pytest.raises(NotFound):
+        cases.acknowledge(manager, NOW, uuid4(), [*ids, ids[-1] + 4711])
+    assert acknowledged() == 0
+    changed = cases._change
+
+    def fail(session: Any, step: Any) -> list[Any]:
+        changed(session, step)
+        raise RuntimeError("after all of them")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cases, "_change", fail)
+        with pytest.raises(RuntimeError):
+            cases.acknowledge(manager, NOW, uuid4(), ids)
+    db.session.rollback()
+    seen = select(func.count()).select_from(Alert).where(Alert.acknowledged_at.is_not(None))
+    assert (db.session.scalar(seen), acknowledged()) == (0, 0)
+
+
+def test_two_who_acknowledge_more_than_a_thousand_at_once_do_each_once(world: World) -> None:
+    ids = many_cases()
+    calls = [lambda: cases.acknowledge(World(world.app).actor("manager"), NOW, uuid4(), ids) for _ in range(4)]
+    outcomes = at_once(world.app, calls)
+    assert sorted(str(each) for each in outcomes) == sorted(["1200", *["case_acknowledged"] * 3]), outcomes
+    assert acknowledged() == 1_200
 
 
 def test_a_form_with_another_body_is_refused(world: World) -> None:

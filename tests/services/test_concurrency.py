@@ -85,12 +85,11 @@ def test_sixteen_clients_cannot_take_more_than_two_hundred_blanks(world: World) 
 
 def test_writers_in_processes_of_their_own_share_one_stock(world: World, database_url: str, tmp_path: Path) -> None:
     world.deliver(NOW, TODAY, 50)
-    writers = [start_writer(database_url, tmp_path, posts=25) for _ in range(3)]
-    said: list[str] = []
-    for writer in writers:
-        out, errors = writer.communicate(timeout=120)
-        assert writer.returncode == 0, errors
-        said += [line for line in out.splitlines() if line != "ready"]
+    writers = start_writer(database_url, tmp_path, posts=25, number=3)
+    out, errors = writers.communicate(timeout=120)
+    assert writers.returncode == 0, errors
+    said = [line for line in out.splitlines() if line != "ready"]
+    assert out.count("ready") == 3
     assert said.count("refused not_enough_stock") == 25
     assert len([line for line in said if not line.startswith("refused")]) == 50
     db.session.rollback()

@@ -406,7 +406,7 @@ def run(app: Flask, examples: int) -> None:
 
 
 def test_every_blank_is_accounted_for(world: World) -> None:
-    run(world.app, 12)
+    run(world.app, 8)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from sqlalchemy import insert, select, update
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, Grant, Role
 from inventory.domain.alerts import SEVERITY, Level
+from inventory.domain.cases import Done
 from inventory.domain.errors import NotAllowed, NotFound
 from inventory.domain.stocktakes import Counted
 from inventory.models import Alert, Item, Office, StoredProjection
@@ -173,6 +174,45 @@ def test_owners_and_what_is_seen_and_what_sleeps(world: World) -> None:
     assert [each.id for each in listed(person, owner="mine")] == [mine]
     assert [each.id for each in listed(person, owner="nobody")] == [nobodys]
     assert {each.id for each in listed(person, snoozed=True)} == {mine, nobodys, asleep}
+
+
+def test_the_list_is_narrowed_to_what_one_person_looks_after(world: World) -> None:
+    mine, theirs, nobodys = (
+        open_alert(DENPASAR, runs_out=on(2)),
+        open_alert("51.71.01", runs_out=on(3)),
+        open_alert("51.71.02", runs_out=on(4)),
+    )
+    away, closed = open_alert("16.09", runs_out=on(2)), open_alert(BADUNG, runs_out=on(2))
+    manager, regional = world.actor("manager"), world.actor("regional")
+    for case, name in ((mine, "manager"), (theirs, "regional"), (away, "viewer"), (closed, "storekeeper")):
+        own(case, world.actor(name))
+    person = above(world)
+    assert [(each.id, each.name) for each in desk.owners(person)] == sorted(
+        [
+            (manager.person_id, "Manager"),
+            (regional.person_id, "Regional"),
+            (world.storekeeper.person_id, "Storekeeper"),
+        ],
+        key=lambda each: each[1],
+    ), "who looks after something in reach"
+    cases.resolve(above(world), NOW, uuid4(), closed, Done.OTHER, "Selesai")
+    assert {each.name for each in desk.owners(person)} == {"Manager", "Regional"}, "and it is open"
+    assert [each.id for each in listed(person, owner=manager.person_id)] == [mine]
+    assert [each.id for each in listed(person, owner=regional.person_id)] == [theirs]
+    assert listed(person, owner=world.actor("viewer").person_id) == (), "what is out of reach stays so"
+    assert nobodys in {each.id for each in listed(person)}
+
+
+def test_of_many_owners_those_with_most_are_named(world: World) -> None:
+    for code, name in ((DENPASAR, "manager"), ("51.71.01", "manager"), ("51.71.02", "regional"), (BADUNG, "viewer")):
+        own(open_alert(code, runs_out=on(2)), world.actor(name))
+    assert [each.name for each in desk.owners(above(world), limit=1)] == ["Manager"]
+    assert len(desk.owners(above(world))) == 3
+
+
+def own(alert_id: int, actor: Actor) -> None:
+    db.session.execute(update(Alert).where(Alert.id == alert_id).values(owner_id=actor.person_id))
+    db.session.commit()
 
 
 def test_nobody_sees_another_subtree(world: World) -> None:

@@ -34,6 +34,7 @@ NOT_EXPORTED = {
     "delivery_request_steps": "who took which step; the requests say what came of them",
     "document_counters": "the last number of each office and year; the documents have them all",
     "figure_entries": "the forms and files by which figures came; the figures themselves are exported",
+    "chore_rounds": "when each chore was last done well, one row for each",
     "heartbeats": "which processes live at the moment; gone a day after them",
     "case_acts": "the forms by which people acted on alerts; the history of each alert says what they did",
     "stock_checks": "which stocks still wait for a look, for some seconds each",

@@ -19,7 +19,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Action
 from inventory.domain.backtest import Foreknown
 from inventory.domain.coverage import Figure
-from inventory.models import Event, Office
+from inventory.models import Event, Office, OutreachPlan
 from inventory.services import caps, clearing, coverage, events, items, known_demand, offices, outreach
 from inventory.services.caps import Capping
 from inventory.services.events import Happening
@@ -162,6 +162,39 @@ def test_outreach_of_past_days_is_told_and_not_expected(world: World) -> None:
     assert not found.extra.any()
     note = found.notes[CITY]
     assert (note["outreach_count"], note["outreach_past_count"], note["outreach_past_prints"]) == (0, 1, 200)
+    assert np.argwhere(found.announced).tolist() == [[CITY, (TODAY - FIRST).days]]
+
+
+def test_an_office_that_goes_out_all_the_time_has_no_other_usual_demand(world: World) -> None:
+    days = [TODAY + timedelta(days=number) for number in range(9)]
+    for day in days:
+        plan(world, day, 20)
+    some = known_demand.of_stocks(
+        stocks(),
+        TODAY - timedelta(days=1),
+        days[-1],
+        np.zeros((4, 10), dtype=np.int64),
+        np.ones((4, 5), dtype=bool),
+        {},
+    )
+    assert not some.announced.any()
+    for day in days[2:]:
+        outreach.call_off(world.storekeeper, NOW, uuid4(), _plan_on(day), 1, "hujan")
+    fewer = known_demand.of_stocks(
+        stocks(),
+        TODAY - timedelta(days=1),
+        days[-1],
+        np.zeros((4, 10), dtype=np.int64),
+        np.ones((4, 5), dtype=bool),
+        {},
+    )
+    assert np.argwhere(fewer.announced).tolist() == [[CITY, 1], [CITY, 2]]
+
+
+def _plan_on(day: date) -> int:
+    found = db.session.scalar(select(OutreachPlan.id).where(OutreachPlan.day == day))
+    assert found is not None
+    return found
 
 
 def test_a_day_whose_prints_reached_the_cap_is_rationed(world: World) -> None:

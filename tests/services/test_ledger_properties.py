@@ -456,7 +456,7 @@ def profile(examples: int, steps: int = 30) -> settings:
 
 
 def test_the_ledger_agrees_with_a_plain_list_of_movements(shared_app: Flask) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=25, postgresql=15)))
+    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=15, postgresql=10)))
 
 
 @pytest.mark.slow

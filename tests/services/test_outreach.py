@@ -52,6 +52,7 @@ def test_a_teams_blanks_and_prints_are_its_offices(world: World) -> None:
     assert projected().facts["with_teams"] == 300, "on its way to the team"
     transfers.receive(team, NOW, uuid4(), transfer_id, TODAY, {BLANK: Arrived(good=300)})
     now = projected()
+    assert now.facts["due"] == [[None, 300]], "they are there already"
     assert (now.facts["store"], now.facts["with_teams"]) == (before.facts["store"] - 300, 300)
     assert now.facts["usable"] + now.facts["inbound"] == before.facts["usable"] + before.facts["inbound"]
     consumption.post_printed(team, NOW, uuid4(), TEAM, BLANK, TODAY, {"new": Printed(180)})

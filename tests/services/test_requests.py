@@ -331,6 +331,31 @@ def test_a_past_day_knows_what_was_on_order_then(world: World) -> None:
     assert inbound(TODAY) == (200, 200, 0)
 
 
+def due(on: date | None = None) -> list[list[Any]]:
+    """What the projection of Denpasar's citizen blanks counts on, and from which day."""
+    found = projections.of_stocks(SYSTEM, NOW, on=on, office_path=shown_path())
+    return next(each.facts["due"] for each in found if each.item_code == BLANK)
+
+
+def test_what_was_asked_for_is_due_after_the_lead_time(world: World) -> None:
+    """Fourteen working days from Wednesday, 15 May 2024: without Thursday and Friday of Waisak, and Pancasila's day on
+    a Saturday, that is 6 June."""
+    world.deliver(NOW, TODAY, 10)
+    asked = world.ask(NOW, TODAY, 1_000)
+    assert due() == [["2024-06-06", 1_000]]
+    receive(world, asked, 300)
+    assert due() == [["2024-06-06", 700]]
+
+
+def test_what_is_late_is_counted_on_for_a_lead_time_more(world: World) -> None:
+    long_ago = TODAY - timedelta(days=80)
+    world.deliver(NOW, long_ago, 10)
+    allot(world, world.ask(NOW, TODAY - timedelta(days=30), 500), 400)
+    allot(world, world.ask(NOW, long_ago, 60), 60)
+    assert inbound() == (460, 460, 0), "both are still on order"
+    assert due() == [[(YESTERDAY + timedelta(days=2)).isoformat(), 400]]
+
+
 # --- who may, and what cannot be ---------------------------------------------------------------------------------
 
 

@@ -121,7 +121,7 @@ def test_a_stock_that_outlasts_lead_time_and_review_raises_nothing(world: World)
 
 
 def test_an_alert_is_opened_raised_and_resolved_with_the_numbers_behind(world: World) -> None:
-    usual_history(5_300)
+    usual_history(5_700)
     assert review().level == "watch"
     world.print(NOW, TODAY, 4_000)
     assert review(now=NOW + timedelta(minutes=1)).level == "critical"
@@ -134,7 +134,7 @@ def test_an_alert_is_opened_raised_and_resolved_with_the_numbers_behind(world: W
         ("watch", "critical"),
         ("critical", "ok"),
     ]
-    assert [e.facts["store"] for e in reversed(detail.events)] == [5_300, 1_300, 41_300]
+    assert [e.facts["store"] for e in reversed(detail.events)] == [5_700, 1_700, 41_700]
     assert detail.alert.resolved_at is not None
 
 

@@ -21,6 +21,7 @@ from inventory.models import Alert, AlertEvent, Balance, StockCheck, StoredProje
 from inventory.services import cases, destructions, ledger, projections, reviews, stated_rates, stock_checks, stocktakes
 from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
+from tests.services.test_requests import allot
 from tests.world import BLANK, DENPASAR, World
 
 SOON = NOW + timedelta(seconds=10)
@@ -153,6 +154,24 @@ def test_a_look_says_what_a_projection_of_now_would(world: World, store: int) ->
         # The fan ends after sixty days: what lies beyond waits for the review.
         if wanted[name] is not None and date.fromisoformat(wanted[name]) <= TODAY + timedelta(days=55):
             assert abs(date.fromisoformat(found[name]) - date.fromisoformat(wanted[name])) <= timedelta(days=3), name
+
+
+@pytest.mark.filled(by=safe_stock)
+@pytest.mark.parametrize(("asked", "store"), [(6, 900), (16, 600), (16, 300), (18, 250), (25, 250)])
+def test_a_look_counts_on_what_is_due_as_a_projection_does(world: World, asked: int, store: int) -> None:
+    """Allotted, and asked for so many days ago: 14 working days are about 20."""
+    number = world.ask(NOW, TODAY - timedelta(days=asked), 5_000)
+    allot(world, number, 5_000)
+    world.spoil(NOW, TODAY, 20_000 - store)
+    found = stock_checks._facts_now(db.session(), SOON, [key()])[key()]
+    (projected,) = [each for each in projections.of_stocks(SYSTEM, SOON) if (each.office_id, each.item_id) == key()]
+    assert (found["inbound"], found["due"]) == (5_000, projected.facts["due"])
+    assert len(found["due"]) == 1
+    assert found["stockout_in_lead"] == pytest.approx(projected.facts["stockout_in_lead"], abs=0.05)
+    look()
+    case = the_case()
+    assert case is None or case.level != "low", "with what is on order there is enough"
+    assert (case is None or case.level == "watch") == (found["stockout_in_lead"] < 0.5)
 
 
 def key() -> tuple[int, int]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from inventory.db import db, write
-from inventory.domain.access import SYSTEM
+from inventory.domain.access import SYSTEM, Role
 from inventory.domain.alerts import Level, Subject
+from inventory.domain.cases import Done
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import DailyAt
 from inventory.domain.watchers import GRACE, SILENT, Watched
 from inventory.models import Alert, AlertEvent, Heartbeat, Office, Person
-from inventory.services import alerts, reviews, runs, watchers
+from inventory.services import alerts, people, reviews, runs, watchers
+from inventory.services import cases as cases_service
 from inventory.services.watchers import JobState, State
 from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
+from tests.notices import add_people
 from tests.world import PEOPLE, World
 
 DAY = timedelta(days=1)
@@ -58,6 +62,18 @@ def levels() -> list[tuple[str, str]]:
     db.session.rollback()
     rows = db.session.execute(select(AlertEvent.from_level, AlertEvent.to_level).order_by(AlertEvent.id))
     return [(row.from_level, row.to_level) for row in rows]
+
+
+def resolve(now: datetime, alert_id: int) -> None:
+    """A manager of Bali closes the case, though nothing is better."""
+    (person_id,) = add_people(now, 1, "51", Role.MANAGER)
+    manager = people.actor_for(db.session.get_one(Person, person_id))
+    cases_service.resolve(manager, now, uuid4(), alert_id, Done.OTHER, "Sudah dilaporkan")
+
+
+def count_events() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(AlertEvent)) or 0
 
 
 # --- heartbeats --------------------------------------------------------------------------------------------------
@@ -233,6 +249,57 @@ def test_many_that_look_at_once_open_one_case(world: World) -> None:
     assert all(isinstance(each, State) for each in outcomes), outcomes
     assert len(cases()) == 1
     assert levels() == [("ok", "critical")]
+
+
+def test_what_people_resolved_stays_so_while_the_trouble_lasts_and_is_new_when_it_comes_back(world: World) -> None:
+    """Schedulers look every half minute: nobody could close it, and each look would be one more line."""
+    done(SEALING, SLOT)
+    watchers.watch(DEADLINE, [SEALING])
+    first = case().id
+    resolve(DEADLINE, first)
+    before = count_events()
+    for seconds in range(30, 300, 30):
+        watchers.watch(DEADLINE + timedelta(seconds=seconds), [SEALING])
+    watchers.watch(DEADLINE + 3 * DAY, [SEALING])
+    assert (cases(), count_events()) == ([], before)
+    later = SLOT + 4 * DAY
+    done(SEALING, later)
+    for minutes in range(3):
+        watchers.watch(later + timedelta(minutes=minutes), [SEALING])
+    assert count_events() == before + 1, "that it is over"
+    failed(SEALING, later + DAY, 3)
+    for minutes in range(3):
+        watchers.watch(later + DAY + timedelta(minutes=minutes), [SEALING])
+    assert case().id != first
+    assert count_events() == before + 2
+
+
+def test_what_people_resolved_is_opened_again_when_it_is_worse(world: World) -> None:
+    done(SEALING, SLOT - DAY)
+    failed(SEALING, SLOT)
+    watchers.watch(SOON, [SEALING])
+    first = case().id
+    resolve(SOON, first)
+    failed(SEALING, SLOT)
+    watchers.watch(SOON, [SEALING])
+    assert cases() == [], "a second try is no worse"
+    failed(SEALING, SLOT)
+    for _ in range(3):
+        watchers.watch(SOON, [SEALING])
+    assert (case().id, case().level) == (first, "critical")
+    assert levels()[-2:] == [("watch", "watch"), ("watch", "critical")]
+    assert count_events() == 4
+
+
+def test_a_look_at_what_people_resolved_writes_nothing(world: World) -> None:
+    done(SEALING, SLOT)
+    watchers.watch(DEADLINE, [SEALING])
+    resolve(DEADLINE, case().id)
+    written: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inventory.services.watchers.write", lambda *_: written.append("written"))
+        watchers.watch(DEADLINE + 2 * DAY, [SEALING])
+    assert written == []
 
 
 def test_the_review_neither_opens_nor_closes_the_case(world: World) -> None:

@@ -11,11 +11,13 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.alerts import Subject
 from inventory.domain.briefs import codes
+from inventory.models import Alert
 from inventory.services import alerts, reviews, stated_rates
 from inventory.services.desk import PER_PAGE
 from inventory.text import LANGUAGES
@@ -110,6 +112,27 @@ def test_an_unknown_filter_is_said_and_not_taken_for_an_empty_list(
     assert "Nothing" not in found.text.replace("Nothing was recorded", "")
 
 
+def test_the_list_is_narrowed_to_one_person_and_carries_that_on(app: Flask, manager: FlaskClient) -> None:
+    mine = opened(app, DENPASAR, runs_out=on(2))
+    opened(app, "51.71.01", runs_out=on(3))
+    foreign = opened(app, BADUNG, runs_out=on(3))
+    with app.app_context():
+        world = World(app)
+        person_id = world.actor("manager").person_id
+        other_id = world.actor("viewer").person_id
+        db.session.execute(update(Alert).where(Alert.id == mine).values(owner_id=person_id))
+        db.session.execute(update(Alert).where(Alert.id == foreign).values(owner_id=other_id))
+        db.session.commit()
+    page = page_in(manager, "en", f"/alerts?owner={person_id}").text
+    assert f'href="/alerts/{mine}"' in page
+    assert "1 thing to decide" in page
+    assert re.search(rf'<option selected value="{person_id}">Manager</option>', page)
+    assert f'value="{other_id}"' not in page, "nobody is named for what the reader may not see"
+    [action] = re.findall(r'action="(/alerts/seen[^"]*)"', page)
+    assert f"owner={person_id}" in action
+    assert manager.get(f"/alerts?owner={other_id}").status_code == 422
+
+
 def test_odd_pages_are_no_errors(manager: FlaskClient) -> None:
     for page in ("0", "-1", "x", "99999999999", "٣"):
         assert manager.get(f"/alerts?page={page}").status_code == 200
@@ -133,6 +156,17 @@ def test_many_are_marked_as_seen_at_once_and_the_list_comes_back(app: Flask, man
     assert fields(page)["shown"] == [str(third)]
     assert mark(manager, which="page", shown=[third]).status_code == 303
     assert seen(app) == {first, second, third}
+
+
+def test_a_form_that_names_more_than_a_thousand_marks_them_all(app: Flask, manager: FlaskClient) -> None:
+    with app.app_context():
+        _many_alerts(1_200)
+        ids = [each.id for each in alerts.open_alerts(SYSTEM)]
+    page_in(manager, "en", "/alerts")
+    answer = mark(manager, which="page", shown=ids)
+    assert answer.status_code == 303
+    assert "1200 alerts are marked as seen." in manager.get("/alerts").text
+    assert seen(app) == set(ids)
 
 
 def test_the_same_form_sent_twice_does_it_once(app: Flask, manager: FlaskClient) -> None:

@@ -17,9 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM
-from inventory.domain.watchers import GRACE
+from inventory.domain.watchers import GRACE, PATIENCE
 from inventory.jobs import Job, run_due
-from inventory.services import alerts, runs, watchers
+from inventory.services import alerts, chores, runs, watchers
+from inventory.services.chores import Round
 from tests.conftest import NOW, TODAY
 from tests.web.client import in_language, log_in
 from tests.web.server import Server
@@ -83,7 +84,7 @@ def test_readiness_tells_how_the_jobs_stand(app: Flask, client: FlaskClient) -> 
         "beat_at": (NOW - timedelta(seconds=20)).isoformat(),
         "age_seconds": 20.0,
     }
-    assert set(told["jobs"]) == {job.name for job in jobs(app)}
+    assert set(told["jobs"]) == {job.name for job in (*jobs(app), *app.extensions["chores"])}
     assert told["jobs"]["daily seal"]["level"] == "ok"
     assert told["jobs"]["daily seal"]["good_slot"] == "2024-05-14T18:30:00+00:00"
 
@@ -130,6 +131,33 @@ def test_a_look_that_fails_does_not_take_the_process_away(
     monkeypatch.setattr("inventory.services.watchers.state", broken)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.get_json()["jobs"]) == (200, None)
+
+
+def test_messages_that_are_not_sent_are_seen_by_machines_and_by_administrators(app: Flask, client: FlaskClient) -> None:
+    run_all(app)
+    with app.app_context():
+        chores.note("messages", NOW, Round(held_up="the server of secret.test is away"))
+        chores.note("stock checks", NOW, Round())
+        World(app).deliver(NOW, TODAY, 10)
+        db.session.remove()
+    later(app, PATIENCE + timedelta(seconds=9))
+    assert client.get("/readyz").get_json()["jobs"]["messages"]["level"] == "ok"
+    later(app, PATIENCE + timedelta(seconds=10))
+    answer = client.get("/readyz")
+    told = answer.get_json()["jobs"]["messages"]
+    assert (answer.status_code, told["level"]) == (200, "critical")
+    assert told["late_since"] == (NOW + PATIENCE + timedelta(seconds=10)).isoformat()
+    assert "secret.test" not in answer.text
+    found = samples(client.get("/metrics").text)
+    assert found["blangko_job_overdue", (("job", "messages"),)] == 1
+    assert found["blangko_messages", (("state", "due"),)] == 0
+    assert found["blangko_open_alerts", (("level", "critical"), ("subject", "job_not_run"))] == 1
+    page = logged_in(app, "manager").get("/jobs").text
+    assert "Sending of messages" in page
+    assert "the server of secret.test is away" in page
+    assert "Not done in time: " in logged_in(app, "regional").get("/alerts").text
+    setting(app, READY_NEEDS_JOBS=True)
+    assert client.get("/readyz").status_code == 503
 
 
 # --- metrics -----------------------------------------------------------------------------------------------------

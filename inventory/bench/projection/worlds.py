@@ -42,7 +42,8 @@ class World:
     """One row a series, one column a calendar day: `history` days, then the days that followed.
 
     requests (S,D): new requests, whether they could be met or not. printed, served_waiting (S,D): what the books show.
-    open, stocked_out (S,D). season (D,): 0, 1 in Ramadan, 2 after Lebaran. days: how many of the D columns are history.
+    open, stocked_out (S,D). season (D,): 0, 1 in Ramadan, 2 after Lebaran. outreach (S,D): how many of the requests
+    were to be expected of outreach, 0 on most days. days: how many of the D columns are history.
     """
 
     requests: Counts
@@ -51,6 +52,7 @@ class World:
     open: Flags
     stocked_out: Flags
     season: Counts
+    outreach: Numbers
     days: int
 
     def seasons(self) -> Seasons:
@@ -95,13 +97,13 @@ def make(seed: int, series: int, days: int = 730, ahead: int = 75) -> World:
     lebaran = int(chance.integers(355))
     opened = _calendar(chance, series, total, lebaran)
     season = _season(total, lebaran)
-    mean = _mean(chance, opened, season)
+    mean, outreach = _mean(chance, opened, season)
     requests = _counts(chance, mean, chance.lognormal(np.log(0.08), 0.7, (series, 1)))
     requests = np.where(opened, requests, 0)
     stocked_out = _stock_outs(chance, opened)
     stocked_out[:, days:] = False
     printed, waiting = _books(chance, requests, opened, stocked_out)
-    return World(requests, printed, waiting, opened, stocked_out, season, days)
+    return World(requests, printed, waiting, opened, stocked_out, season, outreach * opened, days)
 
 
 def _calendar(chance: np.random.Generator, series: int, total: int, lebaran: int) -> Flags:
@@ -125,7 +127,8 @@ def _season(total: int, lebaran: int) -> Counts:
     return season
 
 
-def _mean(chance: np.random.Generator, opened: Flags, season: Counts) -> Numbers:
+def _mean(chance: np.random.Generator, opened: Flags, season: Counts) -> tuple[Numbers, Numbers]:
+    """Of all requests, and of those that outreach brings."""
     series, total = opened.shape
     level = np.exp(chance.uniform(np.log(LEAST_LEVEL), np.log(MOST_LEVEL), (series, 1)))
     # Half of the offices wander besides: by about a tenth in a year.
@@ -139,7 +142,8 @@ def _mean(chance: np.random.Generator, opened: Flags, season: Counts) -> Numbers
     after = after * usual[:, season]
     a_year = chance.gamma(1.0, BURSTS_A_YEAR, (series, 1))
     bursts = (chance.random((series, total)) < a_year / 250) * chance.gamma(4.0, 0.75, (series, total))
-    return level * np.exp(np.cumsum(wander, axis=1) + trend) * (profile * after + bursts)
+    level = level * np.exp(np.cumsum(wander, axis=1) + trend)
+    return level * (profile * after + bursts), level * bursts
 
 
 def _after_closure(opened: Flags) -> Flags:

@@ -21,6 +21,7 @@ class Survey:
     days_used: Counts
     days_stocked_out: Counts
     days_rationed: Counts
+    days_announced: Counts
     days_closed: Counts
     days_unknown: Counts
     prints: Numbers
@@ -38,13 +39,15 @@ def survey(history: History, ahead: Ahead, settings: Settings, bursts: Bursts | 
 def _survey_rows(history: History, ahead: Ahead, rows: slice, bursts: Bursts | None) -> Survey:
     prints, usable = evidence(history, rows, bursts)
     known, opened, out = history.known[rows], history.open[rows], history.stocked_out[rows]
+    rationed, announced = _flags(history, "rationed", rows), _flags(history, "announced", rows)
     after = usable & after_closure(history, ahead, rows)[:, : history.days]
     plain = usable & ~after
     first = history.first_day.weekday()
     return Survey(
         days_used=usable.sum(axis=1),
         days_stocked_out=(known & opened & out).sum(axis=1),
-        days_rationed=(known & opened & ~out & _rationed(history, rows)).sum(axis=1),
+        days_rationed=(known & opened & ~out & rationed).sum(axis=1),
+        days_announced=(known & opened & ~out & ~rationed & announced).sum(axis=1),
         days_closed=(known & ~opened).sum(axis=1),
         days_unknown=(~known).sum(axis=1),
         prints=by_weekday(prints * plain, first),
@@ -61,14 +64,17 @@ def evidence(history: History, rows: slice, bursts: Bursts | None = None) -> tup
     Prints for waiting requests are the demand of days that are left out: to leave out the days and keep the
     prints would count that demand on the wrong days, which is worse than leaving out neither.
     """
-    usable = history.open[rows] & history.known[rows] & ~history.stocked_out[rows] & ~_rationed(history, rows)
+    usable = history.open[rows] & history.known[rows] & ~history.stocked_out[rows]
+    usable &= ~_flags(history, "rationed", rows) & ~_flags(history, "announced", rows)
     new = history.demand[rows] - history.served_waiting[rows]
     prints = np.where(usable, new, 0).astype(np.float64)
     return prints if bursts is None else bursts.set_apart(prints, rows), usable
 
 
-def _rationed(history: History, rows: slice) -> Flags:
-    return np.zeros_like(history.open[rows]) if history.rationed is None else history.rationed[rows]
+def _flags(history: History, name: str, rows: slice) -> Flags:
+    """(C,T) of days that some series have; None stands for none of them."""
+    flags: Flags | None = getattr(history, name)
+    return np.zeros_like(history.open[rows]) if flags is None else flags[rows]
 
 
 def after_closure(history: History, ahead: Ahead, rows: slice) -> Flags:

@@ -108,6 +108,8 @@ class Settings:
     usual_relative_variation: float = 0.5
     least_relative_variation: float = 0.1
     newcomer_dispersion: float = 0.04
+    # An alert is read and an order signed this share of a review period later, in the mean.
+    read_after: float = 1 / 3
     # Planned outreach brings what it brings: a coefficient of variation of 40 % of what was expected.
     planned_dispersion: float = 0.16
     # Series computed at a time: working memory of about 100 MB for two years of history.
@@ -135,7 +137,9 @@ class History:
     open (S,T): the office was open. known (S,T): the day lies in the recorded span of the series; days before
     it and trailing days nobody has recorded yet are unknown, not zero. stocked_out (S,T): the day began or
     ended with too little stock, so that its prints say nothing about demand. rationed (S,T): a cap on prints was
-    reached, with the same effect; None is never. group (S,): label of the pool; None is one pool.
+    reached, with the same effect; None is never. announced (S,T): outreach had been planned for the day; what it
+    brings is planned again the next time, so that the day says nothing about usual demand nor about bursts; None is
+    never. group (S,): label of the pool; None is one pool.
     family (S,): label of those that a new office is like (same parent and item); None lets nobody borrow.
 
     Raises ValueError for shapes that differ, negative prints, or more served waiting than printed.
@@ -150,14 +154,16 @@ class History:
     group: Counts | None = None
     rationed: Flags | None = None
     family: Counts | None = None
+    announced: Flags | None = None
 
     def __post_init__(self) -> None:
         if self.demand.ndim != 2:
             raise ValueError("demand has one row a series and one column a day")
         for name in ("served_waiting", "open", "known", "stocked_out"):
             expect_shape(name, getattr(self, name), self.demand.shape)
-        if self.rationed is not None:
-            expect_shape("rationed", self.rationed, self.demand.shape)
+        for name in ("rationed", "announced"):
+            if getattr(self, name) is not None:
+                expect_shape(name, getattr(self, name), self.demand.shape)
         for name in ("group", "family"):
             if getattr(self, name) is not None:
                 expect_shape(name, getattr(self, name), self.demand.shape[:1])
@@ -268,7 +274,8 @@ class Position:
 
     pack_size (S,): blanks in a pack. service_level (S,): the wanted probability of meeting all demand until
     an order arrives, 0.5 to 0.999. stated_rate (S,): a published or manager's figure, prints per open day,
-    used where the history is not enough; NaN is none.
+    used where the history is not enough; NaN is none. due (S,H): how many of the blanks inbound are counted on
+    to be there before each day ahead begins, a running total; None is none.
 
     Raises ValueError for numbers out of these bounds.
     """
@@ -279,6 +286,7 @@ class Position:
     pack_size: Counts
     service_level: Numbers
     stated_rate: Numbers | None = None
+    due: Counts | None = None
 
     def __post_init__(self) -> None:
         for name in ("inbound", "backlog", "pack_size", "service_level"):
@@ -293,3 +301,7 @@ class Position:
             expect_shape("stated_rate", self.stated_rate, self.store.shape)
             if np.any(self.stated_rate < 0) or np.any(np.isinf(self.stated_rate)):
                 raise ValueError("a stated rate is a number of prints per open day, or NaN for none")
+        if self.due is not None:
+            expect_shape("due", self.due[:, 0], self.store.shape)
+            if np.any(self.due[:, 0] < 0) or np.any(np.diff(self.due, axis=1) < 0):
+                raise ValueError("what is due is a running total, and not negative")

@@ -34,6 +34,7 @@ class Outlook:
     cover_days: Numbers
     cover_capped: Flags
     stockout_probability: Numbers
+    stockout_despite_due: Numbers
     stockout_day: Counts
     stockout_early: Counts
     stockout_late: Counts
@@ -96,23 +97,28 @@ def _outlook_rows(
     lead, total = demand.over_days(horizon.lead_days), demand.over_days(horizon.total)
     probabilities = np.broadcast_to(np.array(settings.probabilities), (known.size, len(settings.probabilities)))
     service = position.service_level[:, None]
-    point, up_to = demand.quantile_over(service, horizon, review=False), demand.quantile_over(service, horizon)
+    point = demand.quantile_until(
+        service, horizon, np.multiply(settings.read_after, horizon.review_days, dtype=np.float64)
+    )
+    up_to = demand.quantile_over(service, horizon, horizon.review_days)
     free = position.store - position.backlog
     mean = days.base + days.planned + days.open * (forecast.burst_rate * forecast.burst_jump)[:, None]
     cover, capped = _cover(free, mean, days.open)
-    chance = _stockout_probability(free, demand.by_day())
+    chance = _stockout_probability(free[:, None], demand.by_day())
+    despite = chance if position.due is None else _despite_due(chance, free, position.due, demand)
     missing = np.maximum(up_to + position.backlog - position.store - position.inbound, 0)
     found = Outlook(
         quantiles=mixture.quantiles(probabilities, total),
         mean_lead=(lead.weights * lead.mean).sum(axis=-1),
         mean_horizon=(total.weights * total.mean).sum(axis=-1),
-        reorder_point=point + position.backlog,
-        order_up_to=up_to + position.backlog,
-        suggested_order=-(-missing // position.pack_size) * position.pack_size,
+        reorder_point=np.ceil(point).astype(np.int64) + position.backlog,
+        order_up_to=up_to.astype(np.int64) + position.backlog,
+        suggested_order=-(-missing.astype(np.int64) // position.pack_size) * position.pack_size,
         beyond_calendar=horizon.total > days.open[:, -1],
         cover_days=cover,
         cover_capped=capped,
         stockout_probability=chance,
+        stockout_despite_due=despite,
         stockout_day=_first_day(chance >= 0.5),
         stockout_early=_first_day(chance >= 0.1),
         stockout_late=_first_day(chance >= 0.9),
@@ -176,21 +182,28 @@ class _Demand:
         """(C,H) up to the end of each calendar day."""
         return self._mixture(self.days.base, self.days.open, self.days.planned, self.days.planned_variance)
 
-    def quantile_over(self, probability: Numbers, horizon: Horizon, *, review: bool = True) -> Counts:
-        """(C,) quantile at probability (C,1) of demand over the lead time, and with `review` until the order after
-        it arrives. Where the lead time is a distribution, so are the days."""
-        later = horizon.review_days if review else np.zeros_like(horizon.review_days)
+    def quantile_until(self, probability: Numbers, horizon: Horizon, later: Numbers) -> Numbers:
+        """The same for a number of open days that need not be whole: in a straight line between the two next to it."""
+        whole = np.floor(later).astype(np.int64)
+        below = self.quantile_over(probability, horizon, whole)
+        if np.array_equal(whole, later):
+            return below
+        return below + (later - whole) * (self.quantile_over(probability, horizon, whole + 1) - below)
+
+    def quantile_over(self, probability: Numbers, horizon: Horizon, later: Counts) -> Numbers:
+        """(C,) quantile at probability (C,1) of demand over the lead time and `later` (C,) open days more. Where the
+        lead time is a distribution, so are the days."""
         found = mixture.quantiles(probability, self.over_days(horizon.lead_days + later))[:, 0]
         if horizon.lead_weights is not None:
             learnt = np.flatnonzero(horizon.lead_weights.sum(axis=1) > 0)
             if learnt.size:
                 sums = np.cumsum(horizon.lead_weights[learnt], axis=1)
-                part = self._rows(learnt)
+                part = self.of(learnt)
                 over = [part.over_days((sums < at).sum(axis=1) + later[learnt]) for at in LEAD_ATOMS]
                 found[learnt] = mixture.quantiles(probability[learnt], mixture.join(over))[:, 0]
-        return found.astype(np.int64)
+        return found
 
-    def _rows(self, rows: Counts) -> _Demand:
+    def of(self, rows: Counts) -> _Demand:
         return _Demand(rows_of(self.days, rows), rows_of(self.forecast, rows), rows_of(self.spread, rows))
 
     def _mixture(self, base: Numbers, open_days: Counts, planned: Numbers, planned_variance: Numbers) -> Mixture:
@@ -219,9 +232,19 @@ def _cover(free: Counts, mean: Numbers, days: Counts) -> tuple[Numbers, Flags]:
     return np.where(free <= 0, 0.0, np.where(capped, number, number - rest)), capped
 
 
+def _despite_due(chance: Numbers, free: Counts, due: Counts, demand: _Demand) -> Numbers:
+    """(C,H) the chance of having run out by each day although what is due comes on its day."""
+    rows = np.flatnonzero(due[:, -1] > 0)
+    found = chance.copy()
+    if rows.size:
+        found[rows] = _stockout_probability(free[rows, None] + due[rows], demand.of(rows).by_day())
+    return found
+
+
 def _stockout_probability(free: Counts, demand: Mixture) -> Numbers:
-    """(C,H) P(demand by day h > free). Where nothing is free the next request already waits: certain."""
-    chance = np.where(free[:, None] <= 0, 1.0, mixture.chance_above(free[:, None].astype(np.float64), demand))
+    """(C,H) P(demand by day h > free), free (C,H) or (C,1). Where nothing is free the next request already waits:
+    certain."""
+    chance = np.where(free <= 0, 1.0, mixture.chance_above(free.astype(np.float64), demand))
     # Stock that ran out by a day has run out by every later day, whatever the curves' last digits say.
     return np.maximum.accumulate(chance, axis=1)
 

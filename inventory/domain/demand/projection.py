@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from inventory.domain.demand import mixture
 from inventory.domain.demand.arrays import Counts, Flags, Numbers, expect_shape, where_known
@@ -29,10 +30,10 @@ class Projection:
     instead. from_average (S,): the plain average of twelve weeks stands for the model. lumpy (S,): demand comes
     in batches, and all of it is in the burst fields (see batches). borrowed (S,): the share of a
     newcomer's level that comes from its relatives, 0 for all others. days_used + days_stocked_out
-    + days_rationed + days_closed + days_unknown (S,): the T days of history, each counted once. windows_used (S,):
-    past windows the errors are measured on. level (S,): mean demand per open day now. weekday_weights (S,7): Monday
-    first, mean 1 over the days used. after_closure (S,): factor of the first open day after a closure.
-    season_factors (S,1+E): what each season multiplies demand by; the first, of ordinary days, is 1.
+    + days_rationed + days_announced + days_closed + days_unknown (S,): the T days of history, each counted once.
+    windows_used (S,): past windows the errors are measured on. level (S,): mean demand per open day now.
+    weekday_weights (S,7): Monday first, mean 1 over the days used. after_closure (S,): factor of the first open day
+    after a closure. season_factors (S,1+E): what each season multiplies demand by; the first, of ordinary days, is 1.
     half_life_weights (S,K): of the experts (see Replay), sum 1. dispersion (S,): f of the demand over lead
     + review without bursts, whose variance is mean + f mean^2; it is made of level_dispersion (S,), which stays, and
     daily_dispersion (S,), which averages out over days (see Spread). burst_rate (S,) bursts an open day, burst_size
@@ -40,13 +41,15 @@ class Projection:
     burst_variation (S,): squared coefficient of variation of a size. backtest_error (S,): mean
     absolute error of the past windows, relative to their mean demand. probabilities (Q,), quantiles (S,Q): demand over
     lead + review, new requests and planned prints. mean_lead, mean_horizon (S,). reorder_point (S,): demand over the
-    lead time at the service level, plus backlog; order_up_to (S,): the same over lead + review. suggested_order (S,):
+    lead time and the wait until somebody acts (Settings.read_after) at the service level, plus backlog; order_up_to
+    (S,): the same over lead + review. suggested_order (S,):
     blanks, whole packs. beyond_calendar (S,): lead + review reach past the calendar ahead; its mean open day stands
     in. cover_days (S,): open days until expected demand uses up store - backlog; cover_capped (S,): it lasts longer
     than the calendar ahead, and cover_days is the calendar's number of open days. stockout_probability (S,H): chance
     that demand up to the end of that day exceeds store - backlog, leaving out what is inbound; 1 from the first day
-    when nothing is free. stockout_day (S,): the first column where it is at least 0.5; stockout_early and
-    stockout_late: 0.1 and 0.9, an 80 % band; -1 beyond the calendar. horizon_days (S,), cumulative_mean,
+    when nothing is free; stockout_despite_due (S,H): the same, counting on what is due. stockout_day (S,): the first
+    column where it is at least 0.5, if nothing comes; stockout_early and stockout_late: 0.1 and 0.9, an 80 % band; -1
+    beyond the calendar. horizon_days (S,), cumulative_mean,
     cumulative_planned, cumulative_planned_variance (S,H), open_days_ahead (S,H): what fan() draws from.
     """
 
@@ -58,6 +61,7 @@ class Projection:
     days_used: Counts
     days_stocked_out: Counts
     days_rationed: Counts
+    days_announced: Counts
     days_closed: Counts
     days_unknown: Counts
     windows_used: Counts
@@ -86,6 +90,7 @@ class Projection:
     cover_days: Numbers
     cover_capped: Flags
     stockout_probability: Numbers
+    stockout_despite_due: Numbers
     stockout_day: Counts
     stockout_early: Counts
     stockout_late: Counts
@@ -196,13 +201,26 @@ def fan_of(parts: FanParts, probabilities: Sequence[float]) -> Numbers:
     return np.maximum.accumulate(found.T, axis=1)
 
 
-def chances_of(parts: FanParts, free: float) -> Numbers:
-    """(H,) chance that the demand of one series by its days is more than `free`. Where nothing is free the next
-    request already waits: certain."""
-    days = np.asarray(parts.open_days_ahead)
-    if free <= 0:
-        return np.ones(days.size)
-    return np.maximum.accumulate(mixture.chance_above(np.full(days.size, float(free)), _demand_of(parts)))
+def chances_of(parts: FanParts, free: ArrayLike) -> Numbers:
+    """(H,) chance that the demand of one series has been more than `free` by its days; free is one number or (H,), as
+    it is before each day. Where nothing is free the next request already waits: certain."""
+    stock = np.broadcast_to(np.asarray(free, dtype=np.float64), np.asarray(parts.open_days_ahead).shape)
+    chance = np.where(stock <= 0, 1.0, mixture.chance_above(stock, _demand_of(parts)))
+    return np.maximum.accumulate(chance)
+
+
+def chances_despite(parts: FanParts, free: float, due: Sequence[tuple[float, int]], leads: Sequence[int]) -> Numbers:
+    """(L,) chance that one series runs out within each number of open days of `leads`, although what is `due` comes:
+    blanks by the number of open days ahead at whose end they are there, 0 for those that are there already.
+
+    Between two arrivals the chance only grows, so it is enough to look at the end of the days on which something
+    comes, before it comes, and at the last day.
+    """
+    coming = sorted(due)
+    days = sorted({float(lead) for lead in leads} | {float(day) for day, _ in coming if day > 0})
+    stock = [free + sum(quantity for at, quantity in coming if at < day) for day in days]
+    chance = chances_of(at_open_days(parts, days), stock)
+    return chance[np.searchsorted(days, leads)]
 
 
 def at_open_days(parts: FanParts, numbers: Sequence[float]) -> FanParts:
@@ -252,6 +270,8 @@ def _expect_series(
     if seasons is not None:
         expect_shape("seasons past", seasons.past, history.demand.shape)
         expect_shape("seasons ahead", seasons.ahead, ahead.open.shape)
+    if position.due is not None:
+        expect_shape("due", position.due, ahead.open.shape)
 
 
 def _forecast(level: Numbers, bursts: Bursts, batches: Batches, modelled: Flags) -> Forecast:
@@ -282,6 +302,7 @@ def _assemble(
         days_used=surveyed.days_used,
         days_stocked_out=surveyed.days_stocked_out,
         days_rationed=surveyed.days_rationed,
+        days_announced=surveyed.days_announced,
         days_closed=surveyed.days_closed,
         days_unknown=surveyed.days_unknown,
         windows_used=replayed.valid.sum(axis=1),
