@@ -288,8 +288,7 @@ def work_through_a_bad_day(chromium: Any, database_url: str, folder: Path, app: 
 def test_entries_survive_a_bad_day(
     chromium: Any, database_url: str, tmp_path: Path, make_app: Callable[..., Flask]
 ) -> None:
-    entries = 50 if database_url.startswith("postgresql") else 12
-    work_through_a_bad_day(chromium, database_url, tmp_path, make_app(database_url), entries)
+    work_through_a_bad_day(chromium, database_url, tmp_path, make_app(database_url), 12)
 
 
 @pytest.mark.slow
