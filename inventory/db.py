@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -108,6 +108,12 @@ def insert_or(session: Session, table: Any) -> Any:
     """An INSERT into `table` that knows ON CONFLICT in the session's dialect."""
     dialect = session.get_bind().dialect.name
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+def in_batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:
+    """The rows in their order, at most `size` at a time: a statement takes only so many parameters."""
+    for start in range(0, len(rows), size):
+        yield list(rows[start : start + size])
 
 
 @event.listens_for(Engine, "connect")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     CheckConstraint,
+    ColumnElement,
     Date,
     ForeignKey,
     ForeignKeyConstraint,
@@ -17,17 +18,24 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     Uuid,
+    case,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql import SQLColumnExpression
 
 from inventory.db import Base, UtcDateTime
-from inventory.domain.alerts import Level, Subject
+from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.cases import BY_ITSELF, Act, Done, Event
 from inventory.models.ledger import BIG_ID
 from inventory.models.offices import one_of
 
 RUN_STATUSES = ("running", "done", "failed")
+
+
+def rank_of(level: SQLColumnExpression[str]) -> ColumnElement[int]:
+    """SQL: in which order a level wants attention, see `domain.alerts.SEVERITY`."""
+    return case({name.value: rank for name, rank in SEVERITY.items()}, value=level)
 
 
 class StatedRate(Base):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import and_, or_, select
 
-from inventory.db import db
+from inventory.db import db, in_batches
 from inventory.domain.access import Action, Actor
 from inventory.domain.alert_figures import (
     Figures,
@@ -89,7 +89,7 @@ def of_office(actor: Actor, now: datetime, office_code: str, since: date, until:
         raise Invalid("too_many_stocks", limit=MOST_STOCKS)
     whole, by_region = _Sums(), defaultdict[str, _Sums](_Sums)
     paths = _paths(office)
-    for some in (stocks[start : start + BATCH] for start in range(0, len(stocks), BATCH)):
+    for some in in_batches(stocks, BATCH):
         for stock, judged in _judged(some, now, since, until):
             whole.add(judged)
             by_region[_region_of(office.path, paths[stock.office_id])].add(judged)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from inventory.db import in_batches
 from inventory.domain.alerts import Level, Subject
 from inventory.domain.cases import Done, Event, Snooze, wakes, wants_new_look
 from inventory.domain.offices import local_day
@@ -24,7 +25,6 @@ LOCK = 5_171_001
 Key = tuple[Subject, int, int | None]
 """Subject, office and item."""
 
-T = TypeVar("T")
 
 _ALERTS: Any = Alert.__table__
 _EVENTS: Any = AlertEvent.__table__
@@ -104,7 +104,7 @@ def change_of(
 def apply(session: Session, run_id: int | None, now: datetime, changes: Sequence[Change]) -> None:
     """Write the changes; each leaves events with the numbers that caused it. `run_id`: the job's run behind it."""
     ids = _opened(session, now, [each for each in changes if each.case is None])
-    for some in batches(changes):
+    for some in in_batches(changes, BATCH):
         moved = [each for each in some if each.case is not None]
         say(session, [(each.case.id, each.facts) for each in moved if each.case is not None])
         if moved:
@@ -120,13 +120,8 @@ def apply(session: Session, run_id: int | None, now: datetime, changes: Sequence
 def say(session: Session, told: Iterable[tuple[int, dict[str, Any] | None]]) -> None:
     """Have these cases say these facts; None leaves what one said last."""
     rows = [{"alert_id": alert_id, "new_facts": facts} for alert_id, facts in told if facts is not None]
-    for some in batches(rows):
+    for some in in_batches(rows, BATCH):
         session.execute(_SAY_AGAIN, some)
-
-
-def batches(rows: Sequence[T]) -> Iterator[list[T]]:
-    for start in range(0, len(rows), BATCH):
-        yield list(rows[start : start + BATCH])
 
 
 # --- writing -----------------------------------------------------------------------------------------------------
@@ -197,7 +192,7 @@ def _opened(session: Session, now: datetime, changes: list[Change]) -> dict[Key,
         | {"opened_at": now, "changed_at": now, "facts": each.facts}
         for each in changes
     ]
-    for some in batches(rows):
+    for some in in_batches(rows, BATCH):
         session.execute(insert(_ALERTS), some)
     # Of what is open there is one for each key; RETURNING in order would insert row by row on SQLite.
     opened = select(_ALERTS.c.id, _ALERTS.c.subject, _ALERTS.c.office_id, _ALERTS.c.item_id)

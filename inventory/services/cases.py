@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import db
+from inventory.db import db, in_batches
 from inventory.domain.access import Action, Actor, may, reach, require
 from inventory.domain.alerts import Level
 from inventory.domain.cases import Act, Done, Event, Snooze, State, check_act, check_comment, check_done, check_snooze
@@ -136,7 +136,7 @@ def _require(actor: Actor, ids: Sequence[int]) -> list[Any]:
     """The offices of these alerts: path and time zone of each."""
     visible = in_reach(reach(actor, Action.VIEW_ALERT))
     query = select(Alert.id, Office.path, Office.time_zone).join(Office, Office.id == Alert.office_id).where(visible)
-    rows = [row for some in _batches(ids) for row in db.session.execute(query.where(Alert.id.in_(some)))]
+    rows = [row for some in in_batches(ids, AT_ONCE) for row in db.session.execute(query.where(Alert.id.in_(some)))]
     if len(rows) < len(ids):
         raise NotFound("alert_not_found")
     if actor.person_id is None:
@@ -172,7 +172,7 @@ def _change(session: Session, step: _Step) -> list[Any]:
     """The rows that followed. Whoever comes second to the same finds the conditions unmet."""
     found: list[Any] = []
     changed: list[Any] = []
-    for some in _batches(step.ids):
+    for some in in_batches(step.ids, AT_ONCE):
         held = session.execute(_STATES.where(Alert.id.in_(some)).with_for_update()).all()
         found += held
         if step.values:
@@ -186,11 +186,6 @@ def _change(session: Session, step: _Step) -> list[Any]:
     for row in changed:
         step.check(row)
     return sorted(changed, key=lambda row: row.id)
-
-
-def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
 
 
 _STATES = select(

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import and_, case, func, insert, select
 from sqlalchemy.orm import Session
 
-from inventory.db import db
+from inventory.db import db, in_batches
 from inventory.domain.access import Action, Actor, Reach, reach
 from inventory.domain.coverage import (
     EQUIPMENT,
@@ -349,9 +349,7 @@ def _written_once(entry: Mapping[str, Any], put: Callable[[Session], int]) -> Wr
 
 
 def batches(ids: Iterable[int]) -> Iterator[list[int]]:
-    ordered = sorted(set(ids))
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+    return in_batches(sorted(set(ids)), _BATCH)
 
 
 # --- telling -----------------------------------------------------------------------------------------------------

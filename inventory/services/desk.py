@@ -40,6 +40,7 @@ from inventory.models import (
     Transfer,
     TransferLine,
 )
+from inventory.models.alerts import rank_of
 from inventory.models.offices import within
 from inventory.services import items, offices
 from inventory.services.cases import PersonName
@@ -249,10 +250,6 @@ def _sources(actor: Actor, today: date, item_id: int | None) -> list[Any]:
     ]
 
 
-def _rank(level: Any) -> Any:
-    return case({name.value: rank for name, rank in SEVERITY.items()}, value=level)
-
-
 def _cases(actor: Actor, item_id: int | None) -> Any:
     """Open alerts of every subject. A stock that is out hurts since it became so."""
     opened, became = _DayOfInstant(Alert.opened_at), _DayOfInstant(Alert.changed_at)
@@ -266,7 +263,7 @@ def _cases(actor: Actor, item_id: int | None) -> Any:
         Alert.id,
         Alert.office_id,
         item_id=Alert.item_id,
-        severity=_rank(Alert.level),
+        severity=rank_of(Alert.level),
         hurts_on=case((and_(about_stock, is_out), became), (about_stock, runs_out), else_=since),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
@@ -320,7 +317,7 @@ def _requests(actor: Actor, item_id: int | None) -> Any:
         line,
     )
     runs_out = select(func.min(StoredProjection.stockout_on)).where(*of_line).scalar_subquery()
-    worst = select(func.max(_rank(StoredProjection.level))).where(*of_line).scalar_subquery()
+    worst = select(func.max(rank_of(StoredProjection.level))).where(*of_line).scalar_subquery()
     needed = DeliveryRequest.needed_by
     soonest = case((needed < runs_out, needed), else_=func.coalesce(runs_out, needed, DeliveryRequest.asked_on))
     query = _columns("request", DeliveryRequest.id, DeliveryRequest.office_id, severity=worst, hurts_on=soonest)
@@ -336,7 +333,7 @@ def _drafts(actor: Actor, item_id: int | None) -> Any:
         AllotmentLine.id,
         AllotmentLine.sender_id,
         item_id=AllotmentLine.item_id,
-        severity=_rank(StoredProjection.level),
+        severity=rank_of(StoredProjection.level),
         hurts_on=func.coalesce(StoredProjection.stockout_on, AllotmentPlan.planned_on),
     )
     waiting = and_(
@@ -429,11 +426,10 @@ def _of_requests(ids: Iterable[int]) -> _Details:
         .where(DeliveryRequest.id.in_(ids))
         .order_by(Item.position)
     )
-    found: dict[int, dict[str, Any]] = {}
-    for ident, code, asked, asked_on, needed_by in lines:
-        facts = found.setdefault(ident, {"items": {}, "asked_on": asked_on, "needed_by": needed_by})
-        facts["items"][code] = asked
-    yield from found.items()
+    return _with_items(
+        (ident, code, asked, {"asked_on": asked_on, "needed_by": needed_by})
+        for ident, code, asked, asked_on, needed_by in lines
+    )
 
 
 def _of_drafts(ids: Iterable[int]) -> _Details:
@@ -458,10 +454,17 @@ def _of_arrivals(ids: Iterable[int]) -> _Details:
         .where(Transfer.id.in_(ids))
         .order_by(Item.position)
     )
+    return _with_items(
+        (ident, code, sent, {"sender": name, "expected_on": expected_on})
+        for ident, name, expected_on, code, sent in lines
+    )
+
+
+def _with_items(lines: Iterable[tuple[int, str, int, dict[str, Any]]]) -> _Details:
+    """Of each document, from its lines (id, item, quantity, facts of the document): the facts, with its items."""
     found: dict[int, dict[str, Any]] = {}
-    for ident, name, expected_on, code, sent in lines:
-        facts = found.setdefault(ident, {"items": {}, "sender": name, "expected_on": expected_on})
-        facts["items"][code] = sent
+    for ident, code, quantity, facts in lines:
+        found.setdefault(ident, {"items": {}} | facts)["items"][code] = quantity
     yield from found.items()
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from inventory.adapters import spreadsheets
-from inventory.db import db, write
+from inventory.db import db, in_batches, write
 from inventory.domain.access import Action, Actor, reach, require
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.imports import (
@@ -426,9 +426,7 @@ def _by_key(good: Iterable[Read]) -> dict[Key, list[Read]]:
 
 
 def _batches(ids: Iterable[int]) -> Iterator[list[int]]:
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+    return in_batches(sorted(ids), _BATCH)
 
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from inventory.adapters.notifications import SendFailed
@@ -35,6 +35,7 @@ from inventory.models import (
     Office,
     Person,
 )
+from inventory.models.alerts import rank_of
 from inventory.services.offices import in_reach
 
 AT_ONCE = 50
@@ -266,7 +267,6 @@ def _counts(last: Any) -> dict[str, int]:
 
 
 def _lines(last: Any) -> Sequence[Line]:
-    severity = case({level.value: rank for level, rank in SEVERITY.items()}, value=AlertEvent.to_level)
     rows = db.session.execute(
         select(AlertEvent.alert_id, AlertEvent.from_level, AlertEvent.to_level, AlertEvent.facts)
         .add_columns(Alert.subject, Office.code, Office.name, Item.code.label("item_code"))
@@ -274,7 +274,7 @@ def _lines(last: Any) -> Sequence[Line]:
         .join(Alert, Alert.id == AlertEvent.alert_id)
         .join(Office, Office.id == Alert.office_id)
         .outerjoin(Item, Item.id == Alert.item_id)
-        .order_by(severity.desc(), Office.code, AlertEvent.id)
+        .order_by(rank_of(AlertEvent.to_level).desc(), Office.code, AlertEvent.id)
         .limit(LINES)
     )
     return [

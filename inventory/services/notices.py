@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import delete, exists, insert, literal, select, update
 from sqlalchemy.orm import Session, aliased
 
-from inventory.db import db, insert_or, write
+from inventory.db import db, in_batches, insert_or, write
 from inventory.domain.access import TABLE, Action, Grant, Role
 from inventory.domain.alerts import Level, Subject
 from inventory.domain.notices import (
@@ -89,7 +89,7 @@ def fan_out(now: datetime, terms: Terms) -> int:
         if terms.escalate_after_hours:
             _foresee(session, now, terms, found)
         taken = [change.event_id for change, _ in found]
-        for some in _batches(taken):
+        for some in in_batches(taken, BATCH):
             session.execute(delete(NoticeToFanOut).where(NoticeToFanOut.alert_event_id.in_(some)))
         return made
 
@@ -165,7 +165,7 @@ def _unanswered(session: Session, now: datetime, event_ids: Sequence[int]) -> It
         later.alert_id == AlertEvent.alert_id, later.id > AlertEvent.id, later.from_level != later.to_level
     )
     open_ = (Alert.resolved_at.is_(None), Alert.acknowledged_at.is_(None), ~changed_again)
-    for some in _batches(event_ids):
+    for some in in_batches(event_ids, BATCH):
         for change, row in _changes(session, _events().where(AlertEvent.id.in_(some), *open_)):
             if row.snoozed_until is None or row.snoozed_until <= local_day(now, row.time_zone):
                 yield change
@@ -188,7 +188,7 @@ def _foresee(session: Session, now: datetime, terms: Terms, found: Sequence[tupl
             hours = terms.escalate_after_hours
             due[key] = after_working_hours(now, hours, calendar, row.time_zone, terms.office_hours)
     values = [{"alert_event_id": c.event_id, "due_at": due[row.office_id, row.time_zone]} for c, row in rows]
-    for some in _batches(values):
+    for some in in_batches(values, BATCH):
         session.execute(insert_or(session, Escalation.__table__).on_conflict_do_nothing(), some)
 
 
@@ -257,7 +257,7 @@ def enrol(session: Session, now: datetime) -> None:
     rows = {}
     for person_id, email, time_zone in session.execute(new):
         rows.setdefault(person_id, email_channel(person_id, email, time_zone, now))
-    for some in _batches(list(rows.values())):
+    for some in in_batches(list(rows.values()), BATCH):
         session.execute(insert_or(session, NoticeChannel.__table__).on_conflict_do_nothing(), some)
 
 
@@ -323,11 +323,11 @@ def _tell(session: Session, lines: list[dict[str, Any]]) -> None:
     for line in lines:
         by_message[line["message_id"]].append(line)
     short = [line for some in by_message.values() if len(some) < LONG for line in some]
-    for some in _batches(short):
+    for some in in_batches(short, BATCH):
         session.execute(insert_or(session, MessageChange.__table__).on_conflict_do_nothing(), some)
     for told in (some for some in by_message.values() if len(some) >= LONG):
         first = {name: literal(told[0][name]) for name in ("channel_id", "kind", "message_id")}
-        for some in _batches([line["alert_event_id"] for line in told]):
+        for some in in_batches([line["alert_event_id"] for line in told], BATCH):
             events = select(AlertEvent.id, *first.values()).where(AlertEvent.id.in_(some))
             copied = insert_or(session, MessageChange.__table__).from_select(["alert_event_id", *first], events)
             session.execute(copied.on_conflict_do_nothing())
@@ -366,7 +366,7 @@ def _row(
 
 def _inserted(session: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
     ids: dict[str, int] = {}
-    for some in _batches(rows):
+    for some in in_batches(rows, BATCH):
         session.execute(insert(Message.__table__), some)  # type: ignore[arg-type]
         keys = [row["key"] for row in some]
         found = session.execute(select(Message.key, Message.id).where(Message.key.in_(keys)))
@@ -379,8 +379,3 @@ def _lines(message_id: int, channel_id: int, kind: MessageKind, changes: Iterabl
         {"message_id": message_id, "channel_id": channel_id, "alert_event_id": change.event_id, "kind": kind.value}
         for change in changes
     ]
-
-
-def _batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(rows), BATCH):
-        yield list(rows[start : start + BATCH])

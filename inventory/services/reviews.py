@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import insert_or
+from inventory.db import in_batches, insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, StoredProjection
 from inventory.services import case_changes, custody, offices, projections, runs
-from inventory.services.case_changes import Change, batches, change_of, level_of, one_at_a_time
+from inventory.services.case_changes import Change, change_of, level_of, one_at_a_time
 from inventory.services.custody import Finding
 from inventory.services.projections import StockProjection
 from inventory.services.runs import RunView
@@ -103,7 +103,7 @@ def _apply(
         reviewed.append(Reviewed(projection=projection, level=level, changed=change is not None))
         changes += [change] if change else []
     fresh = [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later]
-    for some in batches(fresh):
+    for some in in_batches(fresh, case_changes.BATCH):
         _store(session, now, some)
     case_changes.apply(session, run_id, now, changes)
     _refresh(session, now)
