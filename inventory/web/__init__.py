@@ -68,6 +68,7 @@ PAGES = (
     "events",
     "exports",
     "health",
+    "help",
     "imports",
     "jobs",
     "language",
