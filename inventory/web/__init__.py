@@ -58,6 +58,7 @@ PAGES = (
     "alerts",
     "allotments",
     "backtests",
+    "boards",
     "cases",
     "closings",
     "consumption",
@@ -91,7 +92,9 @@ PAGES = (
 )
 """The modules with pages."""
 
-FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"}
+FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"} | {
+    f"boards.{name}" for name in ("index", "show", "data", "badge")
+}
 """What is the same whoever asks for it, and says itself how long it may be kept."""
 
 
