@@ -99,7 +99,7 @@ FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker",
 
 
 def init_app(app: Flask) -> None:
-    from inventory.web import errors, language, static_files
+    from inventory.web import errors, language, sessions, static_files
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
@@ -112,6 +112,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)
     app.after_request(_add_headers)
+    app.session_interface = sessions.PeoplesSessions(FOR_EVERYBODY)
 
 
 def moment(instant: datetime, time_zone: str | None = None) -> str:
