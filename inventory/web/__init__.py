@@ -84,6 +84,7 @@ PAGES = (
     "reports",
     "requests",
     "run_outs",
+    "search",
     "stock_cards",
     "stocktakes",
     "suppliers",
