@@ -69,6 +69,7 @@ PAGES = (
     "events",
     "exports",
     "health",
+    "help",
     "imports",
     "jobs",
     "language",
