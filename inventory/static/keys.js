@@ -26,7 +26,7 @@
     target instanceof HTMLElement && (target.isContentEditable || target.closest("input, textarea, select") !== null);
 
   const search = () => {
-    const fields = [...document.querySelectorAll('form[role="search"] input[name="q"]')];
+    const fields = [...document.querySelectorAll(':is(search, [role="search"]) input[name="q"]')];
     const field = fields.find((each) => each.offsetParent !== null);
     if (field) { field.focus(); field.select(); }
     return Boolean(field);

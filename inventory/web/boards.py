@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import force_locale, gettext
+from markupsafe import Markup
 from wtforms import BooleanField, HiddenField, RadioField, SelectMultipleField
 from wtforms.widgets import CheckboxInput
 
@@ -42,8 +43,9 @@ KEPT = "public, max-age=60, stale-while-revalidate=30"
 """By caches: a board that is turned off is gone everywhere a minute and a half later."""
 COLOURS = {Level.AVAILABLE: "#14663a", Level.FEW: "#7a5200", Level.NONE: "#b00020"}
 """Of a badge, under white letters: each in a contrast of at least 6 to 1."""
-LETTER, PADDING = 6.6, 8
-"""Pixels of a badge: the width of a letter, and the space beside words."""
+PADDING = 8
+"""Pixels of a badge beside its words."""
+THIN, WIDE, BOLD = "iljtfrI.,:;'|()[] -·", "mwMW@%", 1.14
 
 
 class BoardForm(PostingForm):
@@ -189,7 +191,10 @@ def choose(code: str) -> Any:
         "board": preview or boards.preview(actor, now, code, chosen),
         "history": boards.history(actor, code),
         "names": item_names(),
-        "link_base": link_base().rstrip("/"),
+        "address": link_base().rstrip("/") + url_for("boards.show", code=code),
+        "to_copy": {each.code: _to_copy(office.name, code, each) for each in boards.show(code, now).items}
+        if chosen.on
+        else {},
     }
     return render_template("boards/choose.html", office=office, form=form, **shown, **_words()), form.status
 
@@ -213,6 +218,16 @@ def _words() -> dict[str, Any]:
 def _template(name: str, **shown: Any) -> str:
     # Not by Flask's own function: what it adds to every page asks for the session.
     return current_app.jinja_env.get_template(name).render(**shown, **_words())
+
+
+def _to_copy(office_name: str, code: str, item: ItemShown) -> str:
+    """The HTML that puts an item's badge on another site, in the reader's language."""
+    base, language = link_base().rstrip("/"), text.language()
+    page = base + url_for("boards.show", code=code, lang=language)
+    picture = base + url_for("boards.badge", code=code, item=item.code, lang=language)
+    words = gettext("Stock of %(item)s at %(office)s", item=item.names[language], office=office_name)
+    html = Markup('<a href="{}"><img src="{}" alt="{}" height="24"></a>')
+    return str(html.format(page, picture, words))
 
 
 def _by_header() -> bool:
@@ -272,7 +287,7 @@ def _badge(board: BoardView, item: ItemShown, language: str) -> dict[str, Any]:
     level, number = str(LEVELS[item.shown.level]), figure(item.shown)
     said = f"{number} · {level}" if number and item.shown.level is Level.FEW else number or level
     left = item.names[language] + (f" ({gettext('Synthetic data')})" if board.synthetic else "")
-    widths = [round(len(words) * LETTER) for words in (left, said)]
+    widths = [_width(left), round(_width(said) * BOLD)]
     return {
         "language": language,
         "title": f"{board.office_name}, {left}: {' '.join((number, item.units[language])) if number else ''} ({level})",
@@ -283,3 +298,10 @@ def _badge(board: BoardView, item: ItemShown, language: str) -> dict[str, Any]:
         "padding": PADDING,
         "colour": COLOURS[item.shown.level],
     }
+
+
+def _width(words: str) -> int:
+    """About how many pixels wide words are in eleven pixels of Verdana; the picture is set to be exactly so."""
+    return round(
+        sum(3.9 if c in THIN else 10 if c in WIDE else 7.2 if c.isupper() or c.isdigit() else 6.6 for c in words)
+    )
