@@ -7,7 +7,7 @@ the board up looks at the stock while doing so, which an administrator never see
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -131,9 +131,10 @@ def current(actor: Actor, office_code: str) -> tuple[Choice, int]:
 
 
 def preview(actor: Actor, now: datetime, office_code: str, choice: Choice) -> BoardView:
-    """The board as `choice` would show it, whether it is on or not. Raises what `choose` raises for the choice."""
+    """The board as `choice` would show it, whether it is on or not. Raises what `choose` raises for the choice, but
+    for one that shows nothing."""
     office = offices.get(actor, Action.MANAGE_BOARD, office_code)
-    choice = check_choice(choice, _known())
+    choice = check_choice(replace(choice, on=False), _known())
     row = db.session.execute(_confirmed_of(Office.code == office.code)).one()
     return _board(row, choice, _stocks(office.id, Item.code.in_(choice.item_codes)), now)
 

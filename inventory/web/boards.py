@@ -185,16 +185,15 @@ def choose(code: str) -> Any:
         said = gettext("The board is shown to everybody now.") if form.on.data else gettext("The board is off.")
         flash(said, "success")
         return redirect(url_for("boards.choose", code=code), 303)
+    stored = boards.preview(actor, now, code, chosen)
     shown = {
         "typed": preview is not None,
         "chosen": chosen,
-        "board": preview or boards.preview(actor, now, code, chosen),
+        "board": preview or stored,
         "history": boards.history(actor, code),
         "names": item_names(),
         "address": link_base().rstrip("/") + url_for("boards.show", code=code),
-        "to_copy": {each.code: _to_copy(office.name, code, each) for each in boards.show(code, now).items}
-        if chosen.on
-        else {},
+        "to_copy": {each.code: _to_copy(office.name, code, each) for each in stored.items} if chosen.on else {},
     }
     return render_template("boards/choose.html", office=office, form=form, **shown, **_words()), form.status
 
@@ -290,7 +289,7 @@ def _badge(board: BoardView, item: ItemShown, language: str) -> dict[str, Any]:
     widths = [_width(left), round(_width(said) * BOLD)]
     return {
         "language": language,
-        "title": f"{board.office_name}, {left}: {' '.join((number, item.units[language])) if number else ''} ({level})",
+        "title": f"{board.office_name}, {left}: " + (f"{number} {item.units[language]} ({level})" if number else level),
         "left": left,
         "right": said,
         "widths": widths,
@@ -302,6 +301,5 @@ def _badge(board: BoardView, item: ItemShown, language: str) -> dict[str, Any]:
 
 def _width(words: str) -> int:
     """About how many pixels wide words are in eleven pixels of Verdana; the picture is set to be exactly so."""
-    return round(
-        sum(3.9 if c in THIN else 10 if c in WIDE else 7.2 if c.isupper() or c.isdigit() else 6.6 for c in words)
-    )
+    widths = (3.9 if c in THIN else 10 if c in WIDE else 7.2 if c.isupper() or c.isdigit() else 6.6 for c in words)
+    return round(sum(widths))

@@ -112,6 +112,7 @@ def test_a_badge_can_be_put_on_any_site_and_says_itself(app: Flask, anybody: Fla
     assert said(f"{BOARD}.svg?lang=en")[1] == ["Citizen card blank", "1,639"]
     change(app, precision=Precision.LEVEL, few_below=2000)
     assert said(f"{BOARD}.svg?lang=en")[1] == ["Citizen card blank", "few"]
+    assert said(f"{BOARD}.svg?lang=en")[0] == "Kota Denpasar, Citizen card blank: few"
     assert anybody.get(f"{BOARD}.svg?item=kia").status_code == 404
 
 
