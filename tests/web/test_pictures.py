@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from inventory.domain.series import Closing
 from inventory.services.arrivals import Expected
-from inventory.services.explanations import Closing
 from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Ahead, Outlook, outlook
 
 TODAY = date(2024, 5, 15)
