@@ -112,7 +112,9 @@ def closings_of(office_id: int, item_id: int, since: date, until: date) -> tuple
             DailyTotal.office_id == office_id, DailyTotal.item_id == item_id, DailyTotal.day >= first
         )
     )
-    return closings(balance.store, moved_by_day((day, kind, reason, quantity) for day, kind, reason, quantity in rows), first, until)
+    return closings(
+        balance.store, moved_by_day((day, kind, reason, quantity) for day, kind, reason, quantity in rows), first, until
+    )
 
 
 def usage(

@@ -5,7 +5,9 @@ A picture says nothing that its page does not say in words and tables as well.
 """
 
 from inventory.web.pictures.scales import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, round_figures, round_up
+from inventory.web.pictures.shares import Progress, progress
 from inventory.web.pictures.stocks import Ahead, Mark, Outlook, outlook
+from inventory.web.pictures.uses import Stacked, stacked
 
 __all__ = [
     "BOTTOM",
@@ -17,7 +19,11 @@ __all__ = [
     "Ahead",
     "Mark",
     "Outlook",
+    "Progress",
+    "Stacked",
     "outlook",
+    "progress",
     "round_figures",
     "round_up",
+    "stacked",
 ]
