@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -64,7 +64,7 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, sho
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
     today = office.today(now)
-    kept = (
+    kept: tuple[Any, ...] = (
         Balance.item_id == item.id,
         Balance.last_seq > 0,
         within(office.path),
@@ -92,12 +92,12 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, sho
     )
 
 
-def _count(kept: Iterable[ColumnElement[bool]]) -> int:
+def _count(kept: Sequence[Any]) -> int:
     counted = select(func.count()).select_from(Balance).join(Office, Office.id == Balance.office_id).where(*kept)
     return db.session.scalar(counted) or 0
 
 
-def _stocks(kept: Iterable[ColumnElement[bool]], start: int, most: int) -> Sequence[Any]:
+def _stocks(kept: Sequence[Any], start: int, most: int) -> Sequence[Any]:
     """Those that the last review found worst come first; those without one last."""
     projected = (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id)
     far = date(9999, 12, 31)

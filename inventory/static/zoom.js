@@ -36,7 +36,7 @@
 
   async function library() {
     if (window.uPlot) return;
-    const style = () => Object.assign(document.createElement("link"), { rel: "stylesheet", href: button.dataset.style });
+    const style = () => Object.assign(document.createElement("link"), { rel: "stylesheet", href: button.dataset.sheet });
     const script = () => Object.assign(document.createElement("script"), { src: button.dataset.plot });
     await Promise.all([loaded(style), loaded(script)]);
   }
