@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from inventory.db import db
-from inventory.domain.access import SYSTEM
+from inventory.domain import access
+from inventory.domain.access import SYSTEM, Action
 from inventory.services import reviews, stated_rates
 from tests.conftest import NOW, TODAY
 from tests.services import test_series as weeks
@@ -73,6 +74,15 @@ def test_how_far_back_it_goes_can_be_chosen_and_a_past_card_has_no_days_ahead(ap
     assert "From April 15, 2024 to May 14, 2024" in said(past, "picture-text")
     assert client.get(f"{CARD}?span=999999999999").status_code == 200
     assert client.get(f"{CARD}?span=-1&from=x").status_code == 422
+
+
+def test_who_may_not_see_projections_sees_the_past_alone(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "TABLE", {**access.TABLE, Action.VIEW_ALERT: {}})
+    page = reader(app).get(CARD)
+    assert page.status_code == 200
+    assert 'class="past"' in page.text
+    assert "<polygon" not in page.text
+    assert "/projection/" not in page.text
 
 
 def test_an_item_that_was_never_kept_has_a_card_without_a_picture(app: Flask) -> None:
