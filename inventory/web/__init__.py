@@ -69,6 +69,7 @@ PAGES = (
     "exports",
     "health",
     "heat",
+    "help",
     "imports",
     "jobs",
     "language",
