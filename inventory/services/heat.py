@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -166,12 +166,12 @@ def _cells(
     by_week: dict[date, list[Closing]] = defaultdict(list)
     for closing in working:
         by_week[monday_of(closing.day)].append(closing)
-    totals: dict[date, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    printed, spoiled = Counter[date](), Counter[date]()
     for day, each in days.items():
-        printed, spoiled = totals[monday_of(day)]
-        totals[monday_of(day)] = (printed + each.printed, spoiled + each.spoiled)
+        printed[monday_of(day)] += each.printed
+        spoiled[monday_of(day)] += each.spoiled
     return tuple(
-        cell_of(show, Week(closings=by_week[monday], printed=totals[monday][0], spoiled=totals[monday][1]), per_day)
+        cell_of(show, Week(closings=by_week[monday], printed=printed[monday], spoiled=spoiled[monday]), per_day)
         for monday in weeks
     )
 

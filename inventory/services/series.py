@@ -136,21 +136,7 @@ def usage(
     _check_first(min(since or until, until))
     since = since or _usual_first(step, until)
     check_period(since, until, MOST_USED_DAYS[step])
-    by_day = _used_by_day(office.id, item.id, since, until)
-    spans = list(periods(since, until, step))
-    calendar = calendars.of_offices([(office.id, office.settings.working_days)], since, until)[office.id]
-    outreach, happenings = _outreach(office, since, until), _events(office, item.id, since, until)
-    used = tuple(
-        Used(
-            first=first,
-            last=last,
-            by_part=_summed(by_day, first, last),
-            open_days=calendar.count_open(first, last),
-            outreach=tuple(place for day, place in outreach if first <= day <= last),
-            events=tuple((kind, name) for begin, end, kind, name in happenings if begin <= last and end >= first),
-        )
-        for first, last in spans
-    )
+    used = _used(office, item.id, list(periods(since, until, step)))
     balance = db.session.get(Balance, (office.id, item.id))
     return Usage(
         office=office,
@@ -174,6 +160,24 @@ def _usual_first(step: Step, until: date) -> date:
 def _check_first(day: date) -> None:
     if day < FIRST_DAY:
         raise Invalid("day_too_early", day=day, first=FIRST_DAY)
+
+
+def _used(office: OfficeView, item_id: int, spans: Sequence[tuple[date, date]]) -> tuple[Used, ...]:
+    since, until = spans[0][0], spans[-1][1]
+    by_day = _used_by_day(office.id, item_id, since, until)
+    calendar = calendars.of_offices([(office.id, office.settings.working_days)], since, until)[office.id]
+    outreach, happenings = _outreach(office, since, until), _events(office, item_id, since, until)
+    return tuple(
+        Used(
+            first=first,
+            last=last,
+            by_part=_summed(by_day, first, last),
+            open_days=calendar.count_open(first, last),
+            outreach=tuple(place for day, place in outreach if first <= day <= last),
+            events=tuple((kind, name) for begin, end, kind, name in happenings if begin <= last and end >= first),
+        )
+        for first, last in spans
+    )
 
 
 def _used_by_day(office_id: int, item_id: int, since: date, until: date) -> dict[date, dict[str, int]]:
