@@ -93,7 +93,7 @@ def test_keys_lead_around_unless_somebody_types_or_has_switched_them_off(chromiu
     page.fill("input[name=email]", PEOPLE["manager"][0])
     page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
-    page.wait_for_selector("[data-keys-open] button")
+    page.wait_for_selector("button[data-keys-open]")
 
     def focused() -> str:
         return page.evaluate("document.activeElement.name || document.activeElement.tagName")
@@ -118,7 +118,7 @@ def test_keys_lead_around_unless_somebody_types_or_has_switched_them_off(chromiu
     page.wait_for_url("**/alerts")
 
     page.goto("/search")
-    page.click("[data-keys-open] button")
+    page.click("button[data-keys-open]")
     page.uncheck("#keys-on")
     page.keyboard.press("Escape")
     page.reload()
@@ -126,7 +126,7 @@ def test_keys_lead_around_unless_somebody_types_or_has_switched_them_off(chromiu
     page.keyboard.press("?")
     assert focused() == "BODY"
     assert page.is_hidden("dialog[data-keys]")
-    page.click("[data-keys-open] button")
+    page.click("button[data-keys-open]")
     assert not page.is_checked("#keys-on")
     page.check("#keys-on")
     page.keyboard.press("Escape")
