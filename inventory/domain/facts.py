@@ -27,7 +27,11 @@ def usual_use(facts: Mapping[str, Any]) -> float | None:
     return level or float(facts.get("mean_horizon") or 0) / max(1, days)
 
 
+def dues(facts: Mapping[str, Any]) -> list[tuple[date, int]]:
+    """What is under way and counted on: the day from whose opening it is there and how many, the soonest first."""
+    return sorted((date.fromisoformat(day), int(quantity)) for day, quantity in facts.get("due") or [] if day)
+
+
 def next_due(facts: Mapping[str, Any]) -> date | None:
     """The first day on which something that is under way is counted on; None where nothing is."""
-    days = [day for day, _quantity in facts.get("due") or [] if day]
-    return date.fromisoformat(min(days)) if days else None
+    return next((day for day, _quantity in dues(facts)), None)

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, case, false, func, literal, or_, select
+from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, reach
@@ -106,7 +107,7 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, ask
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
     allowed = reach(actor, Action.VIEW_STOCK)
-    stocks = _stocks(office.path, item.id, allowed, asking)
+    stocks = _keyed(_stocks(within(office.path), item.id, allowed, asking), office.path, flat=asking.flat)
     lines = _lines(stocks, office, allowed, asking)
     found, page = _page(lines, asking)
     asking = Asking(**{**vars(asking), "page": page.number})
@@ -138,20 +139,25 @@ def kept_items(actor: Actor, office_code: str) -> list[ItemView]:
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
-def _stocks(path: str, item_id: int, allowed: Reach, asking: Asking) -> Subquery:
-    """SQL: each stock of the item below `path`, with the key of the line that it belongs to."""
+def _keyed(stocks: Subquery, path: str, *, flat: bool) -> Subquery:
+    """SQL: the stocks with the key of the line that each belongs to: a path."""
+    key = stocks.c.path if flat else _first_below(stocks.c.path, path)
+    return select(stocks, key.label("key")).subquery()
+
+
+def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: Asking) -> Subquery:
+    """SQL: each stock of the item in these offices, as far as it was asked for."""
     reviewed = StoredProjection.level.is_not(None)
     # What was used up since the last review is out all the same.
     level = case((and_(reviewed, Balance.store <= 0), Level.OUT.value), else_=StoredProjection.level)
     is_out = level == Level.OUT.value
-    wanted = [Balance.item_id == item_id, Balance.last_seq > 0, within(path), in_reach(allowed)]
+    wanted = [Balance.item_id == item_id, Balance.last_seq > 0, where, in_reach(allowed)]
     if asking.level:
         wanted.append(level == asking.level)
     if asking.words:
         wanted.append(_called(asking.words))
     return (
         select(
-            (Office.path if asking.flat else _first_below(path)).label("key"),
             Office.path,
             Office.lead_time_days.label("lead"),
             Balance.store,
@@ -187,11 +193,10 @@ def _called(words: str) -> ColumnElement[bool]:
     )
 
 
-def _first_below(path: str) -> ColumnElement[str]:
+def _first_below(column: ColumnElement[str], path: str) -> ColumnElement[str]:
     """SQL: the path of the office right below `path` that an office belongs to; its own for the office at `path`."""
     place = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
-    rest = func.substr(Office.path, len(path) + 1)
-    return func.substr(Office.path, 1, len(path) + place(rest, "/"))
+    return func.substr(column, 1, len(path) + place(func.substr(column, len(path) + 1), "/"))
 
 
 def _sums(stocks: Subquery) -> list[ColumnElement[Any]]:
@@ -339,6 +344,22 @@ def _with_trends(
     )
 
 
+def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[str, tuple[Figures, bool]]:
+    """The Figures of each office with all below it, as far as the actor may see them, by its path; and whether it is
+    the only one of them that ever held the item. One query, however many offices."""
+    top = aliased(Office)
+    stocks = _stocks(or_(*(within(each.path) for each in tops)), item_id, reach(actor, Action.VIEW_STOCK), Asking())
+    under = and_(stocks.c.path >= top.path, stocks.c.path < top.path + "~")
+    keyed = (
+        select(stocks, top.path.label("key"))
+        .join(top, under)
+        .where(top.id.in_([each.id for each in tops]))
+        .subquery()
+    )
+    rows = db.session.execute(select(keyed.c.key, *_sums(keyed)).group_by(keyed.c.key))
+    return {row.key: (_figures(row, alone=row.holders == row.own), row.holders == row.own) for row in rows}
+
+
 def _right_below(office_ids: Sequence[int], allowed: Reach) -> dict[int, int]:
     rows = db.session.execute(
         select(Office.parent_id, func.count())
@@ -346,6 +367,11 @@ def _right_below(office_ids: Sequence[int], allowed: Reach) -> dict[int, int]:
         .group_by(Office.parent_id)
     )
     return {office_id: count for office_id, count in rows if office_id is not None}
+
+
+def sees_all(actor: Actor, path: str) -> bool:
+    """Whether the actor may see the stock of the office with this path and of all below it."""
+    return _sees_all(reach(actor, Action.VIEW_STOCK), path)
 
 
 def _sees_all(allowed: Reach, path: str) -> bool:

@@ -60,6 +60,7 @@ PAGES = (
     "backtests",
     "cases",
     "closings",
+    "comparisons",
     "consumption",
     "coverage",
     "deliveries",
