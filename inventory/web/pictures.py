@@ -318,7 +318,7 @@ def curves(days: Sequence[date], series: Sequence[Sequence[float | None]]) -> Cu
 def _apart(heights: Sequence[float | None]) -> list[float | None]:
     """The heights, pushed up from each other until letters that stand there can be read."""
     found: list[float | None] = [None] * len(heights)
-    above = HEIGHT - BOTTOM + LABEL_HEIGHT
+    above = float(HEIGHT - BOTTOM - 3 + LABEL_HEIGHT)
     for height, place in sorted(((height, i) for i, height in enumerate(heights) if height is not None), reverse=True):
         above = min(height, above - LABEL_HEIGHT)
         found[place] = above
