@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, tuple_
+from sqlalchemy import ColumnElement, case, func, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -133,9 +133,12 @@ def _arrivals(
     pairs: Sequence[tuple[int, int]], today: date, last: date
 ) -> Mapping[tuple[int, int], tuple[tuple[date, int], ...]]:
     """Only of the stocks of one page: facts are long."""
-    key = tuple_(StoredProjection.office_id, StoredProjection.item_id)
+    of_these = StoredProjection.office_id.in_({office_id for office_id, _ in pairs})
+    items_of_these = StoredProjection.item_id.in_({item_id for _, item_id in pairs})
     rows = db.session.execute(
-        select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.facts).where(key.in_(pairs))
+        select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.facts).where(
+            of_these, items_of_these
+        )
     )
     return {
         (office_id, item_id): tuple((day, quantity) for day, quantity in dues(facts) if today <= day <= last)

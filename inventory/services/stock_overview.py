@@ -7,12 +7,13 @@ counted in SQL from narrow columns, so that a country is as quick as a district.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, false, func, literal, or_, select
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
@@ -29,6 +30,7 @@ from inventory.services.offices import OfficeView, in_reach
 from inventory.services.projection_inputs import RECENT_DAYS
 
 LEVELS = tuple(level.value for level in Level)
+_TOLD = (Office.id, Office.code, Office.name, Office.path)
 SUMS = ("holders", "store", "transit", "to_come", "use")
 
 
@@ -107,16 +109,16 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, ask
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
     allowed = reach(actor, Action.VIEW_STOCK)
-    stocks = _keyed(_stocks(within(office.path), item.id, allowed, asking), office.path, flat=asking.flat)
-    lines = _lines(stocks, office, allowed, asking)
-    found, page = _page(lines, asking)
-    asking = Asking(**{**vars(asking), "page": page.number})
-    whole = db.session.execute(select(*_sums(stocks), func.max(stocks.c.made_at).label("made_at"))).one()
+    stocks = _stocks(within(office.path), item.id, allowed, asking)
+    if asking.flat:
+        found, rows, whole, asking = _one_by_one(stocks, asking)
+    else:
+        found, rows, whole, asking = _along_the_tree(stocks, office, allowed, asking)
     return Overview(
         office=office,
         item=item,
         asking=asking,
-        rows=_with_trends(page.rows, office, item.id, allowed, office.today(now), flat=asking.flat),
+        rows=_with_trends(rows, office, item.id, allowed, office.today(now), flat=asking.flat),
         whole=_figures(whole, alone=False),
         reviewed_at=whole.made_at,
         found=found,
@@ -137,12 +139,6 @@ def kept_items(actor: Actor, office_code: str) -> list[ItemView]:
 
 
 # --- what is counted ---------------------------------------------------------------------------------------------
-
-
-def _keyed(stocks: Subquery, path: str, *, flat: bool) -> Subquery:
-    """SQL: the stocks with the key of the line that each belongs to: a path."""
-    key = stocks.c.path if flat else _first_below(stocks.c.path, path)
-    return select(stocks, key.label("key")).subquery()
 
 
 def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: Asking) -> Subquery:
@@ -224,42 +220,91 @@ def _sums(stocks: Subquery) -> list[ColumnElement[Any]]:
         func.max(rank_of(column.level)).label("worst"),
         *(total(case((column.level == level, 1), else_=0)).label(f"level_{level}") for level in LEVELS),
         total(column.synthetic).label("synthetic"),
+        func.max(column.made_at).label("made_at"),
     ]
 
 
-def _lines(stocks: Subquery, office: OfficeView, allowed: Reach, asking: Asking) -> Select[Any]:
-    """SQL: the lines that were asked for, in order. Offices right below are there even when they hold nothing."""
-    sums = select(stocks.c.key, *_sums(stocks)).group_by(stocks.c.key).subquery()
-    told = [Office.id, Office.code, Office.name, Office.path]
-    if asking.flat:
-        query = select(*told, sums).join(sums, Office.path == sums.c.key)
-    else:
-        own = and_(Office.id == office.id, sums.c.own > 0)
-        right_below = and_(Office.parent_id == office.id, or_(Office.active, sums.c.holders > 0))
-        query = (
-            select(*told, sums)
-            .outerjoin(sums, Office.path == sums.c.key)
-            .where(or_(own, right_below), in_reach(allowed))
-        )
-    return query.order_by(*_order(sums, asking))
+Found = tuple[int, Sequence[Any], Any, Asking]
+"""How many lines there are, those of the page, the sums of all that was asked for, and what page it is."""
 
 
-def _order(sums: Subquery, asking: Asking) -> list[Any]:
+def _along_the_tree(stocks: Subquery, office: OfficeView, allowed: Reach, asking: Asking) -> Found:
+    """The office by itself and those right below, which are few: all are read, in one go over the stocks. Offices
+    right below are there even when they hold nothing."""
+    keyed = select(stocks, _first_below(stocks.c.path, office.path).label("key")).subquery()
+    sums = select(keyed.c.key, *_sums(keyed)).group_by(keyed.c.key).subquery()
+    own = and_(Office.id == office.id, sums.c.own > 0)
+    right_below = and_(Office.parent_id == office.id, or_(Office.active, sums.c.holders > 0))
+    rows = db.session.execute(
+        select(*_TOLD, sums)
+        .outerjoin(sums, Office.path == sums.c.key)
+        .where(or_(own, right_below), in_reach(allowed))
+        .order_by(*_order(_keys_of(sums), asking))
+    ).all()
+    asking = _within(asking, len(rows))
+    first = (asking.page - 1) * PER_PAGE
+    return len(rows), rows[first : first + PER_PAGE], _together(rows), asking
+
+
+def _one_by_one(stocks: Subquery, asking: Asking) -> Found:
+    """A page of single offices: first which, then what there is to tell of them."""
+    alone = select(stocks, stocks.c.path.label("key")).subquery()
+    whole = db.session.execute(select(*_sums(alone))).one()
+    asking = _within(asking, whole.holders)
+    column = stocks.c
+    keys = {name: column[name] for name in ("store", "transit", "to_come", "use", "cover", "next_on", "out_on")}
+    keys |= {"worst": rank_of(column.level), "is_out": column.level == Level.OUT.value}
+    paths = db.session.scalars(
+        select(column.path)
+        .join(Office, Office.path == column.path)
+        .order_by(*_order(keys, asking))
+        .limit(PER_PAGE)
+        .offset((asking.page - 1) * PER_PAGE)
+    ).all()
+    sums = select(alone.c.key, *_sums(alone)).where(alone.c.path.in_(paths)).group_by(alone.c.key).subquery()
+    rows = db.session.execute(select(*_TOLD, sums).join(sums, Office.path == sums.c.key)).all()
+    place = {path: number for number, path in enumerate(paths)}
+    return whole.holders, sorted(rows, key=lambda row: place[row.path]), whole, asking
+
+
+def _within(asking: Asking, found: int) -> Asking:
+    """The same, on the last page when there are not so many."""
+    return replace(asking, page=min(max(asking.page, 1), max(1, -(-found // PER_PAGE))))
+
+
+def _together(rows: Sequence[Any]) -> Any:
+    """The sums of lines, as one line."""
+
+    def of(name: str, join: Callable[[list[Any]], Any]) -> Any:
+        known = [value for row in rows if (value := getattr(row, name)) is not None]
+        return join(known) if known else None
+
+    added = (*SUMS, "known_store", "reorder_point", "synthetic", *(f"level_{level}" for level in LEVELS))
+    joins = dict.fromkeys(added, sum) | dict.fromkeys(("lead", "made_at"), max)
+    joins |= dict.fromkeys(("next_on", "out_on", "early_on"), min)
+    return SimpleNamespace(**{name: of(name, join) for name, join in joins.items()})
+
+
+def _order(keys: Mapping[str, Any], asking: Asking) -> list[Any]:
     """SQL: what is not known comes last, whichever way round; equals by their code."""
-    column = sums.c
-    keys: dict[str, list[Any]] = {
-        "level": [column.worst, _minus(column.out_on)],
+    wanted: dict[str, list[Any]] = {
+        "level": [keys["worst"], _minus(keys["out_on"])],
         "office": [func.lower(Office.name)],
-        "use": [column.use],
-        "cover": [_cover(sums)],
-        "next": [column.next_on],
-        "out": [case((column.level_out > 0, literal(date.min)), else_=column.out_on)],
-        **{name: [column[name]] for name in ("store", "transit", "to_come")},
+        "next": [keys["next_on"]],
+        "out": [case((keys["is_out"], literal(date.min)), else_=keys["out_on"])],
+        **{name: [keys[name]] for name in ("store", "transit", "to_come", "use", "cover")},
     }
     order: list[Any] = []
-    for key in keys[asking.sort if asking.sort in SORTS else "level"]:
+    for key in wanted[asking.sort if asking.sort in SORTS else "level"]:
         order += [case((key.is_(None), 1), else_=0), key.desc() if asking.down else key]
     return [*order, Office.code]
+
+
+def _keys_of(sums: Subquery) -> dict[str, Any]:
+    """SQL: what lines of several offices are sorted by."""
+    column = sums.c
+    names = ("store", "transit", "to_come", "use", "next_on", "out_on", "worst")
+    return {name: column[name] for name in names} | {"cover": _cover(sums), "is_out": column.level_out > 0}
 
 
 def _minus(day: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -275,24 +320,6 @@ def _cover(sums: Subquery) -> ColumnElement[Any]:
 
 
 # --- one page ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Page:
-    number: int
-    rows: Sequence[Any]
-
-
-def _page(lines: Select[Any], asking: Asking) -> tuple[int, _Page]:
-    """How many lines there are, and those of the page; of the last one when there are not so many pages."""
-    counted = lines.add_columns(func.count().over().label("found"))
-    number = max(asking.page, 1)
-    rows = db.session.execute(counted.limit(PER_PAGE).offset((number - 1) * PER_PAGE)).all()
-    if not rows and number > 1:
-        found = db.session.scalar(select(func.count()).select_from(lines.order_by(None).subquery())) or 0
-        number = max(1, -(-found // PER_PAGE))
-        rows = db.session.execute(counted.limit(PER_PAGE).offset((number - 1) * PER_PAGE)).all()
-    return (rows[0].found if rows else 0), _Page(number, rows)
 
 
 def _figures(row: Any, *, alone: bool) -> Figures:

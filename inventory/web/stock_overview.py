@@ -11,7 +11,7 @@ from flask_babel import gettext
 from wtforms import BooleanField, SelectField
 
 from inventory import security, text
-from inventory.domain.access import Action, Actor
+from inventory.domain.access import Action
 from inventory.domain.stock_overview import SORTS, WORDS_LENGTH, Asking, scale_of
 from inventory.services import items, offices, stock_overview
 from inventory.services.items import ItemView
@@ -32,6 +32,20 @@ COLUMNS = {
     "next": _("Next arrival"),
     "out": _("Runs out"),
 }
+SAID = {
+    "itself": _("%(office)s itself"),
+    "trend": _("from %(first)s to %(last)s, at the lowest %(least)s"),
+    "lead": _("lead time %(days)s"),
+    "reorder": _("reorder point %(days)s"),
+    "from": _("from %(day)s"),
+    "unknown": _("not known"),
+    "unreviewed": _("not reviewed yet"),
+    "nothing": _("Nothing recorded yet"),
+    "now": _("Now"),
+    "compare": _("Compare"),
+    "below": _("Offices below"),
+}
+"""What the lines say; filled in line by line."""
 DEEPEST = 6
 """How many lines can be opened within each other: as many as the tree is deep, and to spare."""
 
@@ -75,7 +89,7 @@ def page(code: str) -> Any:
         item=item,
         form=form,
         found=found,
-        **_drawn(actor, found),
+        **_drawn(found),
         **({"address": Addresses(found)} if found else {}),
     )
     return shown, form.status
@@ -89,7 +103,7 @@ def rows(code: str) -> Any:
     asking = Asking(sort=sort.removeprefix("-"), down=sort.startswith("-"))
     found = stock_overview.of_office(actor, now, code, item.code, asking)
     depth = min(max(asked_number("depth"), 1), DEEPEST)
-    drawn = _drawn(actor, found, scale=asked_number("scale"))
+    drawn = _drawn(found, scale=asked_number("scale"))
     return render_template("offices/_rows.html", found=found, depth=depth, address=Addresses(found), **drawn)
 
 
@@ -104,12 +118,15 @@ def asked_number(name: str) -> int:
     return int(asked) if re.fullmatch(r"[0-9]{1,6}", asked, re.ASCII) else 1
 
 
-def _drawn(actor: Actor, found: Overview | None, scale: int | None = None) -> dict[str, Any]:
+def _drawn(found: Overview | None, scale: int | None = None) -> dict[str, Any]:
     """What lines are drawn with: one scale for all bars of a page, and for what is opened later on it."""
     figures = [row.figures for row in found.rows] if found else []
     marks = [mark for each in figures if each.use for mark in (each.reorder, each.lead)]
+    # In the reader's language once, not once for every line.
     return {
-        "columns": COLUMNS,
+        "columns": {name: str(said) for name, said in COLUMNS.items()},
+        "level_words": {name: str(said) for name, said in text.LEVELS.items()},
+        "said": {name: str(said) for name, said in SAID.items()},
         "scale": scale or scale_of([each.cover for each in figures], marks),
         "bar": pictures.bar,
         "sparkline": pictures.sparkline,
@@ -146,6 +163,10 @@ class Addresses:
     """Where a click leads: the same page with one thing changed."""
 
     found: Overview
+
+    @property
+    def sort(self) -> str:
+        return ("-" if self.found.asking.down else "") + self.found.asking.sort
 
     def of(self, asking: Asking, **changed: Any) -> str:
         asked = {
