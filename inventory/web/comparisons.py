@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from wtforms import RadioField, SelectField
 
-from inventory import security
+from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.stock_overview import WORDS_LENGTH
 from inventory.services import comparisons, items, offices
@@ -56,6 +56,7 @@ def show() -> Any:
         too_many=len(codes) - len(chosen),
         offered=[office for office in offered if office.code not in chosen][:OFFERED],
         letters=LETTERS,
+        level_words={name: str(said) for name, said in text.LEVELS.items()},
         most=MOST,
         picture=_picture(found, form.show.data) if found else None,
         weekly=found.days[::-WEEK][::-1] if found else (),

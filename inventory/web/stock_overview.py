@@ -98,7 +98,9 @@ def page(code: str) -> Any:
 def rows(code: str) -> Any:
     """The lines below an office, to be put under its own line."""
     actor, now = security.current_actor(), security.now()
-    item = items.get(request.args.get("item", ""))
+    item = chosen_item(stock_overview.kept_items(actor, code))
+    if item is None:
+        return ""
     sort = request.args.get("sort", "-level")
     asking = Asking(sort=sort.removeprefix("-"), down=sort.startswith("-"))
     found = stock_overview.of_office(actor, now, code, item.code, asking)

@@ -11,7 +11,7 @@ from inventory.domain.access import SYSTEM, Actor, Grant, Role
 from inventory.domain.errors import NotAllowed
 from inventory.services import closings, comparisons, deliveries, reviews, stated_rates
 from inventory.services.comparisons import MOST
-from inventory.services.deliveries import Handover
+from inventory.services.deliveries import Counted, Paper
 from tests.conftest import NOW, TODAY
 from tests.services.test_run_out_calendar import _statements
 from tests.world import BADUNG, BLANK, DENPASAR, World
@@ -23,18 +23,15 @@ def fill(world: World) -> None:
     """Denpasar asked ten working days ago, got it yesterday, and used, spoiled and closed; a district holds some."""
     before, yesterday = TODAY - timedelta(days=14), TODAY - timedelta(days=1)
     request = world.ask(NOW - timedelta(days=14), before, 400)
-    handover = Handover(
+    paper = Paper(
         bast_number="470/9",
         bast_on=yesterday,
         received_on=yesterday,
-        asked=400,
-        received=400,
-        defective=0,
         funding_source="apbn",
         supplier="Ditjen Dukcapil",
         delivery_request_id=request,
     )
-    deliveries.record(world.storekeeper, NOW, uuid4(), DENPASAR, BLANK, handover)
+    deliveries.record_many(world.storekeeper, NOW, uuid4(), DENPASAR, paper, {BLANK: Counted(received=400, asked=400)})
     world.print(NOW, yesterday, 76)
     world.spoil(NOW, yesterday, 4)
     deliveries.record_opening(SYSTEM, NOW, uuid4(), "51.71.01", BLANK, before, 30, "")
