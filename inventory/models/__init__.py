@@ -1,6 +1,15 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
-from inventory.models.alerts import Alert, AlertEvent, CaseAct, JobRun, StatedRate, StockCheck, StoredProjection, SubtreeTrend
+from inventory.models.alerts import (
+    Alert,
+    AlertEvent,
+    CaseAct,
+    JobRun,
+    StatedRate,
+    StockCheck,
+    StoredProjection,
+    SubtreeTrend,
+)
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.caps import DayCap

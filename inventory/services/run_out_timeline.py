@@ -75,9 +75,7 @@ def of_office(
     kept = select(Item.id).where(Item.active)
     wanted: list[ColumnElement[bool]] = [in_reach(reach(actor, Action.VIEW_ALERT)), Office.active]
     wanted += [within(office.path)] if office else []
-    wanted += [
-        StoredProjection.item_id == items.get(item_code).id if item_code else StoredProjection.item_id.in_(kept)
-    ]
+    wanted += [StoredProjection.item_id == items.get(item_code).id if item_code else StoredProjection.item_id.in_(kept)]
     today = office.today(now) if office else local_day(now, COUNTRY)
     last = today + timedelta(days=7 * WEEKS - 1)
     stocks = select(func.count(), func.max(StoredProjection.made_at)).select_from(StoredProjection)

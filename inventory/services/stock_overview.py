@@ -378,10 +378,7 @@ def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[
     stocks = _stocks(or_(*(within(each.path) for each in tops)), item_id, reach(actor, Action.VIEW_STOCK), Asking())
     under = and_(stocks.c.path >= top.path, stocks.c.path < top.path + "~")
     keyed = (
-        select(stocks, top.path.label("key"))
-        .join(top, under)
-        .where(top.id.in_([each.id for each in tops]))
-        .subquery()
+        select(stocks, top.path.label("key")).join(top, under).where(top.id.in_([each.id for each in tops])).subquery()
     )
     rows = db.session.execute(select(keyed.c.key, *_sums(keyed)).group_by(keyed.c.key))
     return {row.key: (_figures(row, alone=row.holders == row.own), row.holders == row.own) for row in rows}

@@ -293,9 +293,7 @@ def curves(days: Sequence[date], series: Sequence[Sequence[float | None]]) -> Cu
     if not known or len(days) < 2:
         return None
     scale = _Scale.over([*days, days[-1] + LABEL_ROOM], max(1.0, *known) * 1.05, below=False)
-    drawn = [
-        [(day, figure) for day, figure in zip(days, each, strict=True) if figure is not None] for each in series
-    ]
+    drawn = [[(day, figure) for day, figure in zip(days, each, strict=True) if figure is not None] for each in series]
     ends = _apart([scale.y(points[-1][1]) if points else None for points in drawn])
     return Curves(
         curves=tuple(

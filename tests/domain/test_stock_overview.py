@@ -24,7 +24,9 @@ def test_filters_look_among_all_offices() -> None:
 
 
 @given(st.lists(DAYS | st.none(), max_size=60), st.lists(DAYS | st.none(), max_size=20))
-def test_the_scale_holds_all_marks_and_nine_covers_in_ten(covers: list[float | None], marks: list[float | None]) -> None:
+def test_the_scale_holds_all_marks_and_nine_covers_in_ten(
+    covers: list[float | None], marks: list[float | None]
+) -> None:
     scale = scale_of(covers, marks)
     assert scale in SCALES
     known = [each for each in covers if each is not None]

@@ -293,7 +293,9 @@ def _review(minute: int, **which: Any) -> None:
 
 def _trends() -> Mapping[str, list[int]]:
     db.session.rollback()
-    rows = db.session.execute(select(Office.code, SubtreeTrend.stores).join(Office, Office.id == SubtreeTrend.office_id))
+    rows = db.session.execute(
+        select(Office.code, SubtreeTrend.stores).join(Office, Office.id == SubtreeTrend.office_id)
+    )
     return {code: stores for code, stores in rows}
 
 
