@@ -303,8 +303,9 @@ def open_exceptions(actor: Actor, limit: int = 100) -> list[ExceptionView]:
 def unclosed(
     actor: Actor, now: datetime, limit: int | None = None, *, below: Sequence[str] | None = None
 ) -> list[Unclosed]:
-    """Offices in reach (of the subtrees with the paths `below`, if given) that keep stock and left working days unclosed, by code: of the last DAYS_WATCHED working days
-    that are over in their own calendar, those since their first closing. One that never closed a day is told once.
+    """Offices in reach (of the subtrees with the paths `below`, if given) that keep stock and left working days
+    unclosed, by code: of the last DAYS_WATCHED working days that are over in their own calendar, those since their
+    first closing. One that never closed a day is told once.
 
     Four queries, however many offices there are.
     """

@@ -1,4 +1,4 @@
-"""A few offices beside each other, each with all that is below it: what they have, use, spoil, wait for and leave out."""
+"""A few offices beside each other, each with all below it: what they have, use, spoil, wait for and leave out."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
@@ -73,7 +73,7 @@ def of_office(
     """
     office = offices.get(actor, Action.VIEW_ALERT, office_code) if office_code else None
     kept = select(Item.id).where(Item.active)
-    wanted: list[ColumnElement[bool]] = [in_reach(reach(actor, Action.VIEW_ALERT)), Office.active]
+    wanted: list[Any] = [in_reach(reach(actor, Action.VIEW_ALERT)), Office.active]
     wanted += [within(office.path)] if office else []
     wanted += [StoredProjection.item_id == items.get(item_code).id if item_code else StoredProjection.item_id.in_(kept)]
     today = office.today(now) if office else local_day(now, COUNTRY)
@@ -96,7 +96,7 @@ def of_office(
     )
 
 
-def _listed(wanted: Sequence[ColumnElement[bool]]) -> Any:
+def _listed(wanted: Sequence[Any]) -> Any:
     """SQL: what is out first, then by the early day, or the likely one where there is no early one; the rest last."""
     is_out = StoredProjection.level == Level.OUT.value
     first = func.coalesce(StoredProjection.stockout_early_on, StoredProjection.stockout_on)

@@ -325,10 +325,8 @@ def _cover(sums: Subquery) -> ColumnElement[Any]:
 def _figures(row: Any, *, alone: bool) -> Figures:
     """Of a line, or of all together; a line without any stock has no sums at all."""
     use = float(row.use) if row.use is not None else None
-    if alone:
-        cover = row.least_cover
-    else:
-        cover = float(row.known_store) / use if use else None
+    spread = float(row.known_store) / use if use else None
+    cover = row.least_cover if alone else spread
     return Figures(
         holders=int(row.holders or 0),
         store=int(row.store or 0),

@@ -1,4 +1,4 @@
-"""What offices and all below them held in their stores on the last days, together: kept by each review of all stocks."""
+"""What offices and all below them held in their stores on the last days: added up by each review of all stocks."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, Grant, Role
 from inventory.domain.alerts import SEVERITY, Level
 from inventory.domain.errors import NotAllowed, NotFound
+from inventory.domain.ledger import Kind, Line
 from inventory.domain.stock_overview import PER_PAGE, SORTS, Asking
 from inventory.models import Balance, Item, Office, StoredProjection, SubtreeTrend
 from inventory.services import explanations, items, ledger, offices, reviews, stated_rates, stock_overview
@@ -296,18 +297,20 @@ def _trends() -> Mapping[str, list[int]]:
     rows = db.session.execute(
         select(Office.code, SubtreeTrend.stores).join(Office, Office.id == SubtreeTrend.office_id)
     )
-    return {code: stores for code, stores in rows}
+    return dict(rows.tuples().all())
 
 
 def _history(code: str, received: int, used: int) -> None:
     """A delivery 20 days ago, and some use on four days since."""
-    key = {"office_id": offices.get(SYSTEM, Action.VIEW_STOCK, code).id, "item_id": items.get(BLANK).id}
-    lines = [ledger.Line(**key, kind=ledger.Kind.RECEIPT, reason="supplied", quantity=received, effective_on=on(-20))]
-    lines += [
-        ledger.Line(**key, kind=ledger.Kind.PRINT, reason="new", quantity=used, effective_on=on(-back))
-        for back in (0, 1, 9, 13)
-    ]
-    ledger.post(SYSTEM, NOW, uuid4(), lines)
+    office_id, item_id = offices.get(SYSTEM, Action.VIEW_STOCK, code).id, items.get(BLANK).id
+
+    def line(kind: Kind, reason: str, quantity: int, back: int) -> Line:
+        return Line(
+            office_id=office_id, item_id=item_id, kind=kind, reason=reason, quantity=quantity, effective_on=on(-back)
+        )
+
+    uses = [line(Kind.PRINT, "new", used, back) for back in (0, 1, 9, 13)]
+    ledger.post(SYSTEM, NOW, uuid4(), [line(Kind.RECEIPT, "supplied", received, 20), *uses])
 
 
 def test_what_was_used_up_since_the_review_is_out(world: World) -> None:

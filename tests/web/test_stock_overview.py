@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -169,13 +171,11 @@ def test_a_line_of_days_has_a_corner_where_the_figure_changes() -> None:
 
 
 def test_letters_at_the_ends_of_lines_can_be_read() -> None:
-    from datetime import date, timedelta
-
     days = [date(2024, 5, 1) + timedelta(days=number) for number in range(10)]
     series: list[list[Any]] = [[100.0] * 10, [99.0] * 10, [0.0] * 10, [None] * 9 + [50.0], [None] * 10]
     found = pictures.curves(days, series)
     assert found is not None
     heights = sorted(each.letter_y for each in found.curves if each)
-    assert all(after - before >= pictures.LABEL_HEIGHT for before, after in zip(heights, heights[1:], strict=False))
+    assert all(after - before >= pictures.LABEL_HEIGHT for before, after in pairwise(heights))
     assert [each is None for each in found.curves] == [False, False, False, False, True]
     assert pictures.curves(days, [[None] * 10]) is None
