@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask_migrate import downgrade, upgrade
 from sqlalchemy import insert, select
 
 from inventory.db import db
@@ -311,6 +312,25 @@ def _history(code: str, received: int, used: int) -> None:
 
     uses = [line(Kind.PRINT, "new", used, back) for back in (0, 1, 9, 13)]
     ledger.post(SYSTEM, NOW, uuid4(), [line(Kind.RECEIPT, "supplied", received, 20), *uses])
+
+
+def test_the_review_keeps_how_a_stock_stands_as_columns_and_so_does_the_migration(world: World) -> None:
+    world.deliver(NOW, TODAY, 90)
+    world.ask(NOW, TODAY, 500)
+    stated_rates.state(SYSTEM, NOW, DENPASAR, BLANK, 20, "uji")
+    reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    row = db.session.scalars(select(StoredProjection)).one()
+    facts = row.facts
+    assert facts["due"], "what was asked for is expected"
+    told = {"cover_days": facts["cover_days"], "reorder_point": facts["reorder_point"], "per_day": 20.0}
+    told |= {"to_come": facts["inbound"], "next_due_on": date.fromisoformat(facts["due"][0][0])}
+    assert told["to_come"] == 500
+    assert {name: getattr(row, name) for name in told} == told
+    db.session.remove()
+    downgrade(revision="20261130_outlooks-1")
+    upgrade()
+    row = db.session.scalars(select(StoredProjection)).one()
+    assert {name: getattr(row, name) for name in told} == told
 
 
 def test_what_was_used_up_since_the_review_is_out(world: World) -> None:
