@@ -84,7 +84,7 @@ def test_a_line_leads_further_down_and_opens_in_place(app: Flask) -> None:
 def test_the_page_says_what_is_now_and_what_is_of_the_review(app: Flask) -> None:
     client = client_of(app, "regional")
     assert "as of the review of May 15, 2024 " in words(page_in(client, "en", PAGE).text)
-    assert "menurut pemeriksaan 15 Mei 2024 " in words(page_in(client, "id", PAGE).text)
+    assert "menurut tinjauan 15 Mei 2024 " in words(page_in(client, "id", PAGE).text)
 
 
 @pytest.mark.filled(by=spread)
