@@ -576,6 +576,11 @@ REFUSALS: Mapping[str, Any] = {
         "%(day)s has been closed since, without this entry. Nothing was recorded. Record it all the same as a late"
         " entry, or correct its day."
     ),
+    # Public boards.
+    "board_not_found": _("There is no such board."),
+    "board_items_missing": _("Choose at least one item to show."),
+    "board_item_unknown": _("Choose only items that are in use."),
+    "board_changed": _("Somebody has changed the board meanwhile. Open the page again, then change it."),
 }
 
 
