@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261130_outlooks"
-down_revision = "20261129_messages_kept"
+down_revision = "20261130_boards"
 branch_labels = None
 depends_on = None
 
