@@ -298,7 +298,7 @@ def _trends() -> Mapping[str, list[int]]:
     rows = db.session.execute(
         select(Office.code, SubtreeTrend.stores).join(Office, Office.id == SubtreeTrend.office_id)
     )
-    return dict(rows.tuples().all())
+    return {row.code: row.stores for row in rows}
 
 
 def _history(code: str, received: int, used: int) -> None:
