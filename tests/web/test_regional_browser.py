@@ -49,11 +49,11 @@ def test_the_table_opens_sorts_filters_and_compares_in_place(chromium: Any, site
         page.keyboard.press("Enter")
         page.wait_for_selector("th[aria-sort=ascending] #sort-store")
 
-        page.fill("input[name=q]", "denpasar")
-        page.press("input[name=q]", "Enter")
+        page.fill("form.overview input[name=q]", "denpasar")
+        page.press("form.overview input[name=q]", "Enter")
         page.wait_for_selector("tr[data-path='00/51/51.71/51.71.01/']")
         assert page.locator("table.tree tbody tr").count() == 3
-        assert page.input_value("input[name=q]") == "denpasar"
+        assert page.input_value("form.overview input[name=q]") == "denpasar"
         assert page.evaluate("window.stays"), "all of it on one page"
 
         page.go_back()
@@ -109,8 +109,8 @@ def test_all_of_it_works_without_script(chromium: Any, site: tuple[str, Any]) ->
     page.goto(PAGE)
     page.click("#sort-store")
     assert page.locator("th[aria-sort=descending] #sort-store").count() == 1
-    page.fill("input[name=q]", "denpasar")
-    page.press("input[name=q]", "Enter")
+    page.fill("form.overview input[name=q]", "denpasar")
+    page.press("form.overview input[name=q]", "Enter")
     assert page.locator("table.tree tbody tr").count() == 3
     for box in page.locator("input[name=office]").all()[:2]:
         box.check()
