@@ -1,6 +1,15 @@
 """Tables and constraints: a second statement of the domain's rules. Importing this registers them all."""
 
-from inventory.models.alerts import Alert, AlertEvent, CaseAct, JobRun, StatedRate, StockCheck, StoredProjection
+from inventory.models.alerts import (
+    Alert,
+    AlertEvent,
+    CaseAct,
+    JobRun,
+    StatedRate,
+    StockCheck,
+    StoredProjection,
+    SubtreeTrend,
+)
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.boards import Board, BoardItem
@@ -83,6 +92,7 @@ __all__ = [
     "Stocktake",
     "StocktakeLine",
     "StoredProjection",
+    "SubtreeTrend",
     "Transfer",
     "TransferLine",
 ]

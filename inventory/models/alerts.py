@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     Date,
@@ -31,6 +32,11 @@ from inventory.models.ledger import BIG_ID
 from inventory.models.offices import one_of
 
 RUN_STATUSES = ("running", "done", "failed")
+OUTLOOK_COLUMNS = (
+    *("level", "stockout_on", "stockout_early_on", "stockout_late_on"),
+    *("per_day", "cover_days", "reorder_point", "to_come", "next_due_on", "made_at"),
+)
+"""Of a projection: what tells how a stock stands without its facts."""
 
 
 def rank_of(level: SQLColumnExpression[str]) -> ColumnElement[int]:
@@ -63,6 +69,8 @@ class StoredProjection(Base):
             "ix_projections_run_outs",
             *("stockout_on", "office_id", "item_id", "level", "stockout_early_on", "stockout_late_on"),
         ),
+        # Likewise how all offices stand with one item.
+        Index("ix_projections_outlooks", "item_id", "office_id", *OUTLOOK_COLUMNS),
     )
 
     office_id: Mapped[int] = mapped_column(primary_key=True)
@@ -75,6 +83,28 @@ class StoredProjection(Base):
     """When the stock is likely to run out, if nothing comes: what `facts` say, for counting in SQL."""
     stockout_early_on: Mapped[date | None] = mapped_column(Date)
     stockout_late_on: Mapped[date | None] = mapped_column(Date)
+    per_day: Mapped[float | None]
+    """Usual demand on a working day. This and what follows are what `facts` say, like the days above."""
+    cover_days: Mapped[float | None]
+    """Working days until the usual demand has used the stock up."""
+    reorder_point: Mapped[int | None] = mapped_column(BigInteger)
+    to_come: Mapped[int | None] = mapped_column(BigInteger)
+    """In transit to the office, with its teams, or on order."""
+    next_due_on: Mapped[date | None] = mapped_column(Date)
+
+
+class SubtreeTrend(Base):
+    """What an office and all below it held in their stores at the close of the last days, as the review of all stocks
+    found it: a sum that no page can make of thousands of offices."""
+
+    __tablename__ = "subtree_trends"
+
+    office_id: Mapped[int] = mapped_column(ForeignKey("offices.id"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"), primary_key=True)
+    on_day: Mapped[date] = mapped_column(Date)
+    """The day of the last figure."""
+    stores: Mapped[list[int]] = mapped_column(JSON)
+    """One figure a calendar day, the latest last."""
 
 
 class Alert(Base):

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, false, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -30,6 +30,7 @@ from inventory.domain.offices import local_day
 from inventory.domain.stocktakes import check_count
 from inventory.domain.texts import check_text
 from inventory.models import Balance, ClosingException, DailyTotal, DayClosing, Item, Movement, Office, Person
+from inventory.models.offices import within
 from inventory.services import calendars, items, ledger, offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.lookup import the_row
@@ -299,13 +300,18 @@ def open_exceptions(actor: Actor, limit: int = 100) -> list[ExceptionView]:
     return _exceptions(in_reach(reach(actor, Action.VIEW_STOCK)) & (ClosingException.status == "open"), limit=limit)
 
 
-def unclosed(actor: Actor, now: datetime, limit: int | None = None) -> list[Unclosed]:
-    """Offices in reach that keep stock and left working days unclosed, by code: of the last DAYS_WATCHED working days
-    that are over in their own calendar, those since their first closing. One that never closed a day is told once.
+def unclosed(
+    actor: Actor, now: datetime, limit: int | None = None, *, below: Sequence[str] | None = None
+) -> list[Unclosed]:
+    """Offices in reach (of the subtrees with the paths `below`, if given) that keep stock and left working days
+    unclosed, by code: of the last DAYS_WATCHED working days that are over in their own calendar, those since their
+    first closing. One that never closed a day is told once.
 
     Four queries, however many offices there are.
     """
     allowed = in_reach(reach(actor, Action.VIEW_STOCK))
+    if below is not None:
+        allowed = and_(allowed, or_(false(), *map(within, below)))
     keeping = _keeping_stock(allowed)
     first = {row.office_id: row.day for row in _first_closings(allowed)}
     end = max((local_day(now, row.time_zone) for row in keeping), default=local_day(now, "Asia/Jayapura"))

@@ -37,6 +37,7 @@ from inventory.services.ledger import effect_on
 from inventory.services.offices import in_reach
 
 HISTORY_DAYS = 730
+RECENT_DAYS = 60
 SHORTEST_OUTLOOK = 120
 LONGEST_OUTLOOK = 400
 
@@ -285,6 +286,8 @@ class Inputs:
     lead_times: OfficeLeadTimes
     reasons: np.ndarray
     """(S,R) new requests of the last year, see `daily_totals.Days`."""
+    closings: np.ndarray
+    """(S,RECENT_DAYS) what was in the store at the close of the last days, `through` being the last."""
 
 
 def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = False, further: int = 0) -> Inputs | None:
@@ -324,6 +327,7 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = Fa
         inbound=on_way,
         lead_times=learnt,
         reasons=found.days.reasons,
+        closings=found.closings,
     )
 
 
@@ -355,6 +359,7 @@ class _Recorded:
     store: np.ndarray
     history: History
     is_open_ahead: np.ndarray
+    closings: np.ndarray
 
 
 def _recorded(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) -> _Recorded | None:
@@ -369,7 +374,13 @@ def _recorded(rows: Sequence[Any], through: date, *, past: bool, further: int = 
     outlook = min(LONGEST_OUTLOOK, outlook_days(stocks) + further)
     is_open, is_open_ahead = open_flags(stocks, first_day, through, outlook)
     history = _history(stocks, days, closing, is_open)
-    return _Recorded(stocks, days, closing if past else now, history, is_open_ahead)
+    return _Recorded(stocks, days, closing if past else now, history, is_open_ahead, _recent(days, closing))
+
+
+def _recent(days: Days, closing: np.ndarray) -> np.ndarray:
+    """The closings of the last days, back from the last one."""
+    change = days.store_change[:, -RECENT_DAYS:].astype(np.int64)
+    return closing[:, None] - (np.cumsum(change[:, ::-1], axis=1)[:, ::-1] - change)
 
 
 def _horizon(stocks: Sequence[Any], learnt: OfficeLeadTimes | None) -> Horizon:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -47,6 +47,8 @@ class StockProjection:
     on_day: date
     reading: Reading
     facts: dict[str, Any]
+    closings: np.ndarray = field(compare=False, repr=False)
+    """What was in the store at the close of each of the last days, `on_day` being the last."""
 
 
 def of_stocks(
@@ -107,6 +109,7 @@ def _project(inputs: Inputs) -> list[StockProjection]:
                 on_day=through,
                 reading=reading_of(facts),
                 facts=facts,
+                closings=inputs.closings[i],
             )
         )
     run_outs.note_first(_run_outs(stocks, results, inputs.ahead.open, through))
@@ -118,15 +121,15 @@ def _in_plain_values(projection: Projection) -> Any:
     by the day ahead, only the days of the fan, rounded for people."""
     columns = _columns_of_fan(projection)
     found: dict[str, Any] = {}
-    for field in fields(projection):
-        value = getattr(projection, field.name)
-        if field.name.startswith("cumulative_"):
+    for each in fields(projection):
+        value = getattr(projection, each.name)
+        if each.name.startswith("cumulative_"):
             value = np.round(value[:, columns], 1)
-        elif field.name == "open_days_ahead":
+        elif each.name == "open_days_ahead":
             value = value[:, columns]
-        elif field.name in ("stockout_probability", "stockout_despite_due"):
+        elif each.name in ("stockout_probability", "stockout_despite_due"):
             continue
-        found[field.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        found[each.name] = value.tolist() if isinstance(value, np.ndarray) else value
     return SimpleNamespace(**found)
 
 

@@ -15,9 +15,10 @@ from inventory.db import in_batches, insert_or
 from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
+from inventory.domain.facts import next_due, usual_use
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, StoredProjection
-from inventory.services import case_changes, custody, offices, projections, runs
+from inventory.services import case_changes, custody, offices, projections, runs, subtree_trends
 from inventory.services.case_changes import Change, change_of, level_of, one_at_a_time
 from inventory.services.custody import Finding
 from inventory.services.projections import StockProjection
@@ -26,7 +27,9 @@ from inventory.services.runs import RunView
 REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
 RUN_OUT_DAYS = ("stockout_on", "stockout_early_on", "stockout_late_on")
-"""Of a projection's facts: kept as columns as well, so that offices can be counted by them."""
+OUTLOOK = ("cover_days", "reorder_point")
+"""Of a projection's facts: kept as columns as well, so that offices can be counted and put in order by them."""
+KEPT = (*RUN_OUT_DAYS, *OUTLOOK, "per_day", "to_come", "next_due_on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,7 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
         now = clock()
         projected = projections.of_stocks(SYSTEM, now)
         counts = _counts(_apply(session, run_id, now, projected))
+        subtree_trends.keep(session, projected)
         return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
 
     return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
@@ -74,6 +78,8 @@ def review(
         now = clock()
         projected = projections.of_stocks(actor, now, on=on, office_path=path)
         found[:] = _apply(session, run_id, now, projected, past=on is not None)
+        if path is None and actor.is_system:
+            subtree_trends.keep(session, projected)
         if on is None and path is None and actor.is_system:
             # What is left undone is known for now and for all offices together.
             return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
@@ -170,7 +176,7 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
     statement = insert_or(session, _PROJECTIONS)
     statement = statement.on_conflict_do_update(
         index_elements=["office_id", "item_id"],
-        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts", *RUN_OUT_DAYS)},
+        set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts", *KEPT)},
     )
     rows = [
         {
@@ -181,10 +187,15 @@ def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
             "level": each.level.value,
             "facts": each.projection.facts,
         }
-        | {name: _day(each.projection.facts.get(name)) for name in RUN_OUT_DAYS}
+        | _kept(each.projection.facts)
         for each in reviewed
     ]
     session.execute(statement, rows)
+
+
+def _kept(facts: dict[str, Any]) -> dict[str, Any]:
+    known = {name: facts.get(name) for name in OUTLOOK} | {name: _day(facts.get(name)) for name in RUN_OUT_DAYS}
+    return known | {"per_day": usual_use(facts), "to_come": facts.get("inbound"), "next_due_on": next_due(facts)}
 
 
 def _day(written: str | None) -> date | None:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.demand import DEFAULTS
-from inventory.domain.facts import is_known
+from inventory.domain.facts import usual_use
 from inventory.domain.offices import OfficeKind
 from inventory.models import Balance, Office, StoredProjection, Transfer, TransferLine
 from inventory.services import calendars, drafts
@@ -136,7 +136,7 @@ def _outlook(facts: Mapping[str, Any] | None, opened: np.ndarray, today: date) -
     if facts is None:
         return {"backlog": 0, "unknown": "not_reviewed", "demand": None}
     backlog = int(facts.get("backlog") or 0)
-    level = _level(facts)
+    level = usual_use(facts)
     if level is None:
         return {"backlog": backlog, "unknown": "not_enough_data", "demand": None}
     week = [1.0 if weight is None else float(weight) for weight in facts.get("weekday_weights") or [1.0] * 7]
@@ -148,16 +148,6 @@ def _outlook(facts: Mapping[str, Any] | None, opened: np.ndarray, today: date) -
         "horizon_days": max(1, int(facts.get("lead_days") or 0) + int(facts.get("review_days") or 0)),
         **_dispersions(facts),
     }
-
-
-def _level(facts: Mapping[str, Any]) -> float | None:
-    """Mean demand per working day; None where nothing is known. A rate too small for its one decimal place is taken
-    from the demand over the horizon."""
-    if not is_known(facts):
-        return None
-    level = float(facts.get("level_per_day") or 0.0)
-    days = int(facts.get("lead_days") or 0) + int(facts.get("review_days") or 0)
-    return level or float(facts.get("mean_horizon") or 0) / max(1, days)
 
 
 def _dispersions(facts: Mapping[str, Any]) -> dict[str, float]:

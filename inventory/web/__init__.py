@@ -61,6 +61,7 @@ PAGES = (
     "boards",
     "cases",
     "closings",
+    "comparisons",
     "consumption",
     "coverage",
     "deliveries",

@@ -17,6 +17,7 @@ from inventory.domain.ledger import FIGURES
 from inventory.domain.offices import OfficeSettings
 from inventory.services import balances, clearing, items, lead_times, lots, offices, stated_rates
 from inventory.services.offices import OfficeView
+from inventory.web import stock_overview
 from inventory.web.forms import (
     BaseForm,
     DayField,
@@ -172,17 +173,13 @@ def show(code: str) -> Any:
 @blueprint.get("/offices/<code:code>/balances")
 @security.needs(Action.VIEW_STOCK)
 def roll_up(code: str) -> Any:
-    actor = security.current_actor()
-    whole, parts = balances.rolled_up(actor, code)
-    return render_template(
-        "offices/balances.html",
-        office=whole.office,
-        above=offices.ancestors(actor, Action.VIEW_STOCK, whole.office),
-        whole=whole,
-        parts=parts,
-        own={each.item_code: each for each in balances.of_office(actor, code)},
-        items=[item for item in items.active() if item.code in whole.offices],
-    )
+    return stock_overview.page(code)
+
+
+@blueprint.get("/offices/<code:code>/balances/rows")
+@security.needs(Action.VIEW_STOCK)
+def roll_up_rows(code: str) -> Any:
+    return stock_overview.rows(code)
 
 
 @blueprint.route("/offices/<code:code>/settings", methods=["GET", "POST"])

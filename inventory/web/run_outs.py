@@ -15,6 +15,7 @@ from inventory import security
 from inventory.domain.access import Action
 from inventory.services import offices, run_out_calendar
 from inventory.services.run_out_calendar import DayAhead, RunOutCalendar
+from inventory.web import run_out_timeline
 from inventory.web.forms import DayField, QueryForm, choices, item_names
 from inventory.web.forms import lazy as _
 from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, round_figures
@@ -74,6 +75,18 @@ def index() -> Any:
 @security.needs(Action.VIEW_ALERT)
 def show(code: str) -> Any:
     return _page(code)
+
+
+@blueprint.get("/run-outs/timeline")
+@security.needs(Action.VIEW_ALERT)
+def timeline() -> Any:
+    return run_out_timeline.page(None)
+
+
+@blueprint.get("/offices/<code:code>/run-outs/timeline")
+@security.needs(Action.VIEW_ALERT)
+def timeline_of(code: str) -> Any:
+    return run_out_timeline.page(code)
 
 
 def picture(days: tuple[DayAhead, ...]) -> Picture | None:

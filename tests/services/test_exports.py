@@ -37,6 +37,7 @@ NOT_EXPORTED = {
     "chore_rounds": "when each chore was last done well, one row for each",
     "heartbeats": "which processes live at the moment; gone a day after them",
     "case_acts": "the forms by which people acted on alerts; the history of each alert says what they did",
+    "subtree_trends": "sums that each review adds up anew; the stocks behind them are exported",
     "stock_checks": "which stocks still wait for a look, for some seconds each",
     "memberships": "exported with the people who hold the roles",
 }

@@ -198,6 +198,9 @@ PAGES = {
             "/backtest?office=51",
             "/offices/51/balances",
             "/offices/51/heat?show=stock_out_days",
+            f"/offices/51/balances?item={BLANK}&all=y&sort=store",
+            f"/compare?item={BLANK}&office=51&office={DENPASAR}&office={BADUNG}&office=51.71.02&q=selatan",
+            "/offices/51/run-outs/timeline",
             "/offices/51/coverage",
         ),
     ),
@@ -418,11 +421,11 @@ STACKS = """() => [...document.querySelectorAll("table.stacks")].flatMap((table)
   ];
 })"""
 UNLABELLED = """() => [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
-  .filter((field) => !field.labels.length && !field.getAttribute("aria-label"))
+  .filter((field) => !field.labels.length && !field.matches("[aria-label], [aria-labelledby]"))
   .map((field) => `no label on ${field.name}`)
   .concat(document.querySelectorAll("h1").length === 1 ? [] : ["not one h1"])
-  .concat([...document.querySelectorAll("[aria-describedby]")]
-    .flatMap((field) => field.getAttribute("aria-describedby").split(" "))
+  .concat(["aria-describedby", "aria-labelledby"].flatMap((name) => [...document.querySelectorAll(`[${name}]`)]
+    .flatMap((field) => field.getAttribute(name).split(" ")))
     .filter((id) => !document.getElementById(id)).map((id) => `nothing has the id ${id}`))"""
 ONLY_WIDTHS = f"[{WIDTHS}, []]"
 CARDS_AND_LABELS = f"[{WIDTHS}, [...({STACKS})(), ...({UNLABELLED})()]]"

@@ -11,7 +11,8 @@ import pytest
 from flask import Flask
 
 from inventory.services.run_out_calendar import DayAhead
-from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from inventory.services.run_out_timeline import Span
+from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, SPAN_WIDTH, TOP, WIDTH, SpanBar, span_bar
 from inventory.web.run_outs import picture
 from tests.services.test_run_out_calendar import expect, on
 from tests.web.test_desk import client_of, links, page_in
@@ -109,3 +110,44 @@ def test_everything_lies_within_the_picture() -> None:
 
 def test_there_is_no_picture_of_nothing() -> None:
     assert picture(days(*[0] * 14)) is None
+
+
+def test_the_weeks_tell_each_stock_and_lead_back_to_the_days(app: Flask) -> None:
+    expected(app, DENPASAR, on(20), early=on(10), late=on(90))
+    expected(app, "51.71.01", None, level="out")
+    client = client_of(app, "regional")
+    page = page_in(client, "en", "/offices/51/run-outs/timeline").text
+    assert cells(page, "Kota Denpasar, Citizen") == ["Low", "", "25 May", "4 Jun", "13 Aug", ""]
+    assert cells(page, "Denpasar Selatan, Citizen")[3] == "Now"
+    assert page.index("Denpasar Selatan") < page.index("Kota Denpasar, Citizen")
+    assert 'aria-label="likely on June 4, 2024"' in page
+    assert "/offices/51/run-outs" in links(page)
+    assert "/offices/51/run-outs/timeline" in links(client.get("/offices/51/run-outs").text)
+    assert client.get("/run-outs/timeline?item=kia").status_code == 200
+    assert client.get("/run-outs/timeline?item=nichts").status_code == 422
+
+
+def test_a_span_lies_within_its_weeks() -> None:
+    def drawn(early: int | None, likely: int | None, late: int | None) -> SpanBar:
+        days = [None if each is None else on(each) for each in (early, likely, late)]
+        span = Span(
+            office_code="51",
+            office_name="Bali",
+            item_code="kia",
+            level="low",
+            early=days[0],
+            likely=days[1],
+            late=days[2],
+            arrivals=((on(7), 40),),
+        )
+        return span_bar(span, on(0), on(55))
+
+    inside = drawn(7, 14, 27)
+    assert (inside.left, inside.width, inside.likely, inside.goes_on) == (70.0, 210.0, 140.0, False)
+    assert inside.arrivals == ((70.0, on(7), 40),)
+    for span in (drawn(7, 14, None), drawn(7, 14, 80), drawn(-3, 2, 99)):
+        assert span.left is not None
+        assert (span.left + span.width, span.goes_on) == (SPAN_WIDTH, True)
+    beyond = drawn(60, 70, 80)
+    assert (beyond.left, beyond.likely) == (None, None)
+    assert drawn(None, None, None).left is None
