@@ -576,6 +576,18 @@ REFUSALS: Mapping[str, Any] = {
         "%(day)s has been closed since, without this entry. Nothing was recorded. Record it all the same as a late"
         " entry, or correct its day."
     ),
+    # Undo of what was just entered.
+    "entry_not_found": _("There is no such entry of yours at this office."),
+    "undo_of_somebody_else": _("Only who made an entry can undo it here. Reverse it on the stock card, with a reason."),
+    "undo_other_kind": _("An entry of this kind is not undone here. Open it on the stock card, or its own page."),
+    "undo_too_late": _(
+        "An entry can be undone for %(minutes)s minutes, and these are over. Reverse it on the stock card, with a"
+        " reason."
+    ),
+    "undo_not_newest": _(
+        "You have entered something else since. Undo that first, or reverse this one on the stock card, with a reason."
+    ),
+    "undo_day_closed": _("The day has been closed with this entry. Reverse it on the stock card, with a reason."),
 }
 
 

@@ -86,6 +86,7 @@ PAGES = (
     "stock_cards",
     "stocktakes",
     "suppliers",
+    "today",
     "transfers",
     "watchers",
 )

@@ -148,6 +148,7 @@ PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
         "/offline",
+        *(f"{HOME}/today", f"{HOME}/today?item=kia"),
         f"{HOME}/transfers/new?draft=1",
         f"{HOME}/imports",
         "/imports/1",
