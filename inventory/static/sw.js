@@ -15,8 +15,10 @@ self.addEventListener("fetch", (event) => {
 
 async function install() {
   const cache = await caches.open(CACHE);
-  // Without cookies: no page of somebody who is logged in can get in.
-  await cache.addAll(SHELL.map((address) => new Request(address, { credentials: "omit", cache: "reload" })));
+  // Without cookies: no page of somebody who is logged in can get in. The files' addresses name their content, so
+  // that those which a page has just loaded are not fetched once more.
+  const fresh = (address) => ({ credentials: "omit", cache: address === SHELL[0] ? "reload" : "default" });
+  await cache.addAll(SHELL.map((address) => new Request(address, fresh(address))));
   // While servers of two versions answer, the page may be of the other one, and would lack its files.
   const page = await cache.match(SHELL[0]);
   if (!(await page.text()).includes(`data-version="${VERSION}"`)) {

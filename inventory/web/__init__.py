@@ -68,6 +68,7 @@ PAGES = (
     "events",
     "exports",
     "health",
+    "help",
     "imports",
     "jobs",
     "language",
@@ -97,12 +98,13 @@ FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker",
 
 
 def init_app(app: Flask) -> None:
-    from inventory.web import errors, language
+    from inventory.web import errors, language, static_files
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
     for name in PAGES:
         app.register_blueprint(import_module(f"inventory.web.{name}").blueprint)
+    static_files.init_app(app)
     language.init_app(app)
     errors.init_app(app)
     app.jinja_env.filters["moment"] = moment

@@ -62,7 +62,7 @@ def shell() -> Response:
 def worker() -> Response:
     """From the root, so that it may look after every page."""
     version = _version()
-    kept = [url_for("offline.shell"), *(_file(name, version) for name in KEPT_FILES)]
+    kept = [url_for("offline.shell"), *(_file(name) for name in KEPT_FILES)]
     head = f'"use strict";\nconst VERSION = {_json(version)};\nconst SHELL = {_json(kept)};\n'
     return _for_everybody(head + _static("sw.js").read_text(encoding="utf-8"), "text/javascript")
 
@@ -111,7 +111,7 @@ def _version() -> str:
 def _shell(version: str) -> str:
     """The offline page, with its content in each language; the page's script shows one of them."""
     pages = {code: _in_language(code) for code in text.LANGUAGES}
-    files = {name: _file(name, version) for name in KEPT_FILES}
+    files = {name: _file(name) for name in KEPT_FILES}
     return render_template("offline/shell.html", pages=pages, files=files, version=version)
 
 
@@ -123,8 +123,8 @@ def _in_language(code: str) -> dict[str, str]:
         return {"whole": whole, "noscript": gettext("Without a network only a browser that runs scripts can be used.")}
 
 
-def _file(name: str, version: str) -> str:
-    return url_for("static", filename=name, v=version)
+def _file(name: str) -> str:
+    return url_for("static", filename=name)
 
 
 def _static(name: str) -> Path:

@@ -92,7 +92,7 @@ def test_the_same_form_sent_twice_is_recorded_once(app: Flask, client: FlaskClie
         ({"new": "1.5", "misprint": "2"}, 422, "correct the marked fields"),
         ({"new": "", "misprint": ""}, 422, "nothing"),
         ({"new": "5", "new_waiting": "6", "misprint": ""}, 422, "had waited"),
-        ({"new": "5", "misprint": "", "day": "2024-05-16"}, 422, "future"),
+        ({"new": "5", "misprint": "", "day": "2024-05-16"}, 422, "has not come yet"),
     ],
 )
 def test_what_is_refused_stays_as_it_was_typed(
