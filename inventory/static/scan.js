@@ -148,8 +148,8 @@ window.scanning = (function () {
 
   async function vendored(video) {
     const ZXing = await library();
-    const reader = new ZXing.MultiFormatReader();
-    reader.setHints(new Map([[ZXing.DecodeHintType.TRY_HARDER, true]]));
+    const hints = new Map([[ZXing.DecodeHintType.TRY_HARDER, true]]);
+    const readers = [new ZXing.MultiFormatOneDReader(hints), new ZXing.QRCodeReader()];
     const canvas = document.createElement("canvas");
     const pen = canvas.getContext("2d", { willReadFrequently: true });
     return async () => {
@@ -159,11 +159,13 @@ window.scanning = (function () {
       canvas.height = Math.round(video.videoHeight * scale);
       pen.drawImage(video, 0, 0, canvas.width, canvas.height);
       const source = new ZXing.HTMLCanvasElementLuminanceSource(canvas);
-      try {
-        return reader.decodeWithState(new ZXing.BinaryBitmap(new ZXing.HybridBinarizer(source))).getText();
-      } catch {
-        return ""; // no code in this picture
+      const picture = new ZXing.BinaryBitmap(new ZXing.HybridBinarizer(source));
+      for (const reader of readers) {
+        try {
+          return reader.decode(picture, hints).getText();
+        } catch { /* no such code in this picture */ }
       }
+      return "";
     };
   }
 
