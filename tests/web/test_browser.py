@@ -447,7 +447,7 @@ def test_a_storekeepers_day(chromium: Any, site: tuple[str, Any]) -> None:
         page.fill("input[name=bast_number]", "470/2/2024")
         page.fill("input[name=received]", "2.000")
         page.fill("input[name=defective]", "12")
-        page.click("main form button")
+        page.click("main form > button")
         assert "2.943" in page.inner_text("[role=status]")
 
         page.click(f".tasks a[href='{HOME}/consumption']")
