@@ -438,6 +438,23 @@ def bench_alerts(as_json: bool, quick: bool) -> None:
     _show_figures(alerts.measure(quick=quick), as_json=as_json)
 
 
+@bench_group.command("pages", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Each page once instead of five times.")
+def bench_pages(as_json: bool, quick: bool) -> None:
+    """Measure how much a storekeeper's first page weighs, and how long a slow phone on a slow network waits for it.
+
+    Needs the extra `dev` and Chromium. Exits with 1 when a figure misses what it must be.
+    """
+    try:
+        import playwright  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise click.ClickException("install the extra `dev` first: pip install -e '.[dev]'") from None
+    from inventory.bench import pages
+
+    _show_figures(pages.measure(quick=quick), as_json=as_json)
+
+
 @bench_group.command("measure-import", hidden=True)
 @click.argument("rows", type=int)
 def bench_measure_import(rows: int) -> None:

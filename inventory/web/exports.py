@@ -41,6 +41,10 @@ TABLES = {
     "alerts": _("Alerts"),
     "alert_events": _("History of alerts"),
     "projections": _("Projections"),
+    "backtests": _("Backtests"),
+    "backtest_scores": _("How well each stock was projected"),
+    "reported_figures": _("Reported figures of coverage"),
+    "equipment_reports": _("Reports of equipment"),
     "stated_rates": _("Published demand figures"),
     "offices": _("Offices"),
     "items": _("Items"),
@@ -80,7 +84,7 @@ class ExportForm(QueryForm):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         allowed = exports.names(security.current_actor())
-        self.table.choices = choices({name: TABLES.get(name, name) for name in allowed})
+        self.table.choices = choices({name: TABLES[name] for name in allowed})
         self.format.choices = choices(FORMATS)
 
 

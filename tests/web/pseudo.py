@@ -36,6 +36,7 @@ def write_catalogues(folder: Path) -> None:
         with file.open("rb") as source:
             known = read_po(source, locale="id")
         changed = Catalog(locale="id")
+        changed._num_plurals, changed._plural_expr = known.num_plurals, known.plural_expr
         for message in known:
             if not message.id:
                 continue

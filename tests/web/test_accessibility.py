@@ -35,6 +35,7 @@ def test_every_page_of_a_role_is_accessible(chromium: Any, site: tuple[str, Any]
     with reader_with_axe(chromium, address) as reader:
         reader.log_in(name)
         for language in ("id", "en"):
+            reader.page.goto("/help")
             reader.choose(language)
             offline = ("/offline",) if name == "storekeeper" else ()
             for path in (*EVERYBODYS, *PAGES[name], *offline):

@@ -398,7 +398,8 @@ WIDTHS = "[window.innerWidth, document.documentElement.scrollWidth, document.doc
 STACKS = """() => [...document.querySelectorAll("table.stacks")].flatMap((table) => {
   const cells = [...table.querySelectorAll("tbody td")];
   return [
-    ...(table.scrollWidth > table.parentElement.clientWidth ? ["a table of cards scrolls sideways"] : []),
+    ...(table.scrollWidth > table.parentElement.clientWidth ? ["a table of cards scrolls sideways: " + cells
+      .filter((cell) => cell.scrollWidth > cell.clientWidth).map((cell) => cell.innerText).join("; ")] : []),
     ...cells.filter((cell) => !cell.matches("[data-label], .words")).map((cell) => `no label on ${cell.innerText}`),
     ...cells.filter((cell) => cell.matches(".nothing") && cell.checkVisibility()).map(() => "an empty line"),
   ];

@@ -17,7 +17,8 @@ from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.imports import FIELDS, KINDS
 from inventory.domain.ledger import Effect
-from inventory.services import balances
+from inventory.services import balances, exports
+from inventory.web.exports import TABLES
 from tests.conftest import NOW, TODAY
 from tests.files import bomb, csv_file
 from tests.services.test_imports import USE, use
@@ -163,6 +164,10 @@ def test_strangers_neither_see_nor_import(app: Flask, keeper: FlaskClient) -> No
     assert client_of(app, "viewer").get(PAGE).status_code == 403
     assert keeper.get("/imports/999").status_code == 404
     assert figures(app).printed == 0
+
+
+def test_every_table_that_can_be_exported_has_a_name() -> None:
+    assert {table.name for table in exports.TABLES} == set(TABLES)
 
 
 def test_an_export_is_a_file(app: Flask, keeper: FlaskClient) -> None:

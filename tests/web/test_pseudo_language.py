@@ -30,24 +30,10 @@ WORD = re.compile(r"[^\W\d_]{3,}")
 ENUMERATED = re.compile(r"[a-z][a-z_]*")
 """A value that the code gave and a page has to translate, unlike what somebody typed."""
 SAID_AS_IT_IS = {
-    *(
-        "Blangko",
-        "CSV",
-        "XLSX",
-        "PDF",
-        "KTP",
-        "KIA",
-        "WIB",
-        "WITA",
-        "WIT",
-        "BAST",
-        "Ctrl",
-        "SHA",
-        "Bahasa",
-        "Indonesia",
-        "English",
-    ),
-    *("SHOWN", "NSFP", "API", "JSON", "Telegram", "SMTP", "https", "http"),
+    *("Blangko", "Bahasa", "Indonesia", "English", "CSV", "XLSX", "PDF", "WIB", "WITA", "WIT", "JSON", "https"),
+    *("Asia", "Jakarta", "Pontianak", "Makassar", "Jayapura"),  # time zones
+    *("Pilkada", "Tahun", "ajaran", "baru"),  # events as the calendar calls them
+    *("Kode", "Tanggal"),  # columns of a file that somebody sent in
 }
 CUT = """() => [...document.querySelectorAll("main *, header *, footer *")].filter((element) => {
   const style = getComputedStyle(element);
@@ -59,6 +45,7 @@ CUT = """() => [...document.querySelectorAll("main *, header *, footer *")].filt
     && element.clientWidth > 0;
 }).map((element) => `cut: ${element.outerHTML.slice(0, 120)}`)"""
 SEEN = """() => {
+  for (const code of document.querySelectorAll("code")) code.hidden = true;
   for (const details of document.querySelectorAll("details")) details.open = true;
   const named = [...document.querySelectorAll("[aria-label], [title], [placeholder], [alt]")]
     .flatMap((each) => ["aria-label", "title", "placeholder", "alt"].map((name) => each.getAttribute(name) || ""));
