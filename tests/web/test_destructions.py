@@ -80,7 +80,7 @@ def test_a_record_goes_from_the_storekeeper_to_the_manager(app: Flask, as_: LogI
     page = storekeeper.get(LIST).text
     assert "Approved" in page
     assert "No spoiled blanks lie here." in page
-    assert "Nothing waits for approval." in manager.get("/proposals").text
+    assert "Nothing waits for approval" in manager.get("/proposals").text
 
 
 def test_a_breakdown_that_differs_from_its_total_comes_back_with_what_was_typed(app: Flask, as_: LogIn) -> None:
