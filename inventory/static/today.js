@@ -4,6 +4,7 @@
 
 (function () {
   const PATIENCE = 20000;
+  const SOON = 400;
   const LEVELS = ["unknown", "ok", "watch", "low", "critical", "out", "short"];
   const line = document.querySelector("[data-left]");
   const shown = new Intl.NumberFormat(document.documentElement.lang);
@@ -132,9 +133,12 @@
     if (button.disabled) return;
     button.disabled = true;
     for (const part of ["wrong", "kept"]) say(form.querySelector(`[data-${part}]`), "");
+    const busy = setTimeout(() => button.setAttribute("aria-busy", "true"), SOON);
     try {
       await send();
     } finally {
+      clearTimeout(busy);
+      button.removeAttribute("aria-busy");
       button.disabled = false;
     }
   }

@@ -207,6 +207,7 @@ def film(file: Path, *pictures: tuple[np.ndarray, int]) -> None:
                 out.write(b"FRAME\n" + seen.tobytes() + grey)
 
 
+@pytest.mark.slow
 def test_two_bar_codes_before_the_camera_are_a_range(chromium: Any, site: tuple[str, Path], tmp_path: Path) -> None:
     address, file = site
     video = tmp_path / "camera.y4m"
