@@ -590,6 +590,11 @@ REFUSALS: Mapping[str, Any] = {
         "You have entered something else since. Undo that first, or reverse this one on the stock card, with a reason."
     ),
     "undo_day_closed": _("The day has been closed with this entry. Reverse it on the stock card, with a reason."),
+    # Public boards.
+    "board_not_found": _("There is no such board."),
+    "board_items_missing": _("Choose at least one item to show."),
+    "board_item_unknown": _("Choose only items that are in use."),
+    "board_changed": _("Somebody has changed the board meanwhile. Open the page again, then change it."),
 }
 
 

@@ -168,13 +168,20 @@ def test_upgrading_what_is_up_to_date_does_nothing(empty: Flask) -> None:
     assert len(before) == 1
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index:UserWarning")
 def test_models_and_migrated_database_do_not_differ(empty: Flask) -> None:
     upgrade()
     # SQLite quotes an empty default in a way that compares as another.
     options = {"compare_type": True, "compare_server_default": db.engine.dialect.name == "postgresql"}
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts=options)
+        context = MigrationContext.configure(connection, opts=options | {"include_object": is_comparable})
         assert compare_metadata(context, db.metadata) == []
+
+
+def is_comparable(_object: object, name: str | None, kind: str, *_: object) -> bool:
+    """Not what finds numbers by their keys: SQLite does not give such an index back, and PostgreSQL rewrites its text.
+    The names are compared below, and the tests of the search see that queries use them."""
+    return kind != "index" or not str(name).endswith("_key")
 
 
 def test_drafts_say_what_became_of_them_below_and_above_their_recall(world: World) -> None:
@@ -268,6 +275,9 @@ def kept(inspector: Inspector, name: str) -> set[str]:
         # A reference that came with its column has its name in the table's text, where reflection does not look.
         table_text = str(selected(f"SELECT sql FROM sqlite_master WHERE name = '{name}'"))
         names |= set(re.findall(r"CONSTRAINT (fk_\w+) REFERENCES", table_text))
+        # And what an index of an expression is, reflection cannot tell.
+        keys = f"SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = '{name}' AND sql LIKE '%lower(%'"
+        names |= selected(keys)
     return names
 
 

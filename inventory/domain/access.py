@@ -41,6 +41,7 @@ class Action(StrEnum):
     PLAN_OUTREACH = "plan_outreach"
     VIEW_ALERT = "view_alert"
     ACT_ON_ALERT = "act_on_alert"
+    MANAGE_BOARD = "manage_board"
     VIEW_JOBS = "view_jobs"
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
@@ -83,6 +84,8 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
     },
     # Whoever answers for the office says that a case is seen, whose it is, and what was done about it.
     Action.ACT_ON_ALERT: {Role.MANAGER: Scope.SUBTREE},
+    # The head of an office answers for what it tells in public, and sees the stock that a board would tell of.
+    Action.MANAGE_BOARD: {Role.MANAGER: Scope.SUBTREE},
     Action.VIEW_JOBS: {Role.MANAGER: Scope.SUBTREE, Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_OFFICES: {Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_PEOPLE: {Role.ADMINISTRATOR: Scope.SUBTREE},

@@ -3,6 +3,7 @@
 from inventory.models.alerts import Alert, AlertEvent, CaseAct, JobRun, StatedRate, StockCheck, StoredProjection
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
 from inventory.models.backtests import BacktestRun, BacktestScore
+from inventory.models.boards import Board, BoardItem
 from inventory.models.caps import DayCap
 from inventory.models.chores import ChoreRound
 from inventory.models.clearing import ClearingRate, DigitalShare
@@ -32,6 +33,8 @@ __all__ = [
     "BacktestRun",
     "BacktestScore",
     "Balance",
+    "Board",
+    "BoardItem",
     "CalendarDay",
     "CaseAct",
     "ChoreRound",

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from inventory.db import Base, UtcDateTime
 from inventory.domain.ledger import EFFECTS, FLOWS, NEVER_NEGATIVE, PLACES, SHIFTS
 from inventory.domain.quantities import MAX_QUANTITY
+from inventory.models.keys import find_by_number
 
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 LAW = f"{' - '.join(FLOWS)} = {' + '.join(PLACES)}"
@@ -103,6 +104,9 @@ class Delivery(Base):
     """The request that this hand-over answers, wholly or in part."""
     allotted: Mapped[int | None]
     cartons: Mapped[int | None]
+
+
+find_by_number(Delivery.bast_number, Delivery.office_id)
 
 
 class Movement(Base):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from inventory.db import Base, UtcDateTime
 from inventory.domain.outreach import STATUSES
 from inventory.domain.quantities import MAX_QUANTITY
+from inventory.models.keys import find_by_number
 from inventory.models.offices import one_of
 
 SUBJECTS = ("outreach", "event", "cap")
@@ -53,6 +54,9 @@ class OutreachPlan(Base):
     made_by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     note: Mapped[str] = mapped_column(String(500), server_default="")
+
+
+find_by_number(OutreachPlan.place)
 
 
 class OutreachPlanLine(Base):

@@ -26,6 +26,8 @@ from inventory.models import (
     BacktestRun,
     BacktestScore,
     Balance,
+    Board,
+    BoardItem,
     CalendarDay,
     ClearingRate,
     ClosingException,
@@ -603,6 +605,24 @@ TABLES: tuple[Table, ...] = (
         .select_from(EventItem)
         .join(Item, Item.id == EventItem.item_id)
         .order_by(EventItem.event_id, Item.position),
+    ),
+    Table(
+        name="boards",
+        action=Action.VIEW_STOCK,
+        query=_of_office(Board, *_own(Board, "office_id", "request_id", "request_digest")).order_by(Board.id),
+        offices=(Office,),
+        day=Board.chosen_at,
+    ),
+    Table(
+        name="board_items",
+        action=Action.VIEW_STOCK,
+        query=select(BoardItem.board_id, Item.code.label("item"))
+        .select_from(BoardItem)
+        .join(Item, Item.id == BoardItem.item_id)
+        .join(Board, Board.id == BoardItem.board_id)
+        .join(Office, Office.id == Board.office_id)
+        .order_by(BoardItem.board_id, Item.position),
+        offices=(Office,),
     ),
     Table(
         name="imports",

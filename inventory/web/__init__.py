@@ -58,6 +58,7 @@ PAGES = (
     "alerts",
     "allotments",
     "backtests",
+    "boards",
     "cases",
     "closings",
     "consumption",
@@ -84,6 +85,7 @@ PAGES = (
     "reports",
     "requests",
     "run_outs",
+    "search",
     "stock_cards",
     "stocktakes",
     "suppliers",
@@ -93,12 +95,14 @@ PAGES = (
 )
 """The modules with pages."""
 
-FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"}
+FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"} | {
+    f"boards.{name}" for name in ("index", "show", "data", "badge")
+}
 """What is the same whoever asks for it, and says itself how long it may be kept."""
 
 
 def init_app(app: Flask) -> None:
-    from inventory.web import errors, language, static_files
+    from inventory.web import errors, language, sessions, static_files
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
@@ -111,6 +115,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)
     app.after_request(_add_headers)
+    app.session_interface = sessions.PeoplesSessions(FOR_EVERYBODY)
 
 
 def moment(instant: datetime, time_zone: str | None = None) -> str:

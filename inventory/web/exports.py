@@ -45,6 +45,8 @@ TABLES = {
     "backtest_scores": _("How well each stock was projected"),
     "reported_figures": _("Reported figures of coverage"),
     "equipment_reports": _("Reports of equipment"),
+    "boards": _("Public boards, as they were chosen"),
+    "board_items": _("Items of public boards"),
     "stated_rates": _("Published demand figures"),
     "offices": _("Offices"),
     "items": _("Items"),

@@ -12,8 +12,20 @@ from werkzeug.routing import Rule
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Actor, may, may_somewhere
+from inventory.domain.boards import Choice
 from inventory.domain.notices import ChannelKind, unsubscribe_token
-from inventory.services import alerts, allotments, channels, closings, documents, offices, people, records, reviews
+from inventory.services import (
+    alerts,
+    allotments,
+    boards,
+    channels,
+    closings,
+    documents,
+    offices,
+    people,
+    records,
+    reviews,
+)
 from inventory.services.allotments import SplitTerms
 from inventory.services.channels import Allowed
 from tests.conftest import NOW, TODAY
@@ -95,6 +107,7 @@ def fill(world: World) -> None:
     manager = world.actor("manager")
     allowed = Allowed(email=True, telegram=False, services=(), private=False)
     channel_id = channels.add(manager, NOW, ChannelKind.EMAIL, "", channels.usual(manager, NOW), allowed)
+    boards.choose(SYSTEM, NOW, uuid4(), DENPASAR, Choice(on=True, item_codes=(BLANK,)), 0)
     db.session.remove()
     TARGETS[db.engine.dialect.name] = Target(
         movement_id=movement.id,

@@ -13,7 +13,7 @@ from typing import Any
 import axe_playwright_python
 import pytest
 
-from tests.web.test_browser import EVERYBODYS, NARROW, PAGES, STOCK_PAGES, WIDE, Reader
+from tests.web.test_browser import EVERYBODYS, NARROW, NOBODYS, PAGES, STOCK_PAGES, WIDE, Reader
 from tests.web.test_browser import site as site
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")]
@@ -24,7 +24,7 @@ BY_THEME_AND_WIDTH = {"type": "rule", "values": ["color-contrast", "target-size"
 JUDGE = """(rules) => axe.run(document, {runOnly: rules, resultTypes: ["violations"]}).then(({violations}) =>
   violations.flatMap(({id, nodes}) => nodes.map(({html, failureSummary}) => [id, html, failureSummary].join(" | "))))"""
 
-PUBLIC = ("/login", "/styleguide")
+PUBLIC = (*NOBODYS, "/styleguide")
 
 
 @pytest.mark.slow

@@ -16,12 +16,14 @@ from werkzeug.serving import make_server
 
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
+from inventory.domain.boards import Choice, Precision
 from inventory.domain.ranges import parse_ranges
 from inventory.domain.reports import Month
 from inventory.services import (
     alerts,
     allotments,
     backtests,
+    boards,
     clearing,
     closings,
     consumption,
@@ -163,12 +165,14 @@ PAGES = {
         *(f"/outreach/1/{step}" for step in ("change", "call-off", "held")),
         "/outreach/2/change",
         "/day-caps/1",
+        "/search?q=A100150",
         "/requests/1/cancel",
         "/requests/1/close",
     ),
     "manager": (
         *STOCK_PAGES,
         *DECISIONS,
+        *(f"{HOME}/board", "/search", "/search?q=470"),
         *("/messages", "/messages/new", "/messages/change?channel={channel}", "{unsubscribe}"),
         *("/alerts/{tried}", "/requests", "/requests/1/allot", "/jobs", "/jobs/verification", "/proposals"),
         *ALLOTMENTS,
@@ -199,6 +203,8 @@ PAGES = {
     ),
 }
 EVERYBODYS = ("/", "/change", "/help")
+NOBODYS = ("/board", f"/board/{DENPASAR}?lang=id", f"/board/{BADUNG}?lang=en", "/login")
+"""Pages for people who are not logged in."""
 
 
 @pytest.fixture
@@ -237,6 +243,9 @@ def _fill(world: World) -> None:
     world.ask(NOW, TODAY, 10_000, needed_by=TODAY, note="menjelang pemilihan")
     _answer(world, world.ask(NOW, TODAY, 500, asked={FOREIGN: 500}))
     _split(world)
+    for code, precision in ((DENPASAR, Precision.TENS), (BADUNG, Precision.LEVEL)):
+        chosen = Choice(on=True, item_codes=(BLANK, FOREIGN, "kia"), precision=precision, sentence="Cetak Senin–Jumat")
+        boards.choose(SYSTEM, NOW, uuid4(), code, chosen, 0)
     figures = fill_coverage(world)
     _plan(world)
     link = documents.get(SYSTEM, document)[1].link
@@ -428,7 +437,8 @@ def look_at_all(chromium: Any, site: tuple[str, Any], name: str, pages: dict[str
     """As one of the people, at pages by their language."""
     address, found = site
     with Reader(chromium, address, NARROW) as reader:
-        reader.look_at("/login")
+        for path in NOBODYS if name == "storekeeper" else ("/login",):
+            reader.look_at(path)
         reader.log_in(name)
         for language, paths in pages.items():
             reader.choose(language)
