@@ -227,6 +227,7 @@ def test_two_bar_codes_before_the_camera_are_a_range(chromium: Any, site: tuple[
             page.wait_for_selector("[data-read]:not(:empty)", timeout=20_000)
             assert page.inner_text("[data-read]") == f"{FIRST}-{LAST}"
             page.click("[data-scanner] [data-done]")
+            page.wait_for_function("() => document.querySelector('[name=new_ranges]').value !== ''")
             assert page.input_value("[name=new_ranges]") == f"{FIRST}-{LAST}\n"
             assert page.inner_text("[data-record] [data-sum] b") == "5"
             assert page.evaluate("document.querySelector('[data-scanner] video').srcObject") is None
