@@ -56,7 +56,7 @@ def posted(app: Flask) -> list[tuple[str, str, int]]:
             .where(Movement.recorded_at >= NOW)
             .order_by(Movement.id)
         )
-        found = [tuple(row) for row in rows]
+        found = [(row.kind, row.reason, row.quantity) for row in rows]
         db.session.remove()
     return found
 
