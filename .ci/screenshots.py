@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -23,6 +19,7 @@ from playwright.sync_api import sync_playwright
 from inventory.bench.pages import demonstration
 from inventory.services.demo import ACCOUNTS, PASSWORD
 
+ROOT = Path(__file__).resolve().parent.parent
 STOREKEEPER, MANAGER, REGION = ACCOUNTS[0][0], ACCOUNTS[2][0], ACCOUNTS[3][0]
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 PICTURES = (

@@ -125,6 +125,7 @@ class Share:
 
 SHARES: Mapping[str, tuple[str, str]] = {
     "enrolled": ("enrolled", "eligible"),
+    "owned": ("card_holders", "eligible"),
     "digital": ("digital_id", "enrolled"),
     "digital_of_target": ("digital_id", "digital_id_target"),
     "target_of_enrolled": ("digital_id_target", "enrolled"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -16,9 +15,9 @@ from inventory.domain.access import Action, Actor
 from inventory.domain.alerts import Subject
 from inventory.domain.arrivals import LONGEST_WAIT
 from inventory.domain.demand import FanParts, fan_of
-from inventory.domain.ledger import Kind, effect_of
-from inventory.models import Alert, Balance, DailyTotal, StoredProjection
-from inventory.services import arrivals, calendars, items, offices
+from inventory.domain.series import Closing
+from inventory.models import Alert, StoredProjection
+from inventory.services import arrivals, calendars, items, offices, series
 from inventory.services.arrivals import Expected
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
@@ -27,15 +26,6 @@ PAST_DAYS = 60
 FAN = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 """The middle, and bands of 50, 80 and 95 %."""
 """How far the calendar is read: the longest lead time, and a closure in it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Closing:
-    """What the store held at the end of a day, and how much had come in on it."""
-
-    day: date
-    store: int
-    arrived: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +52,7 @@ def of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> E
     office = offices.get(actor, Action.VIEW_ALERT, office_code)
     item = items.get(item_code)
     stored = db.session.get(StoredProjection, (office.id, item.id))
+    today = office.today(now)
     return Explanation(
         office=office,
         item=item,
@@ -70,9 +61,21 @@ def of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> E
         made_at=stored.made_at if stored else None,
         facts=_with_fan(stored.facts) if stored else {},
         alert_id=_open_alert(office.id, item.id),
-        past=_past(office.id, item.id, office.today(now)),
-        expected=tuple(under_way(office, item.id, office.today(now))),
+        past=series.closings_of(office.id, item.id, today - timedelta(days=PAST_DAYS - 1), today),
+        expected=tuple(under_way(office, item.id, today)),
     )
+
+
+def outlook_of(
+    actor: Actor, now: datetime, office_code: str, item_code: str
+) -> tuple[dict[str, Any], tuple[Expected, ...]]:
+    """The facts of the latest review with their fan, empty before the first one, and what is under way now, for a
+    picture of the stock. Raises NotFound `office_not_found`, `item_not_found`; NotAllowed."""
+    office = offices.get(actor, Action.VIEW_ALERT, office_code)
+    item = items.get(item_code)
+    stored = db.session.get(StoredProjection, (office.id, item.id))
+    facts = _with_fan(stored.facts) if stored else {}
+    return facts, tuple(under_way(office, item.id, office.today(now)))
 
 
 def _with_fan(facts: dict[str, Any]) -> dict[str, Any]:
@@ -103,33 +106,6 @@ def _open_alert(office_id: int, item_id: int) -> int | None:
             Alert.resolved_at.is_(None),
         )
     )
-
-
-def _past(office_id: int, item_id: int, today: date) -> tuple[Closing, ...]:
-    """The closings of the last days, from the balance of now and the daily totals back to them."""
-    balance = db.session.get(Balance, (office_id, item_id))
-    if balance is None or balance.first_on is None:
-        return ()
-    first = max(today - timedelta(days=PAST_DAYS - 1), balance.first_on)
-    rows = db.session.execute(
-        select(DailyTotal.day, DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
-            DailyTotal.office_id == office_id, DailyTotal.item_id == item_id, DailyTotal.day >= first
-        )
-    )
-    change: dict[date, int] = defaultdict(int)
-    arrived: dict[date, int] = defaultdict(int)
-    for day, kind, reason, quantity in rows:
-        effect = effect_of(kind, reason).store * quantity
-        change[day] += effect
-        if kind in (Kind.RECEIPT.value, Kind.ARRIVAL.value):
-            arrived[day] += effect
-    store = balance.store - sum(effect for day, effect in change.items() if day > today)
-    closings = []
-    for number in range((today - first).days + 1):
-        day = today - timedelta(days=number)
-        closings.append(Closing(day=day, store=store, arrived=arrived[day]))
-        store -= change[day]
-    return tuple(reversed(closings))
 
 
 def under_way(office: OfficeView, item_id: int, today: date) -> list[Expected]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, require
+from inventory.domain.calendars import days_between
 from inventory.domain.errors import Invalid, NotFound, Refusal
 from inventory.domain.ledger import NOTE_LENGTH
 from inventory.domain.offices import OfficeKind, local_day
@@ -37,6 +38,15 @@ from inventory.services.plan_steps import StepView, Taken
 
 SUBJECT = "outreach"
 MOST_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class DayView:
+    """A day of an office: whether it serves, and the holiday that it is, or empty."""
+
+    day: date
+    open: bool
+    holiday: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +222,17 @@ def of_month(actor: Actor, office_code: str, month: Month) -> list[PlanView]:
     found = _query().where(OutreachPlan.office_id == office.id, OutreachPlan.day.between(month.first, month.last))
     ordered = found.order_by(OutreachPlan.day, OutreachPlan.starts, OutreachPlan.id)
     return _views(db.session.execute(ordered.limit(MOST_SHOWN)).all())
+
+
+def days_of_month(actor: Actor, office_code: str, month: Month) -> list[DayView]:
+    """Every day of a month as the office's calendar has it."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    week = (office.id, office.settings.working_days)
+    calendar = calendars.of_offices([week], month.first, month.last)[office.id]
+    return [
+        DayView(day, calendar.is_open(day), calendar.holidays.get(day, ""))
+        for day in days_between(month.first, month.last)
+    ]
 
 
 def teams(actor: Actor, office_code: str) -> list[OfficeView]:

@@ -33,6 +33,7 @@ from inventory.services import coverage, coverage_files, offices
 from inventory.services.coverage import Written
 from inventory.services.coverage_files import Checked, EntryView
 from inventory.services.offices import OfficeView
+from inventory.web import pictures
 from inventory.web.files import ConfirmForm, FileForm, faults_in_words
 from inventory.web.forms import DayField, PostingForm, QuantityField, WordsField
 from inventory.web.forms import lazy as _
@@ -126,6 +127,7 @@ def show(code: str) -> Any:
         groups=GROUPS,
         aims=DIGITAL_TARGETS,
         wrong=_in_words(found.contradictions),
+        picture=pictures.progress(found.history, DIGITAL_TARGETS),
     )
 
 

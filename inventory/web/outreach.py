@@ -359,6 +359,7 @@ def _page_of_office(
         today=office.today(now),
         month=month,
         plans=outreach.of_month(actor, office.code, month),
+        days=outreach.days_of_month(actor, office.code, month),
         coming=events.coming(actor, now, office.code),
         caps=caps.of_office(actor, office.code),
         rates=clearing.rates(actor, office.code),

@@ -17,7 +17,7 @@ from inventory.services import offices, run_out_calendar
 from inventory.services.run_out_calendar import DayAhead, RunOutCalendar
 from inventory.web.forms import DayField, QueryForm, choices, item_names
 from inventory.web.forms import lazy as _
-from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, round_up
+from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, round_figures
 
 blueprint = Blueprint("run_outs", __name__)
 
@@ -93,7 +93,6 @@ def picture(days: tuple[DayAhead, ...]) -> Picture | None:
     def points(name: str) -> list[str]:
         return [f"{middle(number)},{y(getattr(each, name))}" for number, each in enumerate(days)]
 
-    step = round_up(top / 4)
     return Picture(
         columns=tuple(
             Column(
@@ -109,7 +108,7 @@ def picture(days: tuple[DayAhead, ...]) -> Picture | None:
         line=" ".join(points("by_then")),
         band=" ".join([*points("at_least"), *reversed(points("at_most"))]),
         zero=y(0),
-        figures=tuple((y(step * number), int(step * number)) for number in range(5) if step * number <= top),
+        figures=tuple((y(figure), figure) for figure in round_figures(top)),
         days=tuple((middle(number), days[number].day) for number in range(0, len(days), 3)),
     )
 

@@ -86,6 +86,10 @@ STOCK_PAGES = (
     f"{HOME}/closings",
     f"{HOME}/closings/{TODAY}",
     f"{HOME}/stock-card/{BLANK}",
+    f"{HOME}/usage/{BLANK}",
+    f"{HOME}/usage/{BLANK}?step=day",
+    f"{HOME}/heat",
+    f"{HOME}/heat?item={BLANK}&show=spoilage",
     f"{HOME}/numbers/{BLANK}",
     f"{HOME}/numbers/kia",
     f"{HOME}/numbers",
@@ -194,6 +198,7 @@ PAGES = {
             "/offices/51/run-outs",
             "/backtest?office=51",
             "/offices/51/balances",
+            "/offices/51/heat?show=stock_out_days",
             "/offices/51/coverage",
         ),
     ),
@@ -472,12 +477,12 @@ def test_a_storekeepers_day(chromium: Any, site: tuple[str, Any]) -> None:
         assert "1.940" in page.inner_text("[role=status]")
 
         page.click(f"a[href='{HOME}/stock-card/{BLANK}'] >> nth=0")
-        page.click("tbody tr:last-child a")
+        page.click(".card tbody tr:last-child a")
         page.fill("input[name=note]", "salah ketik")
         page.click("main form button")
         assert "1.943" in page.inner_text("[role=status]")
         assert "line-through" in page.eval_on_selector("tr.undone .struck", "e => getComputedStyle(e).textDecoration")
-        assert "salah ketik" in page.inner_text("tbody tr:last-child")
+        assert "salah ketik" in page.inner_text(".card tbody tr:last-child")
         assert reader.wrong == []
 
 
@@ -513,6 +518,36 @@ def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tu
         page.wait_for_selector("[role=status]:has-text('1')")
         page.goto(HOME)
         assert "1.639" in page.inner_text("main")
+        assert reader.wrong == []
+
+
+def test_a_picture_zooms_by_keyboard_and_fetches_what_it_needs_only_then(chromium: Any, site: tuple[str, Any]) -> None:
+    with Reader(chromium, site[0], NARROW) as reader:
+        page = reader.page
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        reader.log_in("storekeeper")
+        page.goto(f"{HOME}/stock-card/{FOREIGN}")
+        assert not [url for url in asked if "uplot" in url or url.endswith("series.json")]
+        page.press("[data-zoom]", "Enter")
+        page.wait_for_selector(".zoomed canvas")
+        assert len([url for url in asked if "uPlot" in url]) == 2
+        whole = page.inner_text(".zoomed [role=status]")
+        assert "20 April 2024" in whole
+        page.keyboard.press("+")
+        nearer = page.inner_text(".zoomed [role=status]")
+        page.keyboard.press("ArrowRight")
+        later = page.inner_text(".zoomed [role=status]")
+        assert len({whole, nearer, later}) == 3
+        page.click("[data-do=all]")
+        assert page.inner_text(".zoomed [role=status]") == whole
+        for size in (NARROW, WIDE):
+            page.set_viewport_size(size)
+            assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+        page.keyboard.press("Escape")
+        assert not page.is_visible(".zoomed")
+        assert page.evaluate("document.activeElement.matches('[data-zoom]')")
+        # Nothing was refused by the policy, although the library places its parts by styles of their own.
         assert reader.wrong == []
 
 

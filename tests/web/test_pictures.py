@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from inventory.domain.coverage import Share
+from inventory.domain.series import PARTS, Closing, Step
 from inventory.services.arrivals import Expected
-from inventory.services.explanations import Closing
-from inventory.web.pictures import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Ahead, Outlook, outlook
+from inventory.services.series import Usage, Used
+from inventory.web.pictures import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Ahead,
+    Outlook,
+    Stacked,
+    outlook,
+    progress,
+    stacked,
+)
+from inventory.web.pictures.scales import Scale, round_figures, thinned
 
 TODAY = date(2024, 5, 15)
 PAST = tuple(
@@ -122,3 +141,115 @@ def test_a_reorder_point_far_above_the_stock_does_not_flatten_it() -> None:
     found = drawn(PAST, facts(reorder_point=50_000), [])
     assert found.reorder == TOP, "at the edge"
     assert drawn(PAST, facts(reorder_point=5_000), []).reorder == pytest.approx(TOP, abs=15)
+
+
+def test_counts_and_the_likely_day_without_stock_are_marked() -> None:
+    counted = [replace(each, counted=-7) if each.day.day == 10 else each for each in PAST]
+    gone = TODAY + timedelta(days=10)
+    found = drawn(counted, facts(stockout_on=gone.isoformat()), [])
+    assert [(mark.day.day, mark.quantity) for mark in found.counted] == [(10, -7)]
+    assert found.out is not None
+    assert found.out[1] == gone
+    assert found.today < found.out[0] <= WIDTH - RIGHT
+    far = drawn(PAST, facts(stockout_on=(TODAY + timedelta(days=900)).isoformat()), [])
+    assert far.out is None, "it is not on the picture"
+
+
+def test_only_as_many_deliveries_have_their_quantity_written_as_there_is_room_for() -> None:
+    daily = [Closing(day=TODAY - timedelta(days=n), store=1_000, arrived=100 + n % 7) for n in range(80, -1, -1)]
+    found = drawn(daily, {}, [])
+    assert len(found.arrived) == 81
+    written = [mark for mark in found.arrived if mark.labelled]
+    assert 2 <= len(written) <= 6
+    assert all(b.x - a.x >= 40 for a, b in itertools.pairwise(written))
+    assert {mark.quantity for mark in written} == {106}, "the largest come first"
+
+
+@given(st.lists(st.integers(0, 9_000), min_size=2, max_size=1_900))
+def test_years_take_no_more_points_than_the_picture_is_wide(stores: list[int]) -> None:
+    days = [Closing(day=TODAY - timedelta(days=n), store=store, arrived=0) for n, store in enumerate(stores)][::-1]
+    drawn_points = points(drawn(days, {}, []).past)
+    assert len(drawn_points) <= 4 * (WIDTH - LEFT - RIGHT + 2)
+    assert [x for x, _ in drawn_points] == sorted(x for x, _ in drawn_points)
+    assert thinned(drawn_points) == drawn_points, "what is thin stays as it is"
+    assert all(LEFT <= x <= WIDTH - RIGHT and TOP <= y <= HEIGHT - BOTTOM for x, y in drawn_points)
+    # The least and the most are never thinned away.
+    scale = Scale.over([each.day for each in days], max(1, *stores) * 1.05)
+    heights = {y for _, y in drawn_points}
+    assert {scale.y(min(stores)), scale.y(max(stores))} <= heights
+
+
+@given(st.floats(1, 10**8))
+def test_figures_beside_a_picture_are_few_and_begin_at_zero(most: float) -> None:
+    found = round_figures(most)
+    assert found[0] == 0
+    assert len(found) <= 5
+    assert all(figure <= most for figure in found)
+    assert found == sorted(set(found))
+
+
+def usage_of(*columns: dict[str, int], step: Step = Step.DAY) -> Usage:
+    parts = tuple(part for part in PARTS if any(part in each for each in columns))
+    used = tuple(
+        Used(first=day, last=day, by_part=each, open_days=1, outreach=(), events=())
+        for each, day in ((each, TODAY + timedelta(days=n)) for n, each in enumerate(columns))
+    )
+    some: Any = None
+    last = TODAY + timedelta(days=len(columns) - 1)
+    return Usage(office=some, item=some, since=TODAY, until=last, step=step, parts=parts, used=used, synthetic=False)
+
+
+columns = st.lists(st.dictionaries(st.sampled_from(PARTS), st.integers(1, 60_000)), min_size=1, max_size=106)
+
+
+@given(columns)
+def test_stacked_parts_add_up_to_their_column_and_stay_on_the_picture(given_columns: list[dict[str, int]]) -> None:
+    found = stacked(usage_of(*given_columns))
+    if not any(given_columns):
+        assert found is None
+        return
+    assert isinstance(found, Stacked)
+    for column, used in zip(found.columns, given_columns, strict=True):
+        assert sum(block.quantity for block in column.blocks) == column.used.total == sum(used.values())
+        assert column.x >= LEFT
+        assert column.x + column.width <= WIDTH - RIGHT + 0.1
+        edges = [found.zero, *(block.y for block in column.blocks)]
+        heights = [below - above for below, above in itertools.pairwise(edges)]
+        assert heights == pytest.approx([block.height for block in column.blocks], abs=0.11), "each on the one below"
+        assert column.top == edges[-1] >= TOP
+    assert all(b.x >= a.x + a.width for a, b in itertools.pairwise(found.columns))
+    assert all(b - a >= 56 for (a, _), (b, _) in itertools.pairwise(found.days))
+
+
+def published(*rows: tuple[date, dict[str, tuple[int, int]]]) -> Any:
+    return [(day, {name: Share(part=a, whole=b, as_of=day) for name, (a, b) in told.items()}, {}) for day, told in rows]
+
+
+def test_coverage_is_drawn_as_it_was_published() -> None:
+    # Kota Denpasar, by inventory/data/reported.csv.
+    history = published(
+        (date(2024, 5, 22), {"enrolled": (511_434, 516_875), "digital": (21_053, 511_434)}),
+        (date(2023, 9, 12), {"enrolled": (498_773, 506_409), "digital": (6_010, 498_773)}),
+        (date(2017, 9, 30), {"enrolled": (445_540, 492_765), "owned": (364_182, 492_765)}),
+    )
+    found = progress(history, (0.25, 0.30))
+    assert found is not None
+    by_name = {line.name: line for line in found.lines}
+    assert [round(each.share, 4) for each in by_name["enrolled"].reported] == [0.9042, 0.9849, 0.9895]
+    assert len(by_name["owned"].reported) == 1
+    assert [aim for _, aim in found.aims] == [0.25, 0.30]
+    for line in found.lines:
+        xs = [each.x for each in line.reported]
+        assert xs == sorted(xs)
+        assert all(LEFT <= each.x <= WIDTH - RIGHT and TOP <= each.y <= HEIGHT - BOTTOM for each in line.reported)
+    assert by_name["enrolled"].newest.y < found.aims[1][0] < found.aims[0][0] < by_name["digital"].newest.y
+    assert progress(history[:1], (0.25,)) is None, "one day is no history"
+
+
+def test_figures_of_shares_that_lie_close_are_written_apart() -> None:
+    day, later = date(2023, 1, 1), date(2024, 1, 1)
+    close = {"enrolled": (99, 100), "owned": (98, 100), "digital": (97, 100)}
+    found = progress(published((day, close), (later, close)), (0.25, 0.30))
+    assert found is not None
+    written = sorted(line.label_y for line in found.lines)
+    assert all(b - a >= 11 for a, b in itertools.pairwise(written))

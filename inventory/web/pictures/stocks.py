@@ -1,38 +1,39 @@
-"""Pictures as plain geometry: where lines, bands and labels stand; templates draw them as SVG, style sheets colour
-them.
-
-A picture says nothing that its page does not say in words and tables as well.
-"""
+"""The stock of an office, day by day: what was there, and what is likely to be."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
+from inventory.domain.series import Closing
 from inventory.services.arrivals import Expected
-from inventory.services.explanations import Closing
+from inventory.web.pictures.scales import Scale, anchor, days_to_write, steps, svg, thinned
 
-WIDTH, HEIGHT = 400, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 6, 14, 24
 BANDS = (("0.025", "0.975"), ("0.1", "0.9"), ("0.25", "0.75"))
 """Of demand, from the widest to the narrowest."""
 BELOW_ZERO = 0.12
 """Share of the height that shows by how much requests outgrow the stock."""
 
-Point = tuple[float, float]
+
+LABELS, LABEL_ROOM = 6, 40
+"""How many deliveries have their quantity written beside them, and how far apart these have to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """A delivery, at its place on the picture."""
+    """A delivery or a count, at its place on the picture. `labelled` when there is room to write its quantity."""
 
     x: float
     y: float
     day: date
     quantity: int
+    labelled: bool = False
+
+    @property
+    def anchor(self) -> str:
+        return anchor(self.x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,14 @@ class Outlook:
     """Where to write a figure beside the picture."""
     arrived: tuple[Mark, ...]
     expected: tuple[Mark, ...]
+    counted: tuple[Mark, ...]
+    out: tuple[float, date] | None
+    """Where the likeliest day without stock is to be written."""
     rows: tuple[Ahead, ...]
+
+    @property
+    def out_anchor(self) -> str:
+        return anchor(self.out[0], 60) if self.out else "middle"
 
 
 def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequence[Expected]) -> Outlook | None:
@@ -73,13 +81,13 @@ def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequenc
     days = [closing.day for closing in past] + (shown.days if shown else [])
     if len(days) < 2:
         return None
-    scale = _Scale.over(days, most, below=ahead is not None)
+    scale = Scale.over(days, most, -BELOW_ZERO * most if ahead else 0.0)
     points = {name: shown.points(name) for name in shown.demand} if shown else {}
     reorder = facts.get("reorder_point")
     last_past = past[-1].day if past else days[0]
     coming = [each for each in expected if last_past < each.on_day <= max(days)]
     return Outlook(
-        past=scale.written(_steps([(closing.day, closing.store) for closing in past])),
+        past=svg(thinned(scale.places(steps([(closing.day, closing.store) for closing in past])))),
         bands=tuple(
             scale.written([*points[low], *reversed(points[high])])
             for low, high in BANDS
@@ -89,18 +97,41 @@ def outlook(past: Sequence[Closing], facts: Mapping[str, Any], expected: Sequenc
         zero=scale.y(0),
         today=scale.x(last_past),
         reorder=None if reorder is None else scale.y(reorder),
-        days=_days_to_write(scale, last_past),
+        days=days_to_write(scale, last_past),
         figures=tuple((scale.y(figure), figure) for figure in scale.figures()),
-        arrived=tuple(
-            Mark(x=scale.x(each.day), y=scale.y(each.store), day=each.day, quantity=each.arrived)
-            for each in past
-            if each.arrived > 0
+        arrived=_labelled(_marks(scale, past, "arrived")),
+        expected=_labelled(
+            [Mark(x=scale.x(each.on_day), y=scale.y(0), day=each.on_day, quantity=each.quantity) for each in coming]
         ),
-        expected=tuple(
-            Mark(x=scale.x(each.on_day), y=scale.y(0), day=each.on_day, quantity=each.quantity) for each in coming
-        ),
+        counted=tuple(_marks(scale, past, "counted")),
+        out=_out(scale, facts) if shown else None,
         rows=ahead.rows() if ahead else (),
     )
+
+
+def _marks(scale: Scale, past: Sequence[Closing], name: str) -> list[Mark]:
+    """Where so much came in, or was put right by a count."""
+    told = [(each, getattr(each, name)) for each in past]
+    return [
+        Mark(x=scale.x(each.day), y=scale.y(each.store), day=each.day, quantity=quantity)
+        for each, quantity in told
+        if quantity
+    ]
+
+
+def _labelled(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """The largest have their quantities written, as far as there is room."""
+    places: list[float] = []
+    for mark in sorted(marks, key=lambda mark: -mark.quantity):
+        if len(places) < LABELS and all(abs(mark.x - x) >= LABEL_ROOM for x in places):
+            places.append(mark.x)
+    return tuple(replace(mark, labelled=mark.x in places) for mark in marks)
+
+
+def _out(scale: Scale, facts: Mapping[str, Any]) -> tuple[float, date] | None:
+    written = facts.get("stockout_on")
+    day = date.fromisoformat(written) if written else None
+    return (scale.x(day), day) if day and scale.first <= day <= scale.last else None
 
 
 @dataclass(frozen=True)
@@ -148,73 +179,9 @@ class _Ahead:
         )
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """From days and figures to places."""
-
-    first: date
-    last: date
-    most: float
-    least: float
-
-    @classmethod
-    def over(cls, days: Sequence[date], most: float, *, below: bool) -> _Scale:
-        return cls(min(days), max(days), most, -BELOW_ZERO * most if below else 0.0)
-
-    def x(self, day: date) -> float:
-        share = (day - self.first).days / max((self.last - self.first).days, 1)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
-
-    def y(self, figure: float) -> float:
-        """What lies beyond the picture is drawn at its edge."""
-        kept = min(max(figure, self.least), self.most)
-        share = (kept - self.least) / (self.most - self.least)
-        return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
-
-    def written(self, points: Sequence[tuple[date, float]]) -> str:
-        return " ".join(f"{self.x(day)},{self.y(figure)}" for day, figure in points)
-
-    def until_edge(self, points: Sequence[tuple[date, float]]) -> list[tuple[date, float]]:
-        """Up to the first point that lies below the picture."""
-        below = [i for i, (_, figure) in enumerate(points) if figure < self.least]
-        return list(points[: below[0] + 1] if below else points)
-
-    def figures(self) -> list[int]:
-        """Up to five round figures from zero on."""
-        step = round_up(self.most / 4)
-        return [int(step * number) for number in range(5) if step * number <= self.most]
-
-
 def _highest(past: Sequence[Closing], ahead: _Ahead | None, facts: Mapping[str, Any]) -> float:
     figures = [closing.store for closing in past] + ([ahead.free] if ahead else [])
     # The reorder point belongs on the picture, unless the stock would be a line at the bottom beside it.
     most = max([1, *figures])
     reorder = facts.get("reorder_point") or 0
     return float(max(most, reorder)) * 1.05 if reorder <= 10 * most else most * 1.05
-
-
-def round_up(figure: float) -> float:
-    """The next 1, 2 or 5 with zeros: 1, 2, 5, 10 and so on."""
-    power = 10 ** math.floor(math.log10(max(figure, 1)))
-    return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= figure)
-
-
-def _steps(points: Sequence[tuple[date, float]]) -> list[tuple[date, float]]:
-    """A stock stays until the end of the next day: a line with corners."""
-    corners: list[tuple[date, float]] = []
-    for day, figure in points:
-        if corners:
-            corners.append((day, corners[-1][1]))
-        corners.append((day, figure))
-    return corners
-
-
-def _days_to_write(scale: _Scale, today: date) -> tuple[tuple[float, date], ...]:
-    """The ends, today, and half way to the last day; none so close to another that they would overlap."""
-    wanted = [today, scale.first, scale.last, today + timedelta(days=(scale.last - today).days // 2)]
-    kept: list[tuple[float, date]] = []
-    for day in wanted:
-        x = scale.x(day)
-        if all(abs(x - other) >= 56 for other, _ in kept):
-            kept.append((x, day))
-    return tuple(sorted(kept))
