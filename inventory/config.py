@@ -70,6 +70,11 @@ class Config:
         "Whether `flask serve` runs the scheduled jobs itself; `0` where `flask jobs` runs beside it.",
     )
     SESSION_HOURS: int = _setting(12, "BLANGKO_SESSION_HOURS", "Hours after which people log in again.")
+    UNDO_MINUTES: int = _setting(
+        10,
+        "BLANGKO_UNDO_MINUTES",
+        "Minutes for which people can take their own newest entry back by one touch; 0 never.",
+    )
     MAX_UPLOAD_BYTES: int = _setting(
         10_000_000,
         "BLANGKO_MAX_UPLOAD_BYTES",
@@ -230,6 +235,7 @@ def _checked(values: dict[str, Any]) -> Config:
         (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
         (config.CHECK_EVERY_SECONDS < 0, "BLANGKO_CHECK_EVERY_SECONDS must not be negative."),
         (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
+        (not 0 <= config.UNDO_MINUTES <= 1440, "BLANGKO_UNDO_MINUTES must be from 0 to 1440."),
         (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
         (
             not _is_address(config.PUBLIC_URL),

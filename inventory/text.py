@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from babel.numbers import get_group_symbol
 from flask import Flask, current_app, has_request_context, session
 from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, lazy_gettext
 from flask_security import current_user
+from jinja2 import pass_context
 
 from inventory.domain.errors import Refusal
 from inventory.domain.quantities import MAX_QUANTITY, parse_quantity
@@ -576,6 +578,18 @@ REFUSALS: Mapping[str, Any] = {
         "%(day)s has been closed since, without this entry. Nothing was recorded. Record it all the same as a late"
         " entry, or correct its day."
     ),
+    # Undo of what was just entered.
+    "entry_not_found": _("There is no such entry of yours at this office."),
+    "undo_of_somebody_else": _("Only who made an entry can undo it here. Reverse it on the stock card, with a reason."),
+    "undo_other_kind": _("An entry of this kind is not undone here. Open it on the stock card, or its own page."),
+    "undo_too_late": _(
+        "An entry can be undone for %(minutes)s minutes, and these are over. Reverse it on the stock card, with a"
+        " reason."
+    ),
+    "undo_not_newest": _(
+        "You have entered something else since. Undo that first, or reverse this one on the stock card, with a reason."
+    ),
+    "undo_day_closed": _("The day has been closed with this entry. Reverse it on the stock card, with a reason."),
     # Public boards.
     "board_not_found": _("There is no such board."),
     "board_items_missing": _("Choose at least one item to show."),
@@ -592,7 +606,8 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
         timezone_selector=lambda: None,
     )
-    app.jinja_env.filters.update(number=number, day=day, month=month, decimals=decimals, percent=percent)
+    filters = {"number": number, "day": day, "month": month, "decimals": decimals, "percent": percent}
+    app.jinja_env.filters.update({name: _at_run_time(filter) for name, filter in filters.items()})
     app.jinja_env.globals.update(
         language=language,
         LANGUAGES=LANGUAGES,
@@ -635,7 +650,20 @@ def init_app(app: Flask) -> None:
         IMPORT_KINDS=IMPORT_KINDS,
         IMPORT_STATUSES=IMPORT_STATUSES,
         in_language=in_language,
+        group_separator=group_separator,
     )
+
+
+def _at_run_time(filter: Callable[..., str]) -> Callable[..., str]:
+    """A filter that depends on the reader. Jinja works the filters of constants out once, when a page is compiled: in
+    the language of whoever happens to come first. One that asks for the context is worked out for each reader."""
+
+    @pass_context
+    @wraps(filter)
+    def filtered(_context: Any, *values: Any, **options: Any) -> str:
+        return filter(*values, **options)
+
+    return filtered
 
 
 def language() -> str:

@@ -192,6 +192,14 @@ def test_messages_of_form_libraries_are_in_the_language_of_the_page(app: Flask, 
 # Refusals
 
 
+def test_a_constant_in_a_template_is_written_as_each_reader_writes_it(app: Flask) -> None:
+    page = app.jinja_env.from_string("{{ 1639|number }} {{ 0.5|percent }} {{ 2.5|decimals }}")
+    with app.test_request_context():
+        for language, expected in (("en", "1,639 50 % 2.5"), ("id", "1.639 50 % 2,5")):
+            with force_locale(language):
+                assert page.render() == expected
+
+
 @dataclass(frozen=True)
 class RaiseSite:
     place: str

@@ -267,6 +267,13 @@ def get(actor: Actor, now: datetime, office_code: str, day: date) -> DayView:
     )
 
 
+def is_closed(actor: Actor, office_code: str, day: date) -> bool:
+    """Whether a day of the office is closed. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    of_day = (DayClosing.office_id == office.id, DayClosing.day == day, DayClosing.reopened_at.is_(None))
+    return db.session.scalar(select(DayClosing.id).where(*of_day).limit(1)) is not None
+
+
 def of_office(actor: Actor, office_code: str, limit: int = 62) -> list[DaySummary]:
     """An office's closed days, the latest first."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Any
 from uuid import UUID
 
 from inventory.domain.access import Action, Actor
@@ -14,6 +15,7 @@ from inventory.domain.offices import local_moment
 from inventory.domain.ranges import Ranges
 from inventory.domain.ranges import count as numbers_in
 from inventory.services import items, offices
+from inventory.services.items import ItemView
 from inventory.services.ledger import Posting, post
 from inventory.services.offices import OfficeView
 
@@ -49,34 +51,8 @@ def post_printed(
     reason, of an item whose numbers are kept; a quantity of 0 is then theirs. Raises Invalid `nothing_entered`,
     `day_in_future`, `day_too_early`, `reason_not_for_item`, `moment_in_future`, and what `ledger.post` raises.
     """
-    office = offices.get(actor, Action.POST_MOVEMENT, office_code)
-    item = items.get(item_code)
-    check_day(day, office.today(now), FIRST_DAY)
-    allowed = PRINT_REASONS if item.is_blank else (CONSUMED,)
-    numbers = _given(ranges)
-    printed = _counted(printed, numbers)
-    for reason, count in printed.items():
-        if reason not in allowed and (count.quantity or count.served_waiting):
-            raise Invalid("reason_not_for_item", reason=reason, item=item.code)
-        if count.served_waiting > count.quantity:
-            raise Invalid("served_waiting_exceeds_print", served=count.served_waiting, printed=count.quantity)
-    lines = [
-        Line(
-            office_id=office.id,
-            item_id=item.id,
-            kind=Kind.PRINT,
-            reason=reason,
-            quantity=printed[reason].quantity,
-            served_waiting=printed[reason].served_waiting,
-            effective_on=day,
-            happened_at=_moment(office, day, at),
-            note=note.strip(),
-            ranges=numbers.get(reason, ()),
-        )
-        for reason in allowed
-        if reason in printed and printed[reason].quantity
-    ]
-    return _post(actor, now, request_id, lines)
+    use = _use(actor, now, office_code, item_code, day, note, at, ranges)
+    return _post(actor, now, request_id, _printed_lines(use, printed))
 
 
 def post_spoiled(
@@ -99,30 +75,30 @@ def post_spoiled(
     cause, and a quantity of 0 is then theirs. Raises Invalid `shift_unknown`, `obsolete_needs_write_off`, and what
     `post_printed` raises.
     """
-    office = offices.get(actor, Action.POST_MOVEMENT, office_code)
-    item = items.get(item_code)
-    check_day(day, office.today(now), FIRST_DAY)
-    if spoiled.get("obsolete"):
-        raise Invalid("obsolete_needs_write_off")
-    numbers = _given(ranges)
-    quantities = {cause: spoiled.get(cause) or numbers_in(numbers.get(cause, ())) for cause in EVERYDAY_CAUSES}
-    lines = [
-        Line(
-            office_id=office.id,
-            item_id=item.id,
-            kind=Kind.SPOIL,
-            reason=cause,
-            quantity=quantity,
-            effective_on=day,
-            happened_at=_moment(office, day, at),
-            note=note.strip(),
-            shift=shift or None,
-            ranges=numbers.get(cause, ()),
-        )
-        for cause, quantity in quantities.items()
-        if quantity
-    ]
-    return _post(actor, now, request_id, lines)
+    use = _use(actor, now, office_code, item_code, day, note, at, ranges)
+    return _post(actor, now, request_id, _spoiled_lines(use, spoiled, shift))
+
+
+def post_used(
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    office_code: str,
+    item_code: str,
+    day: date,
+    printed: Mapping[str, Printed],
+    spoiled: Mapping[str, int],
+    note: str = "",
+    at: time | None = None,
+    *,
+    ranges: Mapping[str, Ranges] | None = None,
+) -> Posting:
+    """Record what was printed and what was spoiled in one go: all of it or nothing.
+
+    `ranges` are by reason and by cause, which no two share. Raises what `post_printed` and `post_spoiled` raise.
+    """
+    use = _use(actor, now, office_code, item_code, day, note, at, ranges)
+    return _post(actor, now, request_id, _printed_lines(use, printed) + _spoiled_lines(use, spoiled, None))
 
 
 def post_returned(
@@ -159,8 +135,74 @@ def post_returned(
     return _post(actor, now, request_id, [line])
 
 
-def _given(ranges: Mapping[str, Ranges] | None) -> dict[str, Ranges]:
-    return {reason: given for reason, given in (ranges or {}).items() if given}
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Use:
+    """What the lines of one entry have in common."""
+
+    office: OfficeView
+    item: ItemView
+    day: date
+    at: datetime | None
+    note: str
+    ranges: Mapping[str, Ranges]
+
+    def line(self, kind: Kind, reason: str, quantity: int, **own: Any) -> Line:
+        return Line(
+            office_id=self.office.id,
+            item_id=self.item.id,
+            kind=kind,
+            reason=reason,
+            quantity=quantity,
+            effective_on=self.day,
+            happened_at=self.at,
+            note=self.note,
+            ranges=self.ranges.get(reason, ()),
+            **own,
+        )
+
+
+def _use(
+    actor: Actor,
+    now: datetime,
+    office_code: str,
+    item_code: str,
+    day: date,
+    note: str,
+    at: time | None,
+    ranges: Mapping[str, Ranges] | None,
+) -> _Use:
+    office = offices.get(actor, Action.POST_MOVEMENT, office_code)
+    item = items.get(item_code)
+    check_day(day, office.today(now), FIRST_DAY)
+    given = {reason: numbers for reason, numbers in (ranges or {}).items() if numbers}
+    return _Use(office, item, day, _moment(office, day, at), note.strip(), given)
+
+
+def _printed_lines(use: _Use, printed: Mapping[str, Printed]) -> list[Line]:
+    allowed = PRINT_REASONS if use.item.is_blank else (CONSUMED,)
+    printed = _counted(printed, {reason: use.ranges[reason] for reason in use.ranges if reason not in EVERYDAY_CAUSES})
+    for reason, count in printed.items():
+        if reason not in allowed and (count.quantity or count.served_waiting):
+            raise Invalid("reason_not_for_item", reason=reason, item=use.item.code)
+        if count.served_waiting > count.quantity:
+            raise Invalid("served_waiting_exceeds_print", served=count.served_waiting, printed=count.quantity)
+    return [
+        use.line(Kind.PRINT, reason, printed[reason].quantity, served_waiting=printed[reason].served_waiting)
+        for reason in allowed
+        if reason in printed and printed[reason].quantity
+    ]
+
+
+def _spoiled_lines(use: _Use, spoiled: Mapping[str, int], shift: str | None) -> list[Line]:
+    if spoiled.get("obsolete"):
+        raise Invalid("obsolete_needs_write_off")
+    quantities = {cause: spoiled.get(cause) or numbers_in(use.ranges.get(cause, ())) for cause in EVERYDAY_CAUSES}
+    return [
+        use.line(Kind.SPOIL, cause, quantity, shift=shift or None) for cause, quantity in quantities.items() if quantity
+    ]
 
 
 def _counted(printed: Mapping[str, Printed], ranges: Mapping[str, Ranges]) -> dict[str, Printed]:

@@ -280,6 +280,14 @@ def _unless_reversed(movement_id: int, request_id: UUID, work: Callable[[], Post
         raise
 
 
+def parts_of(posting: UUID, request_id: UUID) -> list[Original]:
+    """The movements of a posting, each with what has reversed it; a reversal by `request_id` itself does not count."""
+    rows = db.session.execute(
+        _originals(request_id).where(Movement.request_id == posting).order_by(Movement.request_line)
+    )
+    return [_as_original(row) for row in rows]
+
+
 def find(actor: Actor, movement_id: int, action: Action = Action.REVERSE_MOVEMENT) -> Recorded:
     """One movement, if the actor may do `action` where it was posted. Raises NotFound, NotAllowed."""
     _, office_path = _original(movement_id, None)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import exists, select
@@ -23,7 +24,7 @@ from sqlalchemy import exists, select
 from inventory.db import db
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import NotAllowed, Refusal
-from inventory.domain.ledger import Kind
+from inventory.domain.ledger import EVERYDAY_CAUSES
 from inventory.domain.ranges import Ranges
 from inventory.models import DayClosing, Movement
 from inventory.services import balances, consumption, offices
@@ -33,6 +34,14 @@ from inventory.services.offices import OfficeView
 
 MOST_OFFICES = 20
 """A storekeeper works at one office or a few; somebody with more takes the first ones along."""
+
+
+class EntryKind(StrEnum):
+    """What an entry is about. What is entered on the page of today is both in one."""
+
+    PRINT = "print"
+    SPOIL = "spoil"
+    USE = "use"
 
 
 @dataclass(frozen=True)
@@ -46,14 +55,14 @@ class Amount:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A day's printing or spoilage of one item at one office, as somebody entered it without a network.
+    """A day's printing or spoilage, or both, of one item at one office, as somebody entered it without a network.
 
     `day` is the office's own day; `late` says that a person wants it recorded although that day is closed.
     """
 
     request_id: UUID
     person_id: int
-    kind: Kind
+    kind: EntryKind
     office_code: str
     item_code: str
     day: date
@@ -118,10 +127,16 @@ def _check_open(actor: Actor, entry: Entry) -> None:
 def _post(actor: Actor, now: datetime, entry: Entry) -> Posting:
     stamp = (actor, now, entry.request_id, entry.office_code, entry.item_code, entry.day)
     ranges = {reason: amount.ranges for reason, amount in entry.amounts.items()}
-    if entry.kind is Kind.SPOIL:
-        spoiled = {cause: amount.quantity for cause, amount in entry.amounts.items()}
+    spoiled = {cause: amount.quantity for cause, amount in entry.amounts.items()}
+    if entry.kind is EntryKind.SPOIL:
         return consumption.post_spoiled(*stamp, spoiled, entry.note, ranges=ranges)
-    printed = {reason: Printed(amount.quantity, amount.served_waiting) for reason, amount in entry.amounts.items()}
+    printed = {
+        reason: Printed(amount.quantity, amount.served_waiting)
+        for reason, amount in entry.amounts.items()
+        if reason not in EVERYDAY_CAUSES
+    }
+    if entry.kind is EntryKind.USE:
+        return consumption.post_used(*stamp, printed, spoiled, entry.note, ranges=ranges)
     return consumption.post_printed(*stamp, printed, entry.note, ranges=ranges)
 
 

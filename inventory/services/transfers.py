@@ -106,6 +106,19 @@ class TransferView:
     lines: tuple[TransferLineView, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A transfer that should be counted where it goes."""
+
+    id: int
+    sender_name: str
+    expected_on: date
+
+
+MOST_WAITING = 100
+WAITING_SHOWN = 3
+
+
 def dispatch(actor: Actor, now: datetime, request_id: UUID, sender_code: str, out: Dispatch) -> int:
     """Send blanks off: they leave the sender's store and are in transit, in nobody's usable stock. The transfer's id.
 
@@ -245,6 +258,19 @@ def of_office(actor: Actor, now: datetime, office_code: str, limit: int = 50) ->
     ends = or_(Transfer.sender_id == office.id, Transfer.receiver_id == office.id)
     rows = db.session.execute(_query(ends).order_by(Transfer.closed_at.is_not(None), Transfer.id.desc()).limit(limit))
     return _views(now, rows.all())
+
+
+def to_receive(actor: Actor, office_code: str) -> list[Waiting]:
+    """What is on its way to an office and waits to be counted there, the oldest first, at most MOST_WAITING."""
+    office = offices.get(actor, Action.RECEIVE_TRANSFER, office_code)
+    rows = db.session.execute(
+        select(Transfer.id, Office.name.label("sender_name"), Transfer.expected_on)
+        .join(Office, Office.id == Transfer.sender_id)
+        .where(Transfer.receiver_id == office.id, Transfer.status == "dispatched")
+        .order_by(Transfer.expected_on, Transfer.id)
+        .limit(MOST_WAITING)
+    )
+    return [Waiting(**row._mapping) for row in rows]
 
 
 def overdue(actor: Actor, now: datetime) -> list[TransferView]:

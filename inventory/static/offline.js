@@ -316,7 +316,7 @@
     field("kind").value = entry.kind;
     field("note").value = entry.note;
     for (const [reason, amount] of Object.entries(entry.amounts)) {
-      const name = `${entry.kind}-${reason}`;
+      const name = nameOf(page.form.querySelector(`[data-reason="${reason}"]`));
       field(name).value = page.numbers.format(amount.quantity);
       if (amount.served_waiting) field(`${name}-waiting`).value = page.numbers.format(amount.served_waiting);
       field(`${name}-ranges`).value = amount.ranges || "";
@@ -329,8 +329,9 @@
     if (!held) return;
     const item = shown.taken.items.find((each) => each.code === field("item").value);
     const printed = item && item.consumable ? "consumable" : "blank";
+    const wanted = { print: [printed], spoil: ["spoil"], use: [printed, "spoil"] }[field("kind").value];
     for (const set of page.form.querySelectorAll("fieldset[data-for]")) {
-      set.hidden = set.disabled = set.dataset.for !== (field("kind").value === "spoil" ? "spoil" : printed);
+      set.hidden = set.disabled = !wanted.includes(set.dataset.for);
     }
     for (const part of page.form.querySelectorAll("[data-for-numbered]")) part.hidden = !(item && item.numbered);
     field("day").max = today(held);
@@ -353,11 +354,15 @@
     return /^[0-9]{1,8}$/.test(digits) ? Number(digits) : null;
   }
 
+  // What the field of a reason is called.
+  function nameOf(part) {
+    return `${part.closest("fieldset").dataset.for === "spoil" ? "spoil" : "print"}-${part.dataset.reason}`;
+  }
+
   // The fields that are shown, as numbers; null where they are none.
   function amountsOf() {
-    const kind = field("kind").value;
     return [...page.form.querySelectorAll("fieldset[data-for]:not([hidden]) [data-reason]")].map((part) => {
-      const name = `${kind}-${part.dataset.reason}`;
+      const name = nameOf(part);
       const numbers = field(`${name}-ranges`);
       const ranges = numbers.closest("[data-for-numbered]").hidden ? "" : numbers.value.trim();
       return {

@@ -92,6 +92,7 @@ PAGES = (
     "stock_cards",
     "stocktakes",
     "suppliers",
+    "today",
     "transfers",
     "watchers",
 )

@@ -79,7 +79,9 @@ class DeliveryForm(PostingForm):
     }
 
     item = ItemField(render_kw={"autofocus": True})
-    bast_number = WordsField(_("Number of the record of hand-over (BAST)"), most=80, required=True)
+    bast_number = WordsField(
+        _("Number of the record of hand-over (BAST)"), most=80, required=True, render_kw={"data-scan": "bast"}
+    )
     bast_on = DayField(_("Date on the record (BAST)"))
     received_on = DayField(_("Day of arrival"))
     asked = QuantityField(_("Asked for"), none=True)
@@ -112,7 +114,10 @@ class HandOverForm(PostingForm):
     codes: ClassVar[tuple[str, ...]] = ()
 
     bast_number = WordsField(
-        _("Number of the record of hand-over (BAST)"), most=80, required=True, render_kw={"autofocus": True}
+        _("Number of the record of hand-over (BAST)"),
+        most=80,
+        required=True,
+        render_kw={"data-scan": "bast", "autofocus": True},
     )
     bast_on = DayField(_("Date on the record (BAST)"))
     received_on = DayField(_("Day of arrival"))

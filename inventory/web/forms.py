@@ -182,6 +182,7 @@ class RangesField(TextAreaField):
             "autocomplete": "off",
             "spellcheck": "false",
             "placeholder": "A100001-A100500, A100700",
+            "data-scan": "ranges",
         } | (self.render_kw or {})
 
     def process_formdata(self, valuelist: list[str]) -> None:

@@ -22,7 +22,12 @@ class SearchForm(QueryForm):
     REFUSED_FIELDS = {"range_unreadable": "number", "item_not_found": "item"}
 
     item = SelectField(_("Item"), choices=[])
-    number = WordsField(_("Number"), most=40, description=_("As it stands on the card, such as A100001."))
+    number = WordsField(
+        _("Number"),
+        most=40,
+        description=_("As it stands on the card, such as A100001."),
+        render_kw={"data-scan": "number"},
+    )
 
 
 @blueprint.get("/numbers")

@@ -129,7 +129,18 @@ class DigitalForm(PostingForm):
 @blueprint.get("/")
 @security.needs(Action.SIGN_OUT)
 def home() -> Any:
-    """Where a person's work starts."""
+    """Where a person's work starts: with today, for who records at one office and looks after no other."""
+    actor = security.current_actor()
+    places = offices.tops(actor, Action.POST_MOVEMENT)
+    if len(places) == 1 and not access.reach(actor, Action.VIEW_STOCK).subtrees:
+        return redirect(url_for("today.show", code=places[0].code))
+    return stock()
+
+
+@blueprint.get("/stock")
+@security.needs(Action.SIGN_OUT)
+def stock() -> Any:
+    """The stock of the only office, or subtree, that a person looks after; else the offices to choose from."""
     actor = security.current_actor()
     tops = offices.tops(actor, Action.VIEW_STOCK)
     if len(tops) != 1:

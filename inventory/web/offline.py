@@ -27,18 +27,22 @@ from werkzeug.exceptions import HTTPException
 from inventory import security, text
 from inventory.domain.access import Action
 from inventory.domain.errors import Invalid, Refusal
-from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, Kind
+from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS
 from inventory.domain.quantities import MAX_QUANTITY
 from inventory.domain.ranges import parse_ranges
 from inventory.services import items, offline
 from inventory.services.consumption import FIRST_DAY
-from inventory.services.offline import Amount, Entry, Taken
+from inventory.services.offline import Amount, Entry, EntryKind, Taken
 
 blueprint = Blueprint("offline", __name__)
 
 KEPT_FILES = ("vendor/pico/pico.min.css", "blangko.css", "offline.css", "outbox.js", "offline.js", "icon.svg")
 """The static files of the offline page."""
-REASONS = {Kind.PRINT: (*PRINT_REASONS, CONSUMED), Kind.SPOIL: EVERYDAY_CAUSES}
+REASONS = {
+    EntryKind.PRINT: (*PRINT_REASONS, CONSUMED),
+    EntryKind.SPOIL: EVERYDAY_CAUSES,
+    EntryKind.USE: (*PRINT_REASONS, CONSUMED, *EVERYDAY_CAUSES),
+}
 CODE_LENGTH = 40
 
 T = TypeVar("T")
@@ -209,9 +213,7 @@ def _office(taken: Taken, now: datetime) -> dict[str, Any]:
 def _entry(sent: Any) -> Entry:
     """The entry that a phone sent. Raises Invalid `entry_unreadable`, and what reading number ranges raises."""
     body = _of_type(sent, dict)
-    kind = _read(Kind, body.get("kind"))
-    if kind not in REASONS:
-        raise Invalid("entry_unreadable")
+    kind = _read(EntryKind, body.get("kind"))
     amounts = _of_type(body.get("amounts"), dict)
     if not set(amounts) <= set(REASONS[kind]):
         raise Invalid("entry_unreadable")

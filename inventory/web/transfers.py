@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -328,7 +328,9 @@ def _open_dispatch(office: OfficeView, now: datetime, loans: list[Loan]) -> Any:
     """An empty or sent form, or one that gives back the loan that the address names."""
     today = office.today(now)
     form_class = dispatch_form(items.active(), stores(office.code))
-    form = form_class(dispatched_on=today, **_giving_back(loans), **_of_draft(office))
+    # Most arrive by the next day. One that does not is overdue the sooner.
+    expected = today + timedelta(days=1)
+    form = form_class(dispatched_on=today, expected_on=expected, **_giving_back(loans), **_of_draft(office))
     form.purpose.choices = choices(text.PURPOSES, PURPOSES)
     form.offer_loans(loans)
     form.dispatched_on.limit(today)

@@ -15,11 +15,11 @@ from sqlalchemy import func, select, update
 from inventory.db import db, write
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Refusal
-from inventory.domain.ledger import Kind
 from inventory.domain.ranges import parse_ranges
 from inventory.models import Item, Membership, Movement
 from inventory.services import closings, consumption, deliveries, items, offline
-from inventory.services.offline import Amount, Entry
+from inventory.services.consumption import Printed
+from inventory.services.offline import Amount, Entry, EntryKind
 from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
@@ -33,7 +33,7 @@ def entry(world: World, **changes: Any) -> Entry:
         **{
             "request_id": uuid4(),
             "person_id": world.storekeeper.person_id,
-            "kind": Kind.PRINT,
+            "kind": EntryKind.PRINT,
             "office_code": DENPASAR,
             "item_code": BLANK,
             "day": TODAY,
@@ -75,8 +75,26 @@ def test_an_entry_is_what_the_form_would_have_recorded(world: World) -> None:
         ("new", 5, 1, "desa Kutuh"),
     ]
     assert {row.effective_on for row in rows} == {TODAY}
-    assert offline.record(world.storekeeper, LATER, entry(world, kind=Kind.SPOIL, amounts={"misprint": Amount(3)}))
+    assert offline.record(world.storekeeper, LATER, entry(world, kind=EntryKind.SPOIL, amounts={"misprint": Amount(3)}))
     assert world.figures().spoiled == 3
+
+
+def test_printing_and_spoilage_of_one_entry_are_one_posting_with_what_the_page_may_have_sent_before(
+    world: World,
+) -> None:
+    """The page of today sends what it enters with the same id, and keeps it when no answer comes."""
+    world.deliver(NOW, TODAY, 20)
+    amounts = {"new": Amount(5, served_waiting=1), "misprint": Amount(2)}
+    sent = entry(world, kind=EntryKind.USE, amounts=amounts)
+    said = (world.storekeeper, NOW, sent.request_id, DENPASAR, BLANK, TODAY)
+    first = consumption.post_used(*said, {"new": Printed(5, 1), "lost": Printed(0)}, {"misprint": 2, "defective": 0})
+    assert not first.replayed
+    assert not offline.record(world.storekeeper, LATER, sent), "it was recorded before"
+    assert offline.record(world.storekeeper, LATER, entry(world, kind=EntryKind.USE, amounts=amounts))
+    assert (world.figures().printed, world.figures().spoiled) == (10, 4)
+    too_many = entry(world, kind=EntryKind.USE, amounts={"new": Amount(5), "misprint": Amount(2)})
+    assert refused(world, too_many) == "not_enough_stock"
+    assert (world.figures().printed, world.figures().spoiled) == (10, 4)
 
 
 def test_numbers_go_with_the_item_whose_numbers_are_kept(world: World) -> None:
@@ -172,7 +190,7 @@ def test_an_opened_day_takes_entries_again(world: World) -> None:
         ({"day": TODAY + timedelta(days=3)}, "day_in_future"),
         ({"item_code": "ribbon"}, "reason_not_for_item"),
         ({"office_code": BADUNG}, "not_allowed"),
-        ({"kind": Kind.SPOIL, "amounts": {"obsolete": Amount(1)}}, "obsolete_needs_write_off"),
+        ({"kind": EntryKind.SPOIL, "amounts": {"obsolete": Amount(1)}}, "obsolete_needs_write_off"),
         ({"note": "x" * 501}, "text_too_long"),
     ],
 )
@@ -213,5 +231,5 @@ def test_consumption_is_recorded_by_the_forms_own_functions(world: World, monkey
         monkeypatch.setattr(consumption, name, watched(name))
     world.deliver(NOW, TODAY, 30)
     offline.record(world.storekeeper, LATER, entry(world))
-    offline.record(world.storekeeper, LATER, entry(world, kind=Kind.SPOIL, amounts={"misprint": Amount(1)}))
+    offline.record(world.storekeeper, LATER, entry(world, kind=EntryKind.SPOIL, amounts={"misprint": Amount(1)}))
     assert calls == ["post_printed", "post_spoiled"]

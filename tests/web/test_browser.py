@@ -154,6 +154,7 @@ PAGES = {
     "storekeeper": (
         *STOCK_PAGES,
         "/offline",
+        *(f"{HOME}/today", f"{HOME}/today?item=kia"),
         f"{HOME}/transfers/new?draft=1",
         f"{HOME}/imports",
         "/imports/1",
@@ -461,14 +462,14 @@ def test_a_storekeepers_day(chromium: Any, site: tuple[str, Any]) -> None:
         reader.log_in("storekeeper")
         reader.choose("id")
 
-        page.click(f"a[href='{HOME}/deliveries/new']")
+        page.click(f".tiles a[href^='{HOME}/deliveries/new']")
         page.fill("input[name=bast_number]", "470/2/2024")
         page.fill("input[name=received]", "2.000")
         page.fill("input[name=defective]", "12")
-        page.click("main form button")
+        page.click("main form > button")
         assert "2.943" in page.inner_text("[role=status]")
 
-        page.click(f"nav a[href='{HOME}/consumption']")
+        page.click(f".tasks a[href='{HOME}/consumption']")
         assert page.input_value("input[name=day]") == TODAY.isoformat()
         page.fill("input[name=new]", "1.000")
         page.fill("input[name=lost]", "3")
@@ -496,6 +497,7 @@ def test_a_spreadsheet_is_sent_in_corrected_and_recorded(chromium: Any, site: tu
         page = reader.page
         reader.log_in("storekeeper")
         reader.choose("id")
+        page.goto(HOME)
         page.click(f"a[href='{HOME}/imports']")
         page.set_input_files("input[type=file]", file("besar.csv", b"a" * 10_000_001))
         assert page.is_visible("[data-too-large]")

@@ -295,7 +295,7 @@ def test_another_offices_forms_are_refused(app: Flask, storekeeper: FlaskClient)
 @pytest.mark.parametrize(
     ("name", "start"),
     [
-        ("storekeeper", HOME),
+        ("storekeeper", f"{HOME}/today"),
         ("manager", f"{HOME}/balances"),
         ("regional", "/offices/51/balances"),
         ("administrator", "/offices"),
@@ -304,6 +304,7 @@ def test_another_offices_forms_are_refused(app: Flask, storekeeper: FlaskClient)
 def test_people_land_where_their_work_starts(client: FlaskClient, name: str, start: str) -> None:
     log_in(client, name)
     assert client.get("/").location == start
+    assert client.get("/stock").location == start.removesuffix("/today")
     assert client.get(start).status_code == 200
 
 
