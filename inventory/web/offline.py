@@ -82,7 +82,7 @@ def manifest() -> Response:
         "scope": "/",
         "display": "standalone",
         "background_color": "#ffffff",
-        "theme_color": "#0b5394",
+        "theme_color": "#0b3f73",
         "icons": [
             icon("icon-192.png", "192x192", "image/png"),
             icon("icon-512.png", "512x512", "image/png"),
