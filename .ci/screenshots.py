@@ -24,7 +24,6 @@ STOREKEEPER, MANAGER, REGION = ACCOUNTS[0][0], ACCOUNTS[2][0], ACCOUNTS[3][0]
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 PICTURES = (
     ("today", STOREKEEPER, "id", "/", PHONE, "light"),
-    ("office", STOREKEEPER, "en", "/offices/51.71", PHONE, "dark"),
     ("alerts", MANAGER, "en", "/alerts", DESK, "light"),
     ("region", REGION, "en", "/offices/51/balances", DESK, "light"),
     ("stock-card", MANAGER, "en", "/offices/51.71/stock-card/ktp-wni", DESK, "light"),

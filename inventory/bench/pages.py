@@ -64,7 +64,8 @@ def demonstration() -> Iterator[str]:
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | settings
         flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
         # The commands are this interpreter and this application.
-        subprocess.run([*flask, "demo", "--no-serve"], env=environment, check=True, capture_output=True)  # noqa: S603
+        for command in (["demo", "--no-serve"], ["review"]):
+            subprocess.run([*flask, *command], env=environment, check=True, capture_output=True)  # noqa: S603
         serving = subprocess.Popen([*flask, "serve", "--port", port], env=environment, stderr=subprocess.DEVNULL)  # noqa: S603
         try:
             address = f"http://127.0.0.1:{port}"

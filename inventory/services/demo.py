@@ -23,13 +23,14 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Action, Role
+from inventory.domain.boards import Choice, Precision
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.coverage import MEASURES, Figure
 from inventory.domain.demo_history import BEFORE_ELECTION, SATURDAY, Arrival, DayEntry, Profile, make_history
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import CONSUMED, PRINT_REASONS, SPOIL_CAUSES, Kind, Line
 from inventory.models import CalendarDay, Delivery, Movement, Office, OutreachPlan, Person
-from inventory.services import calendars, coverage, events, items, ledger, offices, outreach, people
+from inventory.services import boards, calendars, coverage, events, items, ledger, offices, outreach, people
 from inventory.services.deliveries import Handover
 from inventory.services.events import Happening
 from inventory.services.offices import ROOT_CODE, OfficeView
@@ -226,6 +227,7 @@ def build(
     _record_published(now)
     _add_known_demand(now, max(last_days, default=None))
     _add_accounts(now, password_hash)
+    _show_boards(now)
     return _summary(default_last_day=max(last_days, default=None))
 
 
@@ -320,6 +322,20 @@ def _add_accounts(now: datetime, password_hash: Callable[[str], str]) -> None:
                 office_code=code,
                 password_hash=password_hash(PASSWORD),
             )
+
+
+def _show_boards(now: datetime) -> None:
+    """Denpasar tells the public what it has, Badung only whether it has any."""
+    for code, precision in ((DENPASAR, Precision.EXACT), ("51.03", Precision.LEVEL)):
+        if boards.current(SYSTEM, code)[1] == 0:
+            choice = Choice(
+                on=True,
+                item_codes=(BLANK,),
+                precision=precision,
+                few_below=500,
+                sentence="Data sintetis untuk peragaan.",
+            )
+            boards.choose(SYSTEM, now, uuid5(_NAMESPACE, f"board/{code}"), code, choice, 0)
 
 
 # --- known figures ----------------------------------------------------------------------------------------------
