@@ -208,6 +208,7 @@ def check_one_run_a_second(
     assert sum(gaps) <= max(1, slots // 20), f"slots were missed: {gaps}"
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_two_processes_run_each_second_once(database_url: str, tmp_path: Path, make_app: Callable[..., Flask]) -> None:
     check_one_run_a_second(2, 5, database_url, tmp_path, make_app)
 

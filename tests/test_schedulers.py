@@ -367,7 +367,14 @@ class SteppedClock:
             monkeypatch.setattr(f"{module}.datetime", Stepped)
 
 
-@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(days=-1), timedelta(days=1)])
+@pytest.mark.parametrize(
+    "step",
+    [
+        timedelta(days=-1),
+        pytest.param(timedelta(hours=-1), marks=pytest.mark.slow),
+        pytest.param(timedelta(days=1), marks=pytest.mark.slow),
+    ],
+)
 def test_the_heart_beats_on_when_the_clock_is_set(
     crowded_app: Flask, monkeypatch: pytest.MonkeyPatch, step: timedelta
 ) -> None:

@@ -248,6 +248,7 @@ def check_kills(times: int, database_url: str, world: World, tmp_path: Path) -> 
     assert sum(ids.values()) - sent <= times, "a kill repeats at most the one that was on its way"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_process_killed_while_it_sends_loses_nothing(database_url: str, world: World, tmp_path: Path) -> None:
     check_kills(2, database_url, world, tmp_path)
 

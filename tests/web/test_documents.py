@@ -136,7 +136,7 @@ def test_the_list_leads_to_every_document_in_both_languages(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "PAGE", 2)
-    assert "No documents have been issued yet." in client.get(f"{HOME}/documents").text
+    assert "No documents have been issued yet" in client.get(f"{HOME}/documents").text
     press(client, f"{HOME}/deliveries/1", "/deliveries/1/document")
     press(client, "/transfers/1", "/transfers/1/document")
     press(client, f"{HOME}/stock-card/{BLANK}", f"{HOME}/stock-card/{BLANK}/document")
@@ -161,7 +161,7 @@ def test_a_document_of_another_office_is_not_found(app: Flask, client: FlaskClie
 
 def test_nothing_is_issued_without_the_forms_token(client: FlaskClient) -> None:
     assert client.post("/deliveries/1/document").status_code == 400
-    assert "No documents have been issued yet." in client.get(f"{HOME}/documents").text
+    assert "No documents have been issued yet" in client.get(f"{HOME}/documents").text
 
 
 def test_a_card_of_nonsense_days_is_refused(client: FlaskClient) -> None:
@@ -174,4 +174,4 @@ def test_a_card_of_nonsense_days_is_refused(client: FlaskClient) -> None:
         ({"from": "1999-01-01"}, 422),
     ):
         assert client.post(action, data={"csrf_token": token, **days}).status_code == status
-    assert "No documents have been issued yet." in client.get(f"{HOME}/documents").text
+    assert "No documents have been issued yet" in client.get(f"{HOME}/documents").text

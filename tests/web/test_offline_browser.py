@@ -285,6 +285,7 @@ def work_through_a_bad_day(chromium: Any, database_url: str, folder: Path, app: 
     check_books(app)
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_entries_survive_a_bad_day(
     chromium: Any, database_url: str, tmp_path: Path, make_app: Callable[..., Flask]
 ) -> None:

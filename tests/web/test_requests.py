@@ -149,7 +149,7 @@ def test_a_refused_request_keeps_what_was_typed(
     kept = fields(answer.text)
     for name, value in {**ASKED, **typed}.items():
         assert kept[name] == [value.strip() if isinstance(value, str) else value]
-    assert "Nothing has been asked for yet." in storekeeper.get(LIST).text
+    assert "Nothing has been asked for yet" in storekeeper.get(LIST).text
 
 
 def test_a_form_sent_twice_is_done_once(app: Flask, storekeeper: FlaskClient, manager: FlaskClient) -> None:

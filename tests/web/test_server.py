@@ -71,6 +71,7 @@ def in_parallel(works: list[Callable[[], None]]) -> None:
     assert not failures, failures
 
 
+@pytest.mark.slow
 def test_sixteen_clients_cannot_print_more_than_there_is(server_app: Flask, database_url: str, tmp_path: Path) -> None:
     stock(server_app, 200)
     statuses: list[int] = []
@@ -142,6 +143,7 @@ def kill_under_load(kills: int, app: Flask, server: Server) -> None:
     assert acknowledged <= set(found)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_was_acknowledged_outlives_a_kill(server_app: Flask, database_url: str, tmp_path: Path) -> None:
     stock(server_app, 100_000)
     kill_under_load(2, server_app, Server(database_url, tmp_path))
