@@ -33,6 +33,7 @@ SAID_AS_IT_IS = {
     *("Blangko", "Bahasa", "Indonesia", "English", "CSV", "XLSX", "PDF", "WIB", "WITA", "WIT", "JSON", "https"),
     *("Asia", "Jakarta", "Pontianak", "Makassar", "Jayapura"),  # time zones
     *("Pilkada", "Tahun", "ajaran", "baru"),  # events as the calendar calls them
+    "board",  # an address to copy
     *("Kode", "Tanggal"),  # columns of a file that somebody sent in
 }
 CUT = """() => [...document.querySelectorAll("main *, header *, footer *")].filter((element) => {
