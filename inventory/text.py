@@ -574,13 +574,19 @@ REFUSALS: Mapping[str, Any] = {
     # Entries made without a network.
     "entry_unreadable": _("This entry cannot be read. Nothing was recorded."),
     "entry_of_somebody_else": _("Somebody else made this entry: it is sent when they log in. Nothing was recorded."),
+    "counted_meanwhile": _(
+        "The stock was counted on %(day)s. Nothing was recorded. Record this on the office's page with its time of"
+        " day, so that it stands before or after the count; then discard it here."
+    ),
     "day_closed_meanwhile": _(
         "%(day)s has been closed since, without this entry. Nothing was recorded. Record it all the same as a late"
         " entry, or correct its day."
     ),
     # Undo of what was just entered.
     "entry_not_found": _("There is no such entry of yours at this office."),
-    "undo_of_somebody_else": _("Only who made an entry can undo it here. Reverse it on the stock card, with a reason."),
+    "undo_of_somebody_else": _(
+        "Only the person who made an entry can undo it here. Otherwise reverse it on the stock card, with a reason."
+    ),
     "undo_other_kind": _("An entry of this kind is not undone here. Open it on the stock card, or its own page."),
     "undo_too_late": _(
         "An entry can be undone for %(minutes)s minutes, and these are over. Reverse it on the stock card, with a"

@@ -17,6 +17,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, settings
 from jinja2 import FileSystemBytecodeCache
 from psycopg import sql
 from sqlalchemy import Dialect, event, make_url
@@ -24,6 +25,10 @@ from sqlalchemy import Dialect, event, make_url
 from inventory import create_app
 from tests import postgres
 from tests.world import World, build_world
+
+# A machine that is busy with something else is no fault of a test.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Denpasar."""

@@ -91,6 +91,7 @@ def test_who_never_warns_misses_all_and_who_always_warns_misses_none(simulated: 
     assert ever.verdicts == [], "what is low on the first night may have been so for long"
 
 
+@pytest.mark.slow
 def test_the_product_warns_of_most_stock_outs(simulated: alerts.Simulated) -> None:
     tally = Tally()
     tally.add(simulated, of_product(simulated.nights))

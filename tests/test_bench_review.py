@@ -48,6 +48,7 @@ def test_a_days_prints_are_split_and_nobody_is_lost() -> None:
     assert all((served <= quantity).all() and (quantity >= 0).all() for _, quantity, served in parts)
 
 
+@pytest.mark.slow
 def test_the_review_runs_on_it_and_is_measured(empty_database: str, make_app: Callable[..., Flask]) -> None:
     app = make_app(empty_database)
     with app.app_context():

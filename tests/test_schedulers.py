@@ -154,6 +154,7 @@ def test_a_job_that_fails_before_it_takes_its_slot_is_recorded_too(app: Flask, m
     ]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_job_that_hangs_leaves_the_others_and_the_heart_their_turn(
     crowded_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +401,7 @@ def test_the_heart_beats_on_when_the_clock_is_set(
 # --- real processes ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_two_schedulers_beat_and_the_one_that_is_killed_falls_silent(
     database_url: str, tmp_path: Path, make_app: Callable[..., Flask]
 ) -> None:

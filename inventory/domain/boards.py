@@ -39,7 +39,7 @@ STEPS = {Precision.EXACT: 1, Precision.TENS: 10, Precision.HUNDREDS: 100}
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """What an office chose: `few_below` is the stock from which on downward the board says "few"."""
+    """What an office chose: below `few_below` the board says "few"."""
 
     on: bool = False
     item_codes: tuple[str, ...] = ()

@@ -50,9 +50,11 @@ def moved_by_day(totals: Totals) -> dict[date, Moved]:
     for day, kind, reason, quantity in totals:
         change = effect_of(kind, reason).store * quantity
         before = found.get(day, Moved())
+        # What comes back from a transfer that was called off is no delivery.
+        came_in = kind == Kind.RECEIPT or (kind == Kind.ARRIVAL and reason != "cancelled")
         found[day] = Moved(
             change=before.change + change,
-            arrived=before.arrived + (change if kind in (Kind.RECEIPT, Kind.ARRIVAL) else 0),
+            arrived=before.arrived + (change if came_in else 0),
             counted=before.counted + (change if kind == Kind.COUNT else 0),
         )
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +21,8 @@ from inventory.domain.access import Action, Actor
 from inventory.domain.boards import Choice, Precision, Shown, check_choice, shown
 from inventory.domain.errors import NotFound, Refusal
 from inventory.domain.ledger import body_digest
-from inventory.domain.offices import is_code, local_day
-from inventory.models import Balance, Board, BoardItem, DayClosing, Item, Office, Person, Stocktake
+from inventory.domain.offices import is_code, local_day, local_moment
+from inventory.models import Balance, Board, BoardItem, DayClosing, Item, Office, Person, Stocktake, StocktakeLine
 from inventory.services import items, offices
 from inventory.services.idempotency import once
 
@@ -215,17 +215,19 @@ def _showing() -> Select[Any]:
 
 
 def _confirmed_of(which: Any) -> Any:
-    """An office, and when its stock was last counted: closings of days that stand, stocktakes that were approved."""
+    """An office, and when its stock was last counted: closings of days that stand, counts that were approved."""
     closed = (
         select(DayClosing.closed_at)
         .where(DayClosing.office_id == Office.id, DayClosing.reopened_at.is_(None))
         .order_by(DayClosing.day.desc())
         .limit(1)
     )
+    at = func.coalesce(StocktakeLine.recounted_at, StocktakeLine.counted_at)
     counted = (
-        select(Stocktake.approved_at)
-        .where(Stocktake.office_id == Office.id, Stocktake.status == "approved")
-        .order_by(Stocktake.id.desc())
+        select(at)
+        .join(Stocktake, Stocktake.id == StocktakeLine.stocktake_id)
+        .where(Stocktake.office_id == Office.id, Stocktake.status == "approved", at.is_not(None))
+        .order_by(Stocktake.id.desc(), at.desc())
         .limit(1)
     )
     return select(
@@ -233,6 +235,7 @@ def _confirmed_of(which: Any) -> Any:
         Office.name,
         Office.time_zone,
         closed.correlate(Office).scalar_subquery().label("closed_at"),
+        closed.with_only_columns(DayClosing.day).correlate(Office).scalar_subquery().label("closed_day"),
         counted.correlate(Office).scalar_subquery().label("counted_at"),
     ).where(which)
 
@@ -252,7 +255,9 @@ def _stocks(office_id: int, which: Any) -> Sequence[Any]:
 
 
 def _board(row: Any, choice: Choice, stocks: Sequence[Any], now: datetime) -> BoardView:
-    instants = [at for at in (row.closed_at, row.counted_at) if at is not None]
+    # A day that is closed late was counted at its own end, not when somebody typed it in.
+    closed_at = row.closed_at and min(row.closed_at, local_moment(row.closed_day, time(23, 59), row.time_zone))
+    instants = [at for at in (closed_at, row.counted_at) if at is not None]
     return BoardView(
         office_code=row.code,
         office_name=row.name,

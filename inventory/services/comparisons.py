@@ -41,9 +41,12 @@ class Compared:
     never_closed: int
 
     def store_on(self, day: date) -> int | None:
-        """What was in the stores at the close of a day; None before what is known. After it nothing has changed."""
-        back = max((self.stores_on - day).days, 0)
-        return self.stores[-1 - back] if back < len(self.stores) else None
+        """What was in the stores at the close of a day; None where that is not known. What is known may end up to
+        two days ago, as the country has three time zones and the review runs after midnight; until then it stands."""
+        back = (self.stores_on - day).days
+        if back < -2 or back >= len(self.stores):
+            return None
+        return self.stores[-1 - max(back, 0)]
 
 
 @dataclass(frozen=True, kw_only=True)

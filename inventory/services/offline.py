@@ -9,24 +9,26 @@ functions that record the forms, so that no rule stands here a second time, with
    that is.
 2. The day may have been closed meanwhile, by somebody who counted without the entry. A form's late entry is a
    decision of who writes it; an entry that sends itself is not, so it is refused until a person has decided (`late`).
+   So is one of a day on which its item was counted: only a person knows whether it was before the count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
 from inventory.domain.errors import NotAllowed, Refusal
 from inventory.domain.ledger import EVERYDAY_CAUSES
+from inventory.domain.offices import local_moment
 from inventory.domain.ranges import Ranges
-from inventory.models import DayClosing, Movement
+from inventory.models import DayClosing, Item, Movement, Stocktake, StocktakeLine
 from inventory.services import balances, consumption, offices
 from inventory.services.consumption import Printed
 from inventory.services.ledger import Posting
@@ -98,6 +100,7 @@ def record(actor: Actor, now: datetime, entry: Entry) -> bool:
     try:
         if not entry.late:
             _check_open(actor, entry)
+        _check_not_counted(actor, entry)
         return not _post(actor, now, entry).replayed
     except Refusal as refusal:
         if refusal.code != "request_id_reused" and _is_recorded(actor, entry.request_id):
@@ -122,6 +125,25 @@ def _check_open(actor: Actor, entry: Entry) -> None:
     )
     if db.session.scalar(select(closed)):
         raise Refusal("day_closed_meanwhile", day=entry.day)
+
+
+def _check_not_counted(actor: Actor, entry: Entry) -> None:
+    """Whether something was printed before or after a count of that day, only a person can say, on the form that asks
+    for the time of day. Without it the entry would stand after the count, and what was printed would be missing."""
+    if entry.day == date.max:
+        return
+    office = offices.get(actor, Action.POST_MOVEMENT, entry.office_code)
+    first, end = (local_moment(day, time(), office.time_zone) for day in (entry.day, entry.day + timedelta(days=1)))
+    at = func.coalesce(StocktakeLine.recounted_at, StocktakeLine.counted_at)
+    counted = (
+        select(StocktakeLine.stocktake_id)
+        .join(Stocktake, Stocktake.id == StocktakeLine.stocktake_id)
+        .join(Item, Item.id == StocktakeLine.item_id)
+        .where(Stocktake.office_id == office.id, Stocktake.status != "cancelled")
+        .where(Item.code == entry.item_code, at >= first, at < end)
+    )
+    if db.session.scalar(select(counted.exists())):
+        raise Refusal("counted_meanwhile", day=entry.day)
 
 
 def _post(actor: Actor, now: datetime, entry: Entry) -> Posting:

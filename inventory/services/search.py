@@ -153,13 +153,13 @@ def _group(kind: str, asked: _Asked) -> Group:
 def _offices(asked: _Asked) -> list[Hit]:
     """By a part of the name or the beginning of the code; one that is called just so is never left out."""
     action, typed = Action.VIEW_OFFICE, asked.words.lower()
-    found = offices.search(asked.actor, action, asked.words, asked.skip + asked.most + 1)[asked.skip :]
     called = or_(func.lower(Office.code) == typed, func.lower(Office.name) == typed)
-    so_called = (
-        select(Office).where(in_reach(reach(asked.actor, action)), called).order_by(Office.code).limit(asked.most)
-    )
-    exact = [] if asked.skip else [offices.view(row) for row in db.session.scalars(so_called)]
-    others = [office for office in found if office not in exact]
+    so_called = select(Office).where(in_reach(reach(asked.actor, action)), called).order_by(Office.code).limit(PAGE)
+    exact = [offices.view(row) for row in db.session.scalars(so_called)]
+    # One order for all pages: those first, and none of them a second time.
+    end = asked.skip + asked.most + 1
+    found = offices.search(asked.actor, action, asked.words, end + len(exact))
+    ordered = exact + [office for office in found if office not in exact]
     return [
         Hit(
             kind="offices",
@@ -168,7 +168,7 @@ def _offices(asked: _Asked) -> list[Hit]:
             office_code=office.code,
             state=office.kind.value,
         )
-        for office in (exact + others)[: asked.most + 1]
+        for office in ordered[asked.skip : end]
     ]
 
 

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, false, func, literal, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, case, false, func, literal, null, or_, select
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
@@ -144,8 +144,11 @@ def kept_items(actor: Actor, office_code: str) -> list[ItemView]:
 def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: Asking) -> Subquery:
     """SQL: each stock of the item in these offices, as far as it was asked for."""
     reviewed = StoredProjection.level.is_not(None)
-    # What was used up since the last review is out all the same.
-    level = case((and_(reviewed, Balance.store <= 0), Level.OUT.value), else_=StoredProjection.level)
+    # What was used up since the last review is out all the same; what was refilled since is not known before the next.
+    refilled = and_(StoredProjection.level == Level.OUT.value, Balance.store > 0)
+    level = case(
+        (and_(reviewed, Balance.store <= 0), Level.OUT.value), (refilled, null()), else_=StoredProjection.level
+    )
     is_out = level == Level.OUT.value
     wanted = [Balance.item_id == item_id, Balance.last_seq > 0, where, in_reach(allowed)]
     if asking.level:
@@ -161,7 +164,11 @@ def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: As
             case((Balance.synthetic, 1), else_=0).label("synthetic"),
             level.label("level"),
             StoredProjection.per_day.label("use"),
-            case((Balance.store <= 0, 0.0), else_=StoredProjection.cover_days).label("cover"),
+            case(
+                (Balance.store <= 0, 0.0),
+                (refilled, case((StoredProjection.per_day > 0, Balance.store / StoredProjection.per_day))),
+                else_=StoredProjection.cover_days,
+            ).label("cover"),
             StoredProjection.reorder_point.label("reorder"),
             func.coalesce(StoredProjection.to_come, 0).label("to_come"),
             StoredProjection.next_due_on.label("next_on"),

@@ -32,6 +32,7 @@ class Part:
     kind: str
     reason: str
     quantity: int
+    undone: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,8 @@ def _recent(session: Session, office_id: int, actor: Actor) -> Sequence[Any]:
         Balance.item_id == Movement.item_id,
         Movement.seq > Balance.last_seq - LOOKED_AT,
     )
-    own = (Balance.office_id == office_id, Movement.actor_id == actor.person_id)
+    # What a proposal brought about is the decision of two, and is undone as such.
+    own = (Balance.office_id == office_id, Movement.actor_id == actor.person_id, Movement.proposal_id.is_(None))
     return session.execute(_rows().join(Balance, last).where(*own).order_by(Movement.id.desc())).all()
 
 
@@ -175,7 +177,14 @@ def _own_entry(group: Sequence[Any], entered: Entered, actor: Actor, now: dateti
         day=first.effective_on,
         recorded_at=first.recorded_at,
         parts=tuple(
-            Part(movement_id=row.id, kind=row.kind, reason=row.reason, quantity=row.quantity) for row in ordered
+            Part(
+                movement_id=row.id,
+                kind=row.kind,
+                reason=row.reason,
+                quantity=row.quantity,
+                undone=row.reversed_by_id is not None,
+            )
+            for row in ordered
         ),
         undone=all(row.reversed_by_id is not None for row in group),
         undo_until=undo_until,

@@ -229,7 +229,8 @@
     if (entry.state === "refused") {
       const closed = entry.answer.code === "day_closed_meanwhile";
       if (closed) offer("late", text("late"), decide({ late: true }), "");
-      else offer("again", text("again"), decide({}), "outline");
+      // What was counted meanwhile is recorded on a form that asks for the time of day.
+      else if (entry.answer.code !== "counted_meanwhile") offer("again", text("again"), decide({}), "outline");
     }
     if (shown.taken) offer("change", text("change"), async () => begin(entry), "outline");
     offer("discard", text("discard"), () => discard(entry), "secondary outline");
@@ -260,8 +261,11 @@
   // Offices and items to choose from; what is chosen stays.
   function fill() {
     const [offices, items] = [field("office"), field("item")];
-    options(offices, shown.taken.offices.map((each) => [each.code, each.name]));
-    find("offices").hidden = shown.taken.offices.length < 2;
+    const places = shown.taken.offices.map((each) => [each.code, each.name]);
+    // An entry stays with its office, also when its person records there no more: the server then says so.
+    const away = changing && !places.some(([code]) => code === changing.office);
+    options(offices, away ? [...places, [changing.office, changing.office]] : places);
+    find("offices").hidden = places.length < 2 && !away;
     const kept = shown.taken.items.map((each) => [each.code, each.names[page.language]]);
     const gone = changing && !kept.some(([code]) => code === changing.item);
     options(items, gone ? [...kept, [changing.item, itemName(changing.item, changing)]] : kept);
@@ -349,7 +353,8 @@
     const plain = input ? input.value.trim() : "";
     if (plain === "") return 0;
     const grouped = plain.split(page.group);
-    const whole = grouped.length > 1 && grouped.slice(1).every((part) => part.length === 3) && grouped[0].length < 4;
+    const whole =
+      grouped.length > 1 && /^[1-9][0-9]{0,2}$/.test(grouped[0]) && grouped.slice(1).every((part) => part.length === 3);
     const digits = whole ? grouped.join("") : plain;
     return /^[0-9]{1,8}$/.test(digits) ? Number(digits) : null;
   }
@@ -413,7 +418,7 @@
     const item = shown.taken.items.find((each) => each.code === field("item").value);
     const entered = amountsOf().filter(({ quantity: number }) => number);
     const body = {
-      office: office().code,
+      office: field("office").value || office().code,
       item: field("item").value,
       item_names: item ? item.names : changing && changing.item_names,
       kind: field("kind").value,

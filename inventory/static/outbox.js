@@ -29,6 +29,7 @@ const outbox = (function () {
   let again = false;
   let wait = FIRST_WAIT;
   let timer = null;
+  let gone = false;
 
   class Moved extends Error {}
 
@@ -117,6 +118,7 @@ const outbox = (function () {
 
   // Logged out: nothing of theirs is left to see but what waits, and that to nobody else.
   async function leave(person) {
+    gone = true;
     await within("readwrite", async (entries, people, state) => {
       people.clear();
       state.delete("current");
@@ -203,6 +205,7 @@ const outbox = (function () {
   // Who is logged in, and what they take along. The token stays in this function's answer.
   async function ask() {
     const { status, body } = await fetched("/offline/data");
+    if (gone) return { standing: "login" }; // logged out meanwhile: nobody is met any more
     if (status === 200 && body.state === "in" && body.person) {
       const { token, state, person, ...taken } = body;
       await meet(person.id, { ...taken, name: person.name, asked_at: Date.now() });
@@ -359,9 +362,13 @@ const outbox = (function () {
     if (waiting || (records && old)) await outbox.send();
   }
 
+  // The server first: without a network one stays logged in, and nothing is put away.
   async function leave(form) {
+    const sent = { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" };
+    const answer = await fetch(form.action, { ...sent, credentials: "same-origin" }).catch(() => null);
+    if (!answer || answer.type !== "opaqueredirect") return form.submit();
     await outbox.leave(person).catch(() => {});
-    form.submit();
+    return window.location.assign("/login");
   }
 
   const form = document.querySelector("form[data-log-out]");

@@ -11,6 +11,7 @@
   let form = null;
   let taken = 0; // what was kept on this phone and is not in the server's figure yet
   let leaving = false;
+  let opened = ""; // the day on which the page was opened
 
   // --- numbers ---
 
@@ -19,7 +20,8 @@
     const plain = text.trim();
     if (plain === "") return 0;
     const grouped = plain.split(form.dataset.group);
-    const whole = grouped.length > 1 && grouped.slice(1).every((part) => part.length === 3);
+    const whole =
+      grouped.length > 1 && /^[1-9][0-9]{0,2}$/.test(grouped[0]) && grouped.slice(1).every((part) => part.length === 3);
     const digits = whole ? grouped.join("") : plain;
     return /^[0-9]{1,8}$/.test(digits) ? Number(digits) : null;
   }
@@ -96,6 +98,7 @@
 
   function begin() {
     form = document.querySelector("[data-entering]");
+    if (!opened) opened = today();
     for (const counter of counters()) {
       const input = field(counter);
       for (const button of counter.querySelectorAll("[data-step]")) {
@@ -126,9 +129,29 @@
     return document.querySelector(`[data-text="${name}"]`).textContent;
   }
 
+  // The office's day by this phone's clock, compared with itself: a clock that is wrong changes nothing.
+  function today() {
+    return new Intl.DateTimeFormat("en-CA", { timeZone: form.dataset.timeZone }).format(new Date());
+  }
+
+  function dayField() {
+    return form.elements.namedItem("day");
+  }
+
+  // Whether the page was left open over night and still has the day on which it was opened.
+  function turned() {
+    return today() !== opened && dayField().value === form.dataset.today;
+  }
+
   async function submit(event) {
     if (!window.fetch || !window.FormData) return;
     event.preventDefault();
+    if (turned()) {
+      opened = today();
+      dayField().closest("details").open = true;
+      say(form.querySelector("[data-wrong]"), text("new-day"));
+      return dayField().focus();
+    }
     const button = form.querySelector("[data-record]");
     if (button.disabled) return;
     button.disabled = true;
@@ -148,7 +171,8 @@
     if (status === 200 && body && body.state === "recorded") return go(body.next);
     if ((status === 409 || status === 422) && page) return again(page);
     // Whatever became of it: the entry keeps its request id, so that it is in the books once.
-    if (status === 0 || status === 401 || status >= 500) return keep(status);
+    const over = status === 401 || (status === 400 && body && body.state === "stale");
+    if (status === 0 || over || status >= 500) return keep(over ? 401 : status);
     return leaveBy(() => form.submit());
   }
 
@@ -207,7 +231,7 @@
       const reason = field(counter).name;
       const number = amount(counter);
       const waited = quantity(value(`${reason}_waiting`));
-      if (number === null || waited === null) return null;
+      if (number === null || waited === null || waited > number) return null;
       if (number) amounts[reason] = { quantity: number, served_waiting: waited, ranges: numbersOf(field(counter)) };
     }
     return {
@@ -227,9 +251,10 @@
   async function keep(status) {
     const kept = entry();
     const wrong = form.querySelector("[data-wrong]");
+    if (typeof outbox === "undefined" || !outbox.able) return say(wrong, text("not-kept"));
     // The time of day is nothing that waits on a phone: what is being counted has to be told at once.
-    const able = typeof outbox !== "undefined" && outbox.able && !form.elements.namedItem("at");
-    if (!able || !kept || !kept.day || Object.keys(kept.amounts).length === 0) return say(wrong, text("not-kept"));
+    if (form.elements.namedItem("at")) return say(wrong, text("needs-time"));
+    if (!kept || !kept.day || Object.keys(kept.amounts).length === 0) return say(wrong, text("unreadable"));
     try {
       await outbox.keep(kept);
     } catch {
@@ -244,6 +269,7 @@
   function clear() {
     for (const part of form.querySelectorAll("[data-counter] input, textarea, .waited input, [name=note]")) part.value = "";
     form.elements.namedItem("request_id").value = crypto.randomUUID();
+    dayField().value = form.dataset.today;
     update();
   }
 
@@ -251,6 +277,11 @@
 
   window.addEventListener("beforeunload", (event) => {
     if (!leaving && sum() !== 0) event.preventDefault();
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState !== "visible" || navigator.onLine === false || sum() !== 0 || !turned()) return;
+    leaveBy(() => window.location.reload());
   });
 
   begin();

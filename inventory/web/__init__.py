@@ -143,8 +143,9 @@ def _add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
-    if request.endpoint not in FOR_EVERYBODY:
-        # Pages show stock that the next person at the same desk may not be allowed to see.
+    if request.endpoint not in FOR_EVERYBODY or response.status_code >= 400:
+        # Pages show stock that the next person at the same desk may not be allowed to see; a page that says what
+        # went wrong names its reader, whatever was asked for.
         response.headers["Cache-Control"] = "no-store"
     if current_app.config["SETTINGS"].production:
         response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"

@@ -57,7 +57,7 @@ class BoardForm(PostingForm):
     few_below = QuantityField(
         _("Say “few” below"),
         required=True,
-        description=_("From this number on downward residents read “few”. It does not change when alerts are raised."),
+        description=_("Below this number residents read “few”. Alerts are not affected."),
     )
     sentence = WordsField(
         _("A sentence of your own"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, current_app, render_template, request, session
+from flask import Flask, current_app, jsonify, render_template, request, session
 from flask_babel import force_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
@@ -45,6 +45,9 @@ def _refused(refusal: Refusal) -> Any:
 
 
 def _stale_form(error: CSRFError) -> Any:
+    if request.accept_mimetypes.best == "application/json":
+        # A page that sends by itself: what was typed stays with it.
+        return jsonify(state="stale"), 400
     sentence = gettext(
         "This page has been open too long, or you have logged out since. Nothing was recorded. Open the page again,"
         " log in if asked, and send it once more."

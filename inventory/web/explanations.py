@@ -34,7 +34,7 @@ EXPLANATIONS = {
         "Safe: the stock outlasts the next delivery as surely as the office asks for. Watch: soon to be asked for."
         " Low: ask now. Critical: likely to run out before a delivery can come. Out: nothing is left."
     ),
-    "on_order": _("Allotted to this office or sent to it, and not yet received."),
+    "on_order": _("Asked for, allotted or sent to this office, and not yet received."),
     "use": _("What a working day is likely to use, learnt from this office's own past entries."),
     "reorder_point": _(
         "When the stock falls to this, it is time to ask: it covers what is likely to be used until a delivery comes,"
@@ -44,10 +44,21 @@ EXPLANATIONS = {
 }
 """By the name under which a page asks for it; the eight figures of the ledger's law are among them."""
 
+NAMES = {
+    "cover": _("How long it lasts"),
+    "stockout": _("The day it runs out"),
+    "level": _("The level"),
+    "on_order": _("On order"),
+    "use": _("Use a working day"),
+    "reorder_point": _("Reorder point"),
+    "printable": _("Printable cards"),
+}
+"""Of what is explained and is none of the eight figures."""
+
 GUIDES = {
     "storekeeper": _("A storekeeper's first steps"),
     "manager": _("A manager's first steps"),
-    "viewer": _("First steps of who looks on"),
+    "viewer": _("A viewer's first steps"),
     "administrator": _("An administrator's first steps"),
 }
 

@@ -10,7 +10,7 @@ from inventory import security, text
 from inventory.domain.access import Action, Role
 from inventory.services import first_steps
 from inventory.services.first_steps import Guide
-from inventory.web.explanations import EXPLANATIONS, GUIDES, STEPS
+from inventory.web.explanations import EXPLANATIONS, GUIDES, NAMES, STEPS
 
 blueprint = Blueprint("help", __name__)
 
@@ -37,14 +37,19 @@ WAYS_ANYWHERE = {
 def _tell_templates(state: Any) -> None:
     app: Flask = state.app
     app.jinja_env.globals.update(
-        EXPLANATIONS=EXPLANATIONS, GUIDES=GUIDES, STEPS=STEPS, way_of=way_of, open_guides=open_guides
+        EXPLANATIONS=EXPLANATIONS,
+        NUMBERS=text.FIGURES | NAMES,
+        GUIDES=GUIDES,
+        STEPS=STEPS,
+        way_of=way_of,
+        open_guides=open_guides,
     )
 
 
 @blueprint.get("/help")
 @security.needs(Action.SIGN_OUT)
 def index() -> Any:
-    return render_template("help/index.html", guides=first_steps.guides(security.current_actor()), figures=text.FIGURES)
+    return render_template("help/index.html", guides=first_steps.guides(security.current_actor()))
 
 
 @blueprint.get("/styleguide")

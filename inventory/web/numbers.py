@@ -23,7 +23,7 @@ class SearchForm(QueryForm):
 
     item = SelectField(_("Item"), choices=[])
     number = WordsField(
-        _("Number"),
+        _("Serial number"),
         most=40,
         description=_("As it stands on the card, such as A100001."),
         render_kw={"data-scan": "number"},

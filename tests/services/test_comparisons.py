@@ -64,7 +64,8 @@ def test_the_stores_are_told_day_by_day(world: World) -> None:
     assert [city.store_on(day) for day in days] == [350, 350, 30, 30, 0, 0]
     assert [district.store_on(day) for day in days] == [30, 30, 30, 30, 0, 0]
     assert city.store_on(TODAY - timedelta(days=60)) is None
-    assert city.store_on(TODAY + timedelta(days=3)) == 350
+    assert city.store_on(TODAY + timedelta(days=2)) == 350
+    assert city.store_on(TODAY + timedelta(days=3)) is None, "nothing is told of days that no review has seen"
 
 
 @pytest.mark.filled(by=fill)

@@ -456,7 +456,7 @@ def profile(examples: int, steps: int = 30) -> settings:
 
 
 def test_the_ledger_agrees_with_a_plain_list_of_movements(shared_app: Flask) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=15, postgresql=10)))
+    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=10, postgresql=5)))
 
 
 @pytest.mark.slow
@@ -506,7 +506,7 @@ def check_permutations(examples: int) -> None:
 
 
 def test_any_order_of_the_same_dated_movements_gives_the_same_days(shared_app: Flask) -> None:
-    check_permutations(15)
+    check_permutations(sequences(sqlite=12, postgresql=6))
 
 
 @pytest.mark.slow

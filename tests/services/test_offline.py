@@ -16,8 +16,9 @@ from inventory.db import db, write
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Refusal
 from inventory.domain.ranges import parse_ranges
+from inventory.domain.stocktakes import Counted
 from inventory.models import Item, Membership, Movement
-from inventory.services import closings, consumption, deliveries, items, offline
+from inventory.services import closings, consumption, deliveries, items, offline, stocktakes
 from inventory.services.consumption import Printed
 from inventory.services.offline import Amount, Entry, EntryKind
 from tests.concurrent import at_once
@@ -105,6 +106,21 @@ def test_numbers_go_with_the_item_whose_numbers_are_kept(world: World) -> None:
     offline.record(world.storekeeper, LATER, entry(world, item_code="kia", amounts=amounts))
     assert world.figures("kia").printed == 4
     assert refused(world, entry(world, item_code="kia")) == "ranges_missing"
+
+
+def test_an_entry_of_a_day_on_which_the_stock_was_counted_waits_for_a_person(world: World) -> None:
+    """Ten were printed at nine and counted as gone at ten: recorded now, they would be missing and printed."""
+    yesterday = TODAY - timedelta(days=1)
+    world.deliver(NOW - timedelta(days=1), yesterday, 100)
+    recorded = entry(world)
+    offline.record(world.storekeeper, NOW, recorded)
+    stocktake = world.stocktake(NOW)
+    assert offline.record(world.storekeeper, LATER, entry(world)), "nothing has been counted yet"
+    stocktakes.count(world.storekeeper, NOW, uuid4(), stocktake, {BLANK: Counted(quantity=83)})
+    assert refused(world, entry(world)) == "counted_meanwhile"
+    assert refused(world, entry(world, late=True)) == "counted_meanwhile"
+    assert not offline.record(world.storekeeper, LATER, recorded), "what is in the books is told so"
+    assert offline.record(world.storekeeper, LATER, entry(world, day=yesterday))
 
 
 def test_an_entry_that_is_sent_again_is_recorded_once(world: World) -> None:

@@ -316,7 +316,7 @@ def run(sqlite: int, postgresql: int, steps: int) -> None:
 
 
 def test_every_number_is_where_a_plain_table_says(shared_app: Flask) -> None:
-    run(sqlite=10, postgresql=6, steps=25)
+    run(sqlite=6, postgresql=3, steps=25)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, insert, select, text, update
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM, Actor, Grant, Role
@@ -128,6 +128,18 @@ def test_an_office_that_is_called_just_so_comes_first(world: World, monkeypatch:
     assert found(world.actor("regional"), "DENPASAR TIMUR") == {"offices": ["Denpasar Timur"]}
     [group] = search.find(SYSTEM, "51")
     assert (group.hits[0].office_code, group.exact, group.more) == ("51", True, True)
+
+
+def test_no_office_is_lost_or_told_twice_between_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is called just so has the last code of all that are found."""
+    rename = update(Office).where(Office.code == "51.71.02").values(name="Denpasar")
+    db.session.execute(rename)
+    db.session.commit()
+    everything = found(SYSTEM, "denpasar", kind="offices")["offices"]
+    assert everything[0] == "Denpasar"
+    monkeypatch.setattr(search, "PAGE", 1)
+    pages = [found(SYSTEM, "denpasar", kind="offices", page=number + 1) for number in range(len(everything))]
+    assert [page["offices"][0] for page in pages] == everything
 
 
 def test_nothing_that_is_typed_does_harm_or_finds_what_it_should_not(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from inventory.domain import stocktakes as domain_stocktakes
 from inventory.domain.access import SYSTEM
@@ -49,6 +47,7 @@ from tests.files import csv_file
 from tests.notices import fill_messages
 from tests.services.test_backtests import constant, record, uneven
 from tests.services.test_imports import HAD, look, use
+from tests.web.serving import serving
 from tests.web.test_coverage import fill_coverage
 from tests.web.test_projections import facts_with_all
 from tests.world import BADUNG, BLANK, DENPASAR, PASSWORD, PEOPLE, World
@@ -223,13 +222,8 @@ def site(
     file = tmp_path / "blangko.sqlite3"
     shutil.copy(sqlite_filled(_fill), file)
     app = make_app(f"sqlite:///{file}", CLOCK=lambda: NOW, SEND_FILE_MAX_AGE_DEFAULT=3600)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", FOUND
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as address:
+        yield address, FOUND
 
 
 FOUND: dict[str, Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from babel import Locale
 from flask import Flask
 from flask_babel import Domain
 from sqlalchemy import String, Text, select
-from werkzeug.serving import make_server
 
 from inventory import text
 from inventory.db import db
 from tests.conftest import NOW
 from tests.web.pseudo import LEFT, RIGHT, write_catalogues
+from tests.web.serving import serving
 from tests.web.test_browser import EVERYBODYS, FOUND, NARROW, PAGES, STOCK_PAGES, Reader, _fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")]
@@ -72,13 +71,8 @@ def pseudo_site(
     _use_for_the_accounts(app, catalogues)
     with app.app_context():
         words = words_of_the_data()
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", words
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as address:
+        yield address, words
 
 
 def _use_for_the_accounts(app: Flask, catalogues: Path) -> None:

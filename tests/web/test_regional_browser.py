@@ -81,6 +81,7 @@ def test_a_lost_network_leaves_the_page_as_it_was_and_says_so(chromium: Any, sit
         assert page.get_attribute(f"{LINE} button.open", "aria-expanded") == "true"
 
 
+@pytest.mark.slow
 def test_who_has_been_logged_out_logs_in_and_comes_back(chromium: Any, site: tuple[str, Any]) -> None:
     with Reader(chromium, site[0], WIDE) as reader:
         page = reader.page
@@ -96,6 +97,7 @@ def test_who_has_been_logged_out_logs_in_and_comes_back(chromium: Any, site: tup
         assert reader.wrong == []
 
 
+@pytest.mark.slow
 def test_all_of_it_works_without_script(chromium: Any, site: tuple[str, Any]) -> None:
     context = chromium.new_context(base_url=site[0], java_script_enabled=False, viewport=WIDE)
     page = context.new_page()

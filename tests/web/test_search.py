@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from tests.conftest import NOW, Filling
 from tests.services.test_search import FOUND, fill
 from tests.web.client import in_language, log_in
+from tests.web.serving import serving
 from tests.world import DENPASAR, PASSWORD, PEOPLE
 
 HOME = f"/offices/{DENPASAR}"
@@ -74,13 +73,8 @@ def address(sqlite_filled: Callable[[Filling], Path], tmp_path: Path, make_app: 
     file = tmp_path / "blangko.sqlite3"
     shutil.copy(sqlite_filled(fill), file)
     app = make_app(f"sqlite:///{file}", CLOCK=lambda: NOW, SEND_FILE_MAX_AGE_DEFAULT=3600)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as address:
+        yield address
 
 
 @pytest.mark.browser

@@ -111,7 +111,7 @@ def test_use_is_told_by_reason_in_words_and_figures(app: Flask, step: str) -> No
     assert "spoilage 4 " in words
     assert "damaged" not in words, "what was taken back was not used"
     heads, *rows, sums = figures(page)
-    assert heads == [step.capitalize(), "New card", "Lost card", "Spoilage", "Together", "Days open", "Special"]
+    assert heads == [step.capitalize(), "New card", "Lost card", "Spoilage", "Together", "Days open", "Remarks"]
     assert len(rows) == (6 if step == "week" else 38)
     for column in (1, 2, 3, 4):
         assert sum(int(row[column]) for row in rows) == int(sums[column])

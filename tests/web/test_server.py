@@ -89,6 +89,7 @@ def test_sixteen_clients_cannot_print_more_than_there_is(server_app: Flask, data
     check_books(server_app)
 
 
+@pytest.mark.slow
 def test_fifty_equal_posts_are_one_movement(server_app: Flask, database_url: str, tmp_path: Path) -> None:
     stock(server_app, 7)
     request = uuid4()

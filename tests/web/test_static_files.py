@@ -65,3 +65,12 @@ def test_a_page_travels_compressed_and_plain_to_who_cannot(app: Flask) -> None:
     assert b"Denpasar" in plain.data
     assert b"Denpasar" in brotli.decompress(packed.data)
     assert packed.headers["Cache-Control"] == "no-store"
+
+
+def test_the_page_of_an_error_is_kept_by_nobody(app: Flask) -> None:
+    client = app.test_client()
+    log_in(client, "storekeeper")
+    missing = client.get("/static/nothing.js")
+    assert missing.status_code == 404
+    assert "Storekeeper" in missing.text, "it names its reader"
+    assert missing.headers["Cache-Control"] == "no-store"

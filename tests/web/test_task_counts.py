@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from inventory.services import deliveries, transfers
 from inventory.services.transfers import Dispatch
 from tests.conftest import NOW, TODAY, Filling
+from tests.web.serving import serving
 from tests.web.test_browser import NARROW, Reader
 from tests.web.test_today_browser import FIRST
 from tests.web.test_today_browser import fill as fill_today
@@ -54,13 +53,8 @@ def address(sqlite_filled: Callable[[Filling], Path], tmp_path: Path, make_app: 
     file = tmp_path / "blangko.sqlite3"
     shutil.copy(sqlite_filled(fill), file)
     app = make_app(f"sqlite:///{file}", CLOCK=lambda: NOW, SEND_FILE_MAX_AGE_DEFAULT=3600)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as address:
+        yield address
 
 
 class Hand:

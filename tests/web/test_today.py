@@ -225,3 +225,21 @@ def test_the_page_asks_the_database_the_same_however_much_was_entered(app: Flask
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(Movement)) == 34
         db.session.remove()
+
+
+def test_a_session_that_is_over_is_told_so_to_the_page_that_keeps_what_was_typed(client: FlaskClient) -> None:
+    typed = {"item": BLANK, "day": TODAY.isoformat(), "new": "5", "request_id": str(uuid4()), "csrf_token": "no more"}
+    answer = client.post(PAGE, data=typed, headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json) == (400, {"state": "stale"})
+    assert client.post(PAGE, data=typed).mimetype == "text/html"
+
+
+def test_a_part_that_was_reversed_by_itself_is_struck_out(app: Flask, client: FlaskClient) -> None:
+    send(client, PAGE, {**fields(client.get(PAGE).text), "new": "5", "lost": "2"})
+    with app.app_context():
+        lost = db.session.scalar(select(Movement.id).where(Movement.reason == "lost"))
+        db.session.remove()
+    send(client, f"/movements/{lost}/reverse", {"note": "salah"})
+    page = client.get(PAGE).text
+    assert re.search(r"<del><b>2</b> Lost card</del>", page)
+    assert re.search(r"(?<!<del>)<b>5</b> New card", page)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -16,12 +15,12 @@ import pytest
 import zxingcpp
 from flask import Flask
 from sqlalchemy import create_engine, text
-from werkzeug.serving import make_server
 
 from inventory.domain.access import SYSTEM
 from inventory.domain.ranges import parse_ranges
 from inventory.services import deliveries, documents, items, records, reviews, stated_rates
 from tests.conftest import NOW, TODAY, Filling
+from tests.web.serving import serving
 from tests.web.test_browser import NARROW, Reader
 from tests.world import BLANK, DENPASAR, PASSWORD, PEOPLE, World
 
@@ -56,13 +55,8 @@ def site(
     file = tmp_path / "blangko.sqlite3"
     shutil.copy(sqlite_filled(fill), file)
     app = make_app(f"sqlite:///{file}", CLOCK=lambda: NOW, SEND_FILE_MAX_AGE_DEFAULT=3600)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", file
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app) as address:
+        yield address, file
 
 
 def recorded(file: Path) -> list[tuple[str, int]]:
