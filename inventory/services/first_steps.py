@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, false, select
@@ -43,11 +43,11 @@ class Guide:
         return all(step.done is not False for step in self.steps)
 
 
-def guides(actor: Actor) -> list[Guide]:
-    """A guide for each role of the actor, the first office of each, by the order of the roles."""
+def guides(actor: Actor, only: Collection[Role] = tuple(STEPS)) -> list[Guide]:
+    """A guide for each role of the actor among these, the first office of each, by the order of the roles."""
     first = {grant.role: grant.path for grant in reversed(actor.grants)}
     found = []
-    for role in STEPS:
+    for role in (role for role in STEPS if role in only):
         office = db.session.scalar(select(Office).where(Office.path == first[role])) if role in first else None
         if office is not None:
             found.append(Guide(role, office.code, _steps(actor, role, office)))
