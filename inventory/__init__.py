@@ -31,6 +31,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SETTINGS=settings,
         SECRET_KEY=settings.SECRET_KEY or secret_from_instance(instance),
         SQLALCHEMY_DATABASE_URI=url,
+        # What people typed is no part of what a broken statement says of itself.
+        SQLALCHEMY_ENGINE_OPTIONS={"hide_parameters": True},
         MAX_CONTENT_LENGTH=settings.MAX_UPLOAD_BYTES,
         MAX_FORM_MEMORY_SIZE=min(settings.MAX_UPLOAD_BYTES, 1_000_000),
     )
@@ -40,15 +42,36 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 
 def _wire(app: Flask) -> None:
-    from inventory import cli, jobs, models, security, text, web
+    from inventory import api, cli, jobs, models, security, text, web
     from inventory.db import db, migrate
+    from inventory.security import gates
 
     assert models  # registers the tables
     app.logger.setLevel(app.config["SETTINGS"].LOG_LEVEL)
+    _log_safely(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     text.init_app(app)
+    gates.init_app(app)
     security.init_app(app)
     web.init_app(app)
+    api.init_app(app)
     jobs.init_app(app)
     cli.init_app(app)
+
+
+def _log_safely(app: Flask) -> None:
+    """Of ours and of the server around us: gunicorn has its handlers before it asks for the application."""
+    import logging
+
+    from flask.logging import default_handler
+
+    from inventory.adapters import logs
+
+    settings = app.config["SETTINGS"]
+    secrets = [app.config["SECRET_KEY"], *settings.secrets.values()]
+    secrets += [part for value in settings.secrets.values() for part in logs.secrets_in(value)]
+    servers = [logging.getLogger(f"gunicorn.{name}") for name in ("error", "access")]
+    # Whatever logger has no handler, such as a library's, writes by the last one.
+    others = [logging.lastResort] if logging.lastResort else []
+    logs.make_safe([default_handler, *others, *(handler for each in servers for handler in each.handlers)], secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -15,7 +16,7 @@ from flask_babel import force_locale
 
 from inventory import text
 from inventory.bench import Figure
-from inventory.domain.access import SYSTEM, Role
+from inventory.domain.access import COMMAND, Role
 from inventory.domain.alerts import SEVERITY, Level
 from inventory.domain.errors import Refusal
 
@@ -42,6 +43,7 @@ def init_app(app: Flask) -> None:
         review,
         backtest,
         verify,
+        db_role,
         bench_group,
         jobs,
         serve,
@@ -63,7 +65,7 @@ def load_offices(file: Any, official: bool) -> None:
     if bool(file) == official:
         raise click.UsageError("Give a FILE, or --official.")
     try:
-        loaded = offices.load(SYSTEM, offices.official_list()) if official else offices.load_csv(SYSTEM, file)
+        loaded = offices.load(COMMAND, offices.official_list()) if official else offices.load_csv(COMMAND, file)
     except offices.BadOfficeList as bad:
         for row in bad.rows:
             click.echo(f"row {row.row}, {row.column}: {in_english(row.code, row.facts)}", err=True)
@@ -101,8 +103,8 @@ def report_ranges(office: str | None) -> None:
     from inventory.services import numbers, offices
 
     try:
-        tops = [office] if office else [top.code for top in offices.tops(SYSTEM, Action.VIEW_STOCK)]
-        found = [each for top in tops for each in numbers.report(SYSTEM, top, below=True)]
+        tops = [office] if office else [top.code for top in offices.tops(COMMAND, Action.VIEW_STOCK)]
+        found = [each for top in tops for each in numbers.report(COMMAND, top, below=True)]
     except Refusal as refusal:
         _refuse(refusal)
     with force_locale("en"):
@@ -126,7 +128,7 @@ def report_ranges(office: str | None) -> None:
 @click.option("--name", required=True, help="Full name.")
 @click.option("--role", required=True, type=click.Choice([role.value for role in Role]))
 @click.option("--office", required=True, help="Code of the office; managers and viewers see all below it.")
-@click.password_option(help="At least 12 characters; asked for when not given.")
+@click.password_option(help="At least 15 characters, such as a sentence; asked for when not given.")
 def add_person(email: str, name: str, role: str, office: str, password: str) -> None:
     """Make an account with one role at an office."""
     from inventory import security
@@ -134,17 +136,69 @@ def add_person(email: str, name: str, role: str, office: str, password: str) -> 
 
     try:
         person = people.add(
-            SYSTEM,
+            COMMAND,
             security.now(),
             email=security.normalised_email(email),
             full_name=name,
             role=Role(role),
             office_code=office,
-            password_hash=security.hashed(password),
+            password_hash=security.hashed(password, [name, email]),
         )
     except Refusal as refusal:
         _refuse(refusal)
     click.echo(f"{person.full_name} <{person.email}> is {role} of {person.roles[0][2]}.")
+
+
+@people_group.command("set-password")
+@click.argument("email")
+@click.password_option(help="At least 15 characters, such as a sentence; asked for when not given.")
+def set_password(email: str, password: str) -> None:
+    """Give the person with this e-mail address, who has forgotten theirs, a new first password, and end their sessions.
+
+    They change it when they log in with it.
+    """
+    from inventory import security
+    from inventory.services import people
+
+    try:
+        person = people.get(COMMAND, people.id_of(email) or 0)
+        people.set_password(COMMAND, security.now(), person.id, security.hashed(password, [person.full_name, email]))
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{person.full_name} <{person.email}> has a new first password.")
+
+
+@people_group.command("unlink")
+@click.argument("email")
+def unlink(email: str) -> None:
+    """Let no account at the provider of single sign-on belong to the person with this e-mail address any more."""
+    from inventory import security
+    from inventory.services import people, sign_on
+
+    try:
+        person = people.get(COMMAND, people.id_of(email) or 0)
+        sign_on.unlink(COMMAND, security.now(), person.id)
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{person.full_name} <{person.email}> is linked to no account elsewhere.")
+
+
+@people_group.command("remove-factors")
+@click.argument("email")
+def remove_factors(email: str) -> None:
+    """Take all second factors from the person with this e-mail address, who has lost them, and end their sessions.
+
+    For an administrator whom no other administrator can help.
+    """
+    from inventory import security
+    from inventory.services import factors, people
+
+    try:
+        person = people.get(COMMAND, people.id_of(email) or 0)
+        factors.take_away(COMMAND, security.now(), person.id)
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{person.full_name} <{person.email}> has no second factor any more.")
 
 
 @click.command()
@@ -159,7 +213,7 @@ def review(on: datetime | None, office: str | None) -> None:
 
     try:
         run, found = reviews.review(
-            SYSTEM, security.now, worker_name(), on=on.date() if on else None, office_code=office
+            COMMAND, security.now, worker_name(), on=on.date() if on else None, office_code=office
         )
     except Refusal as refusal:
         _refuse(refusal)
@@ -186,11 +240,11 @@ def backtest(on: datetime | None, office: str | None, as_json: bool) -> None:
     from inventory.services import backtests
 
     try:
-        run = backtests.run(SYSTEM, security.now, worker_name(), on=on.date() if on else None, office_code=office)
+        run = backtests.run(COMMAND, security.now, worker_name(), on=on.date() if on else None, office_code=office)
         if run.status == "failed":
             raise click.ClickException(f"The backtest failed: {run.error}")
-        found = backtests.overview(SYSTEM, office)
-        last = backtests.overview(SYSTEM, office, page=found.pages)
+        found = backtests.overview(COMMAND, office)
+        last = backtests.overview(COMMAND, office, page=found.pages)
     except Refusal as refusal:
         _refuse(refusal)
     best = [each for each in reversed(last.stocks) if each not in found.stocks[:WORST_LISTED]][:WORST_LISTED]
@@ -223,7 +277,7 @@ def alert_figures(office: str, since: datetime | None, until: datetime | None, a
     last = until.date() if until else now.date()
     first = since.date() if since else last - timedelta(days=182)
     try:
-        found = service.of_office(SYSTEM, now, office, first, last)
+        found = service.of_office(COMMAND, now, office, first, last)
     except Refusal as refusal:
         _refuse(refusal)
     of = [(found.office.code, found.total, found.months)] + [
@@ -264,10 +318,10 @@ def seal_now() -> None:
     from inventory.jobs import worker_name
     from inventory.services import seals
 
-    run = seals.seal_now(SYSTEM, security.now, worker_name())
+    run = seals.seal_now(COMMAND, security.now, worker_name())
     if run.status == "failed":
         raise click.ClickException(f"Nothing was sealed: {run.error}")
-    click.echo(f"{run.counts['movements']} movements sealed.")
+    click.echo(f"{run.counts['movements']} movements and {run.counts['audit_entries']} audit entries sealed.")
 
 
 @seal_group.command("head")
@@ -278,7 +332,9 @@ def seal_head() -> None:
     head = seals.head()
     if head is None:
         raise click.ClickException("Nothing is sealed yet.")
-    click.echo(f"{head.digest}  sealed {head.sealed_at.isoformat()}, up to movement {head.last_id}")
+    movement, entry = seals.sealed_up_to()
+    upto = f"up to movement {movement} and audit entry {entry}"
+    click.echo(f"{head.digest}  sealed {head.sealed_at.isoformat()}, {upto}")
 
 
 def _import_command(kind: str, help: str) -> None:
@@ -307,7 +363,7 @@ def _import(kind: str, file: str, dry_run: bool, office: str, language: str) -> 
         with force_locale(language):
             separator = text.group_separator()
         found = imports.check(
-            SYSTEM,
+            COMMAND,
             security.now(),
             uuid4(),
             office,
@@ -317,10 +373,10 @@ def _import(kind: str, file: str, dry_run: bool, office: str, language: str) -> 
             group_separator=separator,
             max_bytes=limit,
         )
-        view = imports.get(SYSTEM, found)
+        view = imports.get(COMMAND, found)
         if view.status == "checked" and not dry_run:
             with click.progressbar(length=view.movement_count, label="Importing", file=sys.stderr) as bar:
-                view = imports.run(SYSTEM, security.now(), found, lambda written: bar.update(written - bar.pos))
+                view = imports.run(COMMAND, security.now(), found, lambda written: bar.update(written - bar.pos))
     except Refusal as refusal:
         _refuse(refusal)
     _report(view)
@@ -358,14 +414,16 @@ def export(
     output: Any,
 ) -> None:
     """Write a TABLE as CSV or XLSX; without one, list the tables."""
+    from inventory import security
     from inventory.services import exports
 
     if table_name is None:
-        for name in exports.names(SYSTEM):
+        for name in exports.names(COMMAND):
             click.echo(name)
         return
     try:
-        found = exports.read(SYSTEM, table_name, office, since and since.date(), until and until.date())
+        period = since and since.date(), until and until.date()
+        found = exports.take_out(COMMAND, security.now(), table_name, office, *period, format=format_)
     except Refusal as refusal:
         _refuse(refusal)
     if format_ == "xlsx":
@@ -438,6 +496,20 @@ def bench_alerts(as_json: bool, quick: bool) -> None:
     _show_figures(alerts.measure(quick=quick), as_json=as_json)
 
 
+@bench_group.command("log-in", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="20 tries of each kind instead of 200.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill; SQLite without it.")
+def bench_log_in(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure whether the time of a log-in tells which accounts there are.
+
+    Exits with 1 when medians are too far apart.
+    """
+    from inventory.bench import log_ins
+
+    _show_figures(log_ins.measure(tries=20 if quick else 200, url=url), as_json=as_json)
+
+
 @bench_group.command("pages", with_appcontext=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--quick", is_flag=True, help="Each page once instead of five times.")
@@ -464,6 +536,15 @@ def bench_measure_import(rows: int) -> None:
     click.echo(processes.as_told(imports.measure_here(_application(), rows)))
 
 
+@bench_group.command("measure-log-in", hidden=True)
+@click.argument("tries", type=int)
+def bench_measure_log_in(tries: int) -> None:
+    """What `bench log-in` runs in a process of its own, on an empty database that it fills."""
+    from inventory.bench import log_ins, processes
+
+    click.echo(processes.as_told(log_ins.measure_here(_application(), tries)))
+
+
 @bench_group.command("measure-review", hidden=True)
 @click.argument("stocks", type=int)
 def bench_measure_review(stocks: int) -> None:
@@ -481,9 +562,10 @@ def verify(head: str | None) -> None:
     """Recompute the books from the movements and name the first row that is wrong. Changes nothing."""
     from inventory.services import verification
 
-    found = verification.verify(SYSTEM, head)
+    found = verification.verify(COMMAND, head)
     click.echo(
-        f"{found.movements} movements, {found.balances} balances, {found.seals} seals. Head: {found.head or '-'}"
+        f"{found.movements} movements, {found.balances} balances, {found.audit_entries} audit entries,"
+        f" {found.seals} seals. Head: {found.head or '-'}"
     )
     for fault in found.faults:
         click.echo(f"WRONG, {fault.check}: {fault.row}: {fault.what}", err=True)
@@ -492,15 +574,41 @@ def verify(head: str | None) -> None:
     click.echo("The books agree.")
 
 
+@click.command("db-role")
+@click.argument("name")
+@click.option("--sql", "as_sql", is_flag=True, help="Print the statements instead of running them.")
+@with_appcontext
+def db_role(name: str, as_sql: bool) -> None:
+    """Make or mend NAME, the PostgreSQL role of the application: it owns nothing, and only adds to the books.
+
+    Run it as the owner of the tables, after each upgrade. The role gets no password: give it one in psql.
+    """
+    from inventory.services import database_role
+
+    try:
+        if as_sql:
+            click.echo("".join(f"{statement};\n" for statement in database_role.statements(name)), nl=False)
+            return
+        database_role.give(COMMAND, name)
+    except Refusal as refusal:
+        _refuse(refusal)
+    click.echo(f"{name} may read and write what the application writes. Name it in DATABASE_URL.")
+
+
 @click.command()
 @with_appcontext
 def jobs() -> None:
     """Run the scheduled jobs in this process until it is stopped. Any number may run: each slot is run once."""
     import logging
 
+    from inventory.adapters import logs
     from inventory.jobs import run_forever
+    from inventory.security import database
 
-    logging.basicConfig(level=current_app.config["SETTINGS"].LOG_LEVEL, format="%(asctime)s %(levelname)s %(message)s")
+    database.warn(_application())
+    settings = current_app.config["SETTINGS"]
+    logging.basicConfig(level=settings.LOG_LEVEL, format="%(asctime)s %(levelname)s %(message)s")
+    logs.make_safe(logging.getLogger().handlers, [current_app.config["SECRET_KEY"], *settings.secrets.values()])
     run_forever(_application())
 
 
@@ -548,8 +656,8 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
     except Refusal as refusal:
         _refuse(refusal)
     click.echo()
-    backtests.run(SYSTEM, security.now, worker_name(), on=made.last_day)
-    run, found = reviews.review(SYSTEM, security.now, worker_name(), on=made.last_day)
+    backtests.run(COMMAND, security.now, worker_name(), on=made.last_day)
+    run, found = reviews.review(COMMAND, security.now, worker_name(), on=made.last_day)
     if run.status != "done":
         raise click.ClickException(f"The review failed: {run.error}")
     click.echo(review_table(found))
@@ -557,7 +665,9 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
     click.echo(f"{run.counts['stocks']} stocks reviewed. To list them again: flask review --on {made.last_day}\n")
     accounts = [(each.email, each.password, each.role.value, each.office_name) for each in made.accounts]
     click.echo(table(["Account", "Password", "Role", "Office"], accounts))
+    click.echo("These passwords are published, so nobody is made to have a second factor here.")
     if serving:
+        current_app.config["SETTINGS"] = replace(current_app.config["SETTINGS"], SECOND_FACTOR="offered")
         click.echo(f"\nServing on http://{host}:{port}/ (stop with Ctrl+C)")
         _serve(host, port, 1, 8)
 

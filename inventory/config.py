@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -70,6 +71,30 @@ class Config:
         "Whether `flask serve` runs the scheduled jobs itself; `0` where `flask jobs` runs beside it.",
     )
     SESSION_HOURS: int = _setting(12, "BLANGKO_SESSION_HOURS", "Hours after which people log in again.")
+    SECOND_FACTOR: str = _setting(
+        "managers",
+        "BLANGKO_SECOND_FACTOR",
+        "Who must have a second factor: `managers` (and administrators), `everybody`, or `offered` to all, asked of"
+        " nobody.",
+    )
+    FRESH_MINUTES: int = _setting(
+        15,
+        "BLANGKO_FRESH_MINUTES",
+        "Minutes after which approvals, reversals and changes to people and to one's own factors ask again who is"
+        " there.",
+    )
+    IDLE_MINUTES: int = _setting(60, "BLANGKO_IDLE_MINUTES", "Minutes without a page after which people log in again.")
+    OIDC_ISSUER: str = _setting(
+        "",
+        "BLANGKO_OIDC_ISSUER",
+        "Provider of single sign-on by OpenID Connect, such as `https://sso.example.go.id/realms/dukcapil`; without it"
+        " people log in with passwords and passkeys alone.",
+    )
+    OIDC_CLIENT_ID: str = _setting("", "BLANGKO_OIDC_CLIENT_ID", "What the provider calls this installation.")
+    OIDC_CLIENT_SECRET: str = _setting(
+        "", "BLANGKO_OIDC_CLIENT_SECRET", "The provider's secret for this installation, where it gave one."
+    )
+    OIDC_NAME: str = _setting("", "BLANGKO_OIDC_NAME", "The provider's name on the log-in page.")
     UNDO_MINUTES: int = _setting(
         10,
         "BLANGKO_UNDO_MINUTES",
@@ -85,6 +110,19 @@ class Config:
         "BLANGKO_PUBLIC_URL",
         "Address of this installation as people outside reach it, such as `https://blangko.example.go.id`: it stands on"
         " every document, as a code that anybody can hold the paper against. Without it, the address that was asked.",
+    )
+    HOSTS: str = _setting(
+        "",
+        "BLANGKO_HOSTS",
+        "Names that this installation answers to, such as `blangko.example.go.id,.intra.example`; one that begins with"
+        " a dot stands for all below it. Without it that of BLANGKO_PUBLIC_URL; in production one of the two must be"
+        " given, embedded any name is answered to.",
+    )
+    TRUSTED_PROXIES: int = _setting(
+        0,
+        "BLANGKO_TRUSTED_PROXIES",
+        "How many proxies stand in front, of which each sets `X-Forwarded-For`, `-Proto` and `-Host`; with 0 these"
+        " headers are not read, as anybody can send them.",
     )
     SMTP_URL: str = _setting(
         "",
@@ -122,6 +160,11 @@ class Config:
         "Address that is fetched after each good run of a job, `{job}` in it replaced by the job's name: a service"
         " outside raises the alarm when that fails to come.",
     )
+    API_RATE: int = _setting(
+        600,
+        "BLANGKO_API_RATE",
+        "Requests a minute that one account may make to the API, counted in each process of the server; 0 is no limit.",
+    )
     METRICS_TOKEN: str = _setting(
         "",
         "BLANGKO_METRICS_TOKEN",
@@ -145,6 +188,16 @@ class Config:
     )
     LOG_LEVEL: str = _setting("INFO", "BLANGKO_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
 
+    def __repr__(self) -> str:
+        """Without secrets: nobody who prints the settings, or meets them in an error, reads one."""
+        shown = (f"{each.name}={_shown(each.name, getattr(self, each.name))!r}" for each in fields(self))
+        return f"Config({', '.join(shown)})"
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """The settings that hold a secret, by their names: keys and tokens, and addresses that may have one in them."""
+        return {each.name: str(getattr(self, each.name)) for each in fields(self) if _is_secret(each.name)}
+
     @property
     def production(self) -> bool:
         return self.ENV == "production"
@@ -159,6 +212,12 @@ class Config:
         """OFFICE_HOURS as two times of day on an office's clock."""
         opens, _, closes = self.OFFICE_HOURS.partition("-")
         return time.fromisoformat(opens), time.fromisoformat(closes)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names that are answered to, in small letters; none when any is."""
+        named = [each.strip().lower() for each in self.HOSTS.split(",") if each.strip()]
+        return named or ([host] if (host := urlsplit(self.PUBLIC_URL).hostname) else [])
 
     @property
     def message_services(self) -> list[str]:
@@ -229,18 +288,42 @@ def _checked(values: dict[str, Any]) -> Config:
     for wrong, message in (
         (environment not in ("production", "embedded"), "BLANGKO_ENV must be production or embedded."),
         (config.LANGUAGE not in ("id", "en"), "BLANGKO_LANGUAGE must be id or en."),
+        (config.LOG_LEVEL not in LOG_LEVELS, f"BLANGKO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}."),
+        (not 0 <= config.UNDO_MINUTES <= 1440, "BLANGKO_UNDO_MINUTES must be from 0 to 1440."),
+        (not 0 <= config.API_RATE <= 1_000_000, "BLANGKO_API_RATE must be from 0 to 1000000."),
+        (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
+        *_about_times(config),
+        *_about_log_ins(config),
+        *_about_messages(config),
+        *_about_secrets(config, environment),
+        *_about_names(config, environment),
+    ):
+        if wrong:
+            raise SettingError(message)
+    return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
+
+
+Checks = tuple[tuple[bool, str], ...]
+"""What can be wrong with settings, and what is said then."""
+
+
+def _about_times(config: Config) -> Checks:
+    return (
         (not _is_time(config.REVIEW_AT), "BLANGKO_REVIEW_AT must be a time of day such as 01:30."),
         (not _is_time_zone(config.TIME_ZONE), "BLANGKO_TIME_ZONE must be a zone such as Asia/Jakarta."),
-        (config.LOG_LEVEL not in LOG_LEVELS, f"BLANGKO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}."),
         (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
         (config.CHECK_EVERY_SECONDS < 0, "BLANGKO_CHECK_EVERY_SECONDS must not be negative."),
-        (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
-        (not 0 <= config.UNDO_MINUTES <= 1440, "BLANGKO_UNDO_MINUTES must be from 0 to 1440."),
-        (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
+        (config.MESSAGES_EVERY_SECONDS < 0, "BLANGKO_MESSAGES_EVERY_SECONDS must not be negative."),
+        (not 0 <= config.ESCALATE_AFTER_HOURS <= 1000, "BLANGKO_ESCALATE_AFTER_HOURS must be from 0 to 1000."),
         (
-            not _is_address(config.PUBLIC_URL),
-            "BLANGKO_PUBLIC_URL must be an address such as https://blangko.example.go.id, without a path behind it.",
+            not _is_hours(config.OFFICE_HOURS),
+            "BLANGKO_OFFICE_HOURS must be two times of one day, such as 08:00-16:00.",
         ),
+    )
+
+
+def _about_messages(config: Config) -> Checks:
+    return (
         (
             not _is_mail_server(config.SMTP_URL),
             "BLANGKO_SMTP_URL must be an address such as smtp://user:password@mail.example:587 or smtps://….",
@@ -257,16 +340,15 @@ def _checked(values: dict[str, Any]) -> Config:
             not re.fullmatch(r"([a-z0-9]+ *(, *[a-z0-9]+ *)*)?", config.MESSAGE_SERVICES, re.ASCII),
             "BLANGKO_MESSAGE_SERVICES must be names such as discord,slack.",
         ),
-        (config.MESSAGES_EVERY_SECONDS < 0, "BLANGKO_MESSAGES_EVERY_SECONDS must not be negative."),
-        (not 0 <= config.ESCALATE_AFTER_HOURS <= 1000, "BLANGKO_ESCALATE_AFTER_HOURS must be from 0 to 1000."),
-        (
-            not _is_hours(config.OFFICE_HOURS),
-            "BLANGKO_OFFICE_HOURS must be two times of one day, such as 08:00-16:00.",
-        ),
         (
             not _is_page(config.PING_URL),
             "BLANGKO_PING_URL must be an address such as https://ping.example/secret/{job}.",
         ),
+    )
+
+
+def _about_secrets(config: Config, environment: str) -> Checks:
+    return (
         (0 < len(config.METRICS_TOKEN) < 16, "BLANGKO_METRICS_TOKEN is too short: give at least 16 characters."),
         (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
         (
@@ -277,10 +359,58 @@ def _checked(values: dict[str, Any]) -> Config:
             0 < len(config.SECRET_KEY) < 32,
             "BLANGKO_SECRET_KEY is too short: give at least 32 characters.",
         ),
-    ):
-        if wrong:
-            raise SettingError(message)
-    return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
+    )
+
+
+def _about_names(config: Config, environment: str) -> Checks:
+    return (
+        (
+            not _is_address(config.PUBLIC_URL),
+            "BLANGKO_PUBLIC_URL must be an address such as https://blangko.example.go.id, without a path behind it.",
+        ),
+        (
+            not _are_hosts(config.HOSTS),
+            "BLANGKO_HOSTS must be names without a scheme or port, such as blangko.example.go.id,.intra.example.",
+        ),
+        (
+            environment == "production" and not config.hosts,
+            "BLANGKO_HOSTS is not set, nor BLANGKO_PUBLIC_URL: production answers to its own names only.",
+        ),
+        (not 0 <= config.TRUSTED_PROXIES <= 9, "BLANGKO_TRUSTED_PROXIES must be from 0 to 9."),
+    )
+
+
+def _about_log_ins(config: Config) -> Checks:
+    return (
+        (config.SESSION_HOURS < 1, "BLANGKO_SESSION_HOURS must be at least 1."),
+        (
+            config.SECOND_FACTOR not in ("managers", "everybody", "offered"),
+            "BLANGKO_SECOND_FACTOR must be managers, everybody or offered.",
+        ),
+        (not 1 <= config.FRESH_MINUTES <= 1440, "BLANGKO_FRESH_MINUTES must be from 1 to 1440."),
+        (not 1 <= config.IDLE_MINUTES <= 10_080, "BLANGKO_IDLE_MINUTES must be from 1 to 10080."),
+        (
+            not _is_issuer(config.OIDC_ISSUER),
+            "BLANGKO_OIDC_ISSUER must be an address such as https://sso.example.go.id/realms/dukcapil.",
+        ),
+        (
+            bool(config.OIDC_ISSUER) and not config.OIDC_CLIENT_ID,
+            "BLANGKO_OIDC_CLIENT_ID is not set: the provider needs to know who asks.",
+        ),
+    )
+
+
+_SECRET_NAMES = re.compile(r"(^|_)(SECRET|TOKEN|PASSWORD|KEY|KEYS)(_|$)")
+_WITH_SECRETS = ("DATABASE_URL", "SMTP_URL", "PING_URL")
+"""Addresses with a password or a secret path in them."""
+
+
+def _is_secret(name: str) -> bool:
+    return name in _WITH_SECRETS or _SECRET_NAMES.search(name) is not None
+
+
+def _shown(name: str, value: Any) -> Any:
+    return "***" if value and _is_secret(name) else value
 
 
 def _is_time(text: str) -> bool:
@@ -290,6 +420,12 @@ def _is_time(text: str) -> bool:
 def _is_hours(text: str) -> bool:
     opens, _, closes = text.partition("-")
     return _is_time(opens) and _is_time(closes) and opens < closes
+
+
+def _is_issuer(url: str) -> bool:
+    """By HTTPS; in the clear only on this very machine, for trying things out."""
+    pattern = r"(https://[A-Za-z0-9.\-]+|http://(127\.0\.0\.1|localhost))(:[0-9]{1,5})?(/[A-Za-z0-9._~/\-]*)?"
+    return not url or re.fullmatch(pattern, url, re.ASCII) is not None
 
 
 def _is_mail_server(url: str) -> bool:
@@ -315,6 +451,14 @@ def _is_time_zone(name: str) -> bool:
 
 def _is_address(url: str) -> bool:
     return not url or re.fullmatch(r"https?://[A-Za-z0-9.\-]{1,160}(:[0-9]{1,5})?/?", url, re.ASCII) is not None
+
+
+def _are_hosts(names: str) -> bool:
+    return all(
+        re.fullmatch(r"\.?[a-z0-9][a-z0-9.\-]{0,160}|\[[0-9a-f:.]{2,45}\]", name.strip().lower(), re.ASCII)
+        for name in names.split(",")
+        if name.strip()
+    )
 
 
 def _is_page(url: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -27,6 +27,11 @@ NAMING = {
 
 ATTEMPTS = 5
 """How often a transaction is tried when the database itself asks for another try (deadlock, serialization, busy)."""
+
+WRITERS_LOCK = 7301
+"""The class of the lock that postings share and a seal takes for itself; the triggers name it too."""
+ASKED_POLITELY, POLITE_PAUSE = 1200, 0.05
+"""How often a seal asks for that lock before it stands in line, and how long it waits in between (seconds)."""
 
 
 class Base(DeclarativeBase):
@@ -68,8 +73,20 @@ def write(work: Callable[[Session], T]) -> T:
     busy SQLite file the transaction is rolled back and tried again after a short random pause. So it must not have
     effects outside the session.
     """
+    return _write(work, db.session())
+
+
+def write_apart(work: Callable[[Session], T]) -> T:
+    """The same in a session of its own, whatever the session of the request is about to write or goes on reading."""
+    session = db.session.session_factory()
+    try:
+        return _write(work, session)
+    finally:
+        session.close()
+
+
+def _write(work: Callable[[Session], T], session: Session) -> T:
     for attempt in range(1, ATTEMPTS + 1):
-        session: Session = db.session()
         try:
             begin_write(session)
             result = work(session)
@@ -94,6 +111,23 @@ def begin_write(session: Session) -> None:
     """
     session.rollback()
     session.connection(execution_options={"sqlite_immediate": True})
+
+
+def let_writers_through(session: Session) -> None:
+    """Wait until every movement and audit entry that is being written has come through, and let none begin until this
+    transaction ends. On PostgreSQL each INSERT of one shares the lock that is taken here (a trigger sees to that): it
+    asks for no right on the tables. SQLite lets one write at a time anyway.
+
+    Whoever stands in line for a lock holds up all who come after: for a while this asks again and again instead, so
+    that nobody waits to log in because a long import is under way.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    for _ in range(ASKED_POLITELY):
+        if session.scalar(text(f"SELECT pg_try_advisory_xact_lock({WRITERS_LOCK}, 0)")):
+            return
+        time.sleep(POLITE_PAUSE)
+    session.execute(text(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK}, 0)"))
 
 
 def wants_retry(error: OperationalError) -> bool:

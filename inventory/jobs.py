@@ -22,20 +22,24 @@ from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
 from inventory.domain.watchers import BEAT_SECONDS, PATIENCE, Watched
 from inventory.messages import Dispatcher
 from inventory.services import (
+    api_requests,
     backtests,
     chores,
+    lockout,
     messages,
     notices,
     old_messages,
     reviews,
     runs,
     seals,
+    sessions,
     stock_checks,
     verification,
     watchers,
 )
-from inventory.services.chores import MESSAGES, OLD_MESSAGES, STOCK_CHECKS, Round
+from inventory.services.chores import MESSAGES, OLD_LOG_INS, OLD_MESSAGES, OLD_REQUESTS, STOCK_CHECKS, Round
 from inventory.services.runs import RunView
+from inventory.services.sessions import Limits
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.base import BaseScheduler
@@ -98,6 +102,8 @@ def chores_for(settings: Config) -> list[Chore]:
         Chore(name=STOCK_CHECKS, seconds=settings.CHECK_EVERY_SECONDS, work=check_stocks),
         Chore(name=MESSAGES, seconds=settings.MESSAGES_EVERY_SECONDS, work=send_messages),
         Chore(name=OLD_MESSAGES, seconds=CLEAR_AWAY_SECONDS, work=clear_away_messages),
+        Chore(name=OLD_REQUESTS, seconds=CLEAR_AWAY_SECONDS, work=clear_away_requests),
+        Chore(name=OLD_LOG_INS, seconds=CLEAR_AWAY_SECONDS, work=clear_away_log_ins),
     ]
     return [chore for chore in found if chore.seconds]
 
@@ -253,6 +259,23 @@ def clear_away_messages(clock: Clock) -> int:
     """Delete the messages that are old, some at a time; how many rows went."""
     gone = 0
     while some := old_messages.clear_away(clock()):
+        gone += some
+    return gone
+
+
+def clear_away_requests(clock: Clock) -> int:
+    """Forget the API's old requests and their answers, some at a time; how many went."""
+    gone = 0
+    while some := api_requests.clear(clock()):
+        gone += some
+    return gone
+
+
+def clear_away_log_ins(clock: Clock) -> int:
+    """Note which sessions are over, and delete tries and sessions that are old, some at a time; how many rows."""
+    gone = 0
+    limits = Limits.of(current_app.config["SETTINGS"])
+    while some := lockout.clear_away(clock()) + sessions.clear_away(clock(), limits):
         gone += some
     return gone
 

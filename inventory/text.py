@@ -10,7 +10,7 @@ from typing import Any
 
 from babel import Locale
 from babel.numbers import get_group_symbol
-from flask import Flask, current_app, has_request_context, session
+from flask import Flask, current_app, g, has_request_context, session
 from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, lazy_gettext
 from flask_security import current_user
 from jinja2 import pass_context
@@ -101,6 +101,8 @@ JOBS = {
     "stock checks": _("Check of stocks after postings"),
     "messages": _("Sending of messages"),
     "old messages": _("Clearing away of old messages"),
+    "old requests": _("Clearing away of old requests"),
+    "old log-ins": _("Clearing away of old log-ins"),
 }
 CASE_STATES = {
     "waiting": _("Waits for somebody"),
@@ -363,7 +365,6 @@ REFUSALS: Mapping[str, Any] = {
     "email_taken": _("There is already an account for %(email)s."),
     "email_format": _("Enter an e-mail address, such as nama@kantor.go.id."),
     "name_missing": _("Enter a name."),
-    "password_too_short": _("The password is too short: at least %(limit)s characters."),
     "own_account": _("You cannot shut yourself out."),
     "period_backwards": _("The period ends before it begins."),
     "period_too_long": _("Choose a period of at most %(limit)s days."),
@@ -435,7 +436,7 @@ REFUSALS: Mapping[str, Any] = {
     "stocktake_closed": _("This stocktake can no longer be changed."),
     "stocktake_not_counted": _("Not everything is counted yet."),
     "stocktake_not_approved": _("This stocktake is not approved."),
-    "own_count": _("You opened this stocktake or counted for it. Somebody else has to approve it."),
+    "own_count": _("You opened this stocktake or counted for it. Somebody else has to approve or cancel it."),
     "differences_changed": _(
         "Nothing was booked: the differences have changed since you opened the page. Look at the new ones and confirm"
         " once more."
@@ -601,6 +602,118 @@ REFUSALS: Mapping[str, Any] = {
     "board_items_missing": _("Choose at least one item to show."),
     "board_item_unknown": _("Choose only items that are in use."),
     "board_changed": _("Somebody has changed the board meanwhile. Open the page again, then change it."),
+    # Accounts and second factors
+    "passphrase_too_short": _(
+        "The password needs at least %(limit)s characters. A sentence does well; spaces are welcome."
+    ),
+    "passphrase_too_long": _("The password has more than %(limit)s characters."),
+    "passphrase_common": _(
+        "Many people would choose this password, or it is quickly guessed. Take several words that do not belong"
+        " together."
+    ),
+    "passphrase_known": _("Who knows you guesses this password: it is made of your name, your address or your office."),
+    "passphrase_wrong": _("This is not your password."),
+    "code_wrong": _("This code does not work: it is mistyped, too old, or used already. Take the one shown now."),
+    "factor_tries_many": _(
+        "Too many wrong codes. Try again in %(minutes)s minutes; a passkey or a recovery code works at once."
+    ),
+    "passphrase_tries_many": _("Too many wrong passwords. Try again in %(minutes)s minutes."),
+    "passkey_wrong": _("This passkey was not accepted. Try again, or take another way."),
+    "passkey_name": _("Give the passkey a name."),
+    "passkey_known": _("You have this passkey already, or another one of that name."),
+    "passkeys_many": _("You have %(most)s passkeys. Remove one first."),
+    "last_factor": _("You must have a second factor, and this is the only one. Set up another one first."),
+    "no_factor_yet": _("Recovery codes stand in for a second factor. Set one up first."),
+    "own_factors": _("Your own second factors are under My account; another administrator can take them from you."),
+    "own_password": _("Change your own password under My account."),
+    "password_to_change": _("Somebody else knows your password. Change it first."),
+    "own_account_only": _("Only a person has an account of their own."),
+    "second_factor_needed": _("Your role needs a second factor. Set one up first, under My account."),
+    "fresh_factor_needed": _("Confirm first that it is you: log in again, or open the form anew."),
+    # Documents and settings by the API.
+    "item_twice": _("“%(item)s” is named twice."),
+    # Audit and the database's role
+    "role_name": _("A role's name has small letters, digits and _ only, and begins with a letter."),
+    "role_needs_postgresql": _("Only PostgreSQL has roles; an SQLite file belongs to whoever may write it."),
+    # What the API refuses, and the accounts of machines.
+    "request_unreadable": _("This request cannot be read."),
+    "nothing_here": _("There is nothing at this address."),
+    "method_not_offered": _("This address does not take that kind of request."),
+    "form_not_offered": _("There is no answer in the form that was asked for."),
+    "request_too_large": _("What was sent is too large. Nothing was recorded."),
+    "json_expected": _("Send JSON, with the content type application/json."),
+    "too_many_requests": _("Too many requests: wait a moment, and try again. Nothing was recorded."),
+    "went_wrong": _("Something went wrong here. Send it again with the same key: nothing is recorded twice."),
+    "not_now": _("This cannot be done just now. Try again in a moment."),
+    "field_missing": _("This must be given."),
+    "field_null": _("This must not be null."),
+    "field_unknown": _("There is no such field."),
+    "field_type": _("This is not of the right kind."),
+    "field_choice": _("This is not one of the words that it can be."),
+    "field_wrong": _("This cannot be right."),
+    "input_wrong": _("What was sent cannot be right: see the fields. Nothing was recorded."),
+    "parameter_twice": _("This parameter was given more than once."),
+    "json_too_deep": _("The JSON is nested deeper than %(limit)s levels."),
+    "json_malformed": _("This is no JSON: look for a name that is there twice, for NaN, or for a broken character."),
+    "log_in_or_token": _("Log in, or show the token of a service account."),
+    "token_not_good": _("This token is unknown, expired or revoked."),
+    "csrf_token_wrong": _("With a log-in, send the X-CSRFToken that the session tells. Nothing was recorded."),
+    "not_for_machines": _("This is for people only."),
+    "scope_missing": _("The account lacks the scope for this: %(scope)s."),
+    "scope_unknown": _("There is no scope %(scope)s."),
+    "scopes_missing": _("Choose at least one scope."),
+    "token_lasts": _("A token lasts at most %(days)s days, and ends in the future."),
+    "service_account_not_found": _("There is no such service account, or none that you manage."),
+    "service_account_closed": _("This service account is closed."),
+    "token_made_before": _("This token has been made, and was shown then. If it was lost, revoke it and make another."),
+    "token_not_found": _("There is no such token."),
+    "idempotency_key_missing": _(
+        "Send an Idempotency-Key: new for each thing to record, the same when it is sent again."
+    ),
+    "idempotency_key_format": _(
+        "An Idempotency-Key has 1 to 255 printable ASCII characters, with no space around them."
+    ),
+    "idempotency_key_reused": _(
+        "Another request came under this key. Nothing was recorded: send this one with a key of its own."
+    ),
+    "request_in_flight": _("The request with this key is being worked on. Send it again in a moment."),
+    "cursor_wrong": _("This is not a cursor of this list. Begin without one."),
+    "version_missing": _("Say in If-Match which version you saw."),
+    "version_stale": _("This was changed meanwhile. Nothing was recorded: look again, then change it."),
+    "day_format": _("Give a day of the calendar such as 2024-05-15."),
+    "day_out_of_reach": _("This day lies outside of all that is recorded here."),
+    "instant_format": _("Give a moment with its offset, such as 2024-05-15T11:00:00+08:00."),
+    "item_code_format": _("An item's code has letters, digits, dots and hyphens, such as ktp-wni."),
+    "number_out_of_range": _("Give a number from %(least)s to %(most)s."),
+    "reason_twice": _("A reason stands there twice. Nothing was recorded: add its quantities up."),
+    # what gates refuse
+    "sent_from_elsewhere": _("This was sent from another site. Nothing was recorded."),
+    # Logging in.
+    "log_in_locked": _(
+        "There were too many tries. Wait %(minutes)s minutes, or log in on a device from which you have logged in"
+        " before, or with a passkey, or ask an administrator."
+    ),
+    "session_not_found": _("There is no such session of yours."),
+    "sign_on_stale": _(
+        "This log-in began in another browser, or too long ago. Go back to the log-in page and begin again."
+    ),
+    "sign_on_refused": _("The provider of the single sign-on did not let you in, or its answer cannot be trusted."),
+    "sign_on_unverified": _(
+        "The provider of the single sign-on has not verified your e-mail address. Log in with your password, or let the"
+        " address be verified there."
+    ),
+    "sign_on_unknown": _(
+        "There is no account here for you that may be used this way. Log in with your password, or ask an"
+        " administrator."
+    ),
+    "sign_on_away": _(
+        "The provider of the single sign-on does not answer. Try again in a while, or log in with your password."
+    ),
+    # what others read by the API
+    "cursor_ahead": _(
+        "The books here are older than what you have read: a backup was put back. Begin again without “after”, and"
+        " compare."
+    ),
 }
 
 
@@ -612,6 +725,7 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
         timezone_selector=lambda: None,
     )
+    app.extensions["sentence"] = sentence  # for the log-in, which stands beside this module and not above it
     filters = {"number": number, "day": day, "month": month, "decimals": decimals, "percent": percent}
     app.jinja_env.filters.update({name: _at_run_time(filter) for name, filter in filters.items()})
     app.jinja_env.globals.update(
@@ -658,6 +772,7 @@ def init_app(app: Flask) -> None:
         in_language=in_language,
         group_separator=group_separator,
     )
+    app.extensions["sentence"] = sentence
 
 
 def _at_run_time(filter: Callable[..., str]) -> Callable[..., str]:
@@ -673,9 +788,10 @@ def _at_run_time(filter: Callable[..., str]) -> Callable[..., str]:
 
 
 def language() -> str:
-    """The reader's language: chosen in this session, kept with the account, or the installation's."""
+    """The reader's language: asked for with the request, chosen in this session, kept with the account, or the
+    installation's."""
     if has_request_context():
-        chosen = session.get("language") or getattr(current_user, "language", None)
+        chosen = g.get("language") or session.get("language") or getattr(current_user, "language", None)
         if chosen in LANGUAGES:
             return chosen
     return current_app.config["SETTINGS"].LANGUAGE

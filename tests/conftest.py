@@ -23,12 +23,15 @@ from psycopg import sql
 from sqlalchemy import Dialect, event, make_url
 
 from inventory import create_app
+from inventory.services import audit
 from tests import postgres
 from tests.world import World, build_world
 
 # A machine that is busy with something else is no fault of a test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+audit.STRICT = True
 
 NOW = datetime(2024, 5, 15, 3, 0, tzinfo=UTC)
 """A Wednesday, 11:00 in Denpasar."""
@@ -39,6 +42,20 @@ CROWD = {"pool_size": 60, "max_overflow": 0}
 # Every commit waits for the disk, as it must; thousands of databases of tests are quicker in memory, where it is roomy.
 if postgres.IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(postgres.IN_MEMORY))
+
+
+ROOT = Path(__file__).parent
+PAGES_AND_API = (ROOT / "web", ROOT / "api")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rules about stock run on both databases always. Pages and the API, which have none of their own, run on SQLite in
+    the short run, and on PostgreSQL among the long tests: all but what runs there alone."""
+    known = {item.nodeid for item in items}
+    for item in items:
+        of_pages = any(item.path.is_relative_to(folder) for folder in PAGES_AND_API)
+        if of_pages and "postgresql" in item.name and item.nodeid.replace("postgresql", "sqlite") in known:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
@@ -200,7 +217,9 @@ def test_settings(url: str, instance: Path) -> dict[str, Any]:
         "DATABASE_URL": _with_driver(url),
         "SECRET_KEY": "a key for tests only, long enough to pass",
         "INSTANCE_PATH": str(instance),
+        "HOSTS": "localhost,127.0.0.1,blangko.test",
         "TESTING": True,
+        "SECOND_FACTOR": "offered",
     }
 
 

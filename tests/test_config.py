@@ -19,6 +19,7 @@ from tests.conftest import dispose
 
 KEY = "k" * 32
 POSTGRES = "postgresql://blangko:secret@db.example/blangko"
+HOST = "blangko.example"
 
 
 def test_without_anything_the_embedded_defaults_hold() -> None:
@@ -29,9 +30,20 @@ def test_without_anything_the_embedded_defaults_hold() -> None:
 
 
 def test_a_database_url_alone_means_production() -> None:
-    assert load({}, {"DATABASE_URL": POSTGRES, "BLANGKO_SECRET_KEY": KEY}).production
+    given = {"BLANGKO_SECRET_KEY": KEY, "BLANGKO_HOSTS": HOST}
+    assert load({}, given | {"DATABASE_URL": POSTGRES}).production
     assert not load({}, {"DATABASE_URL": "sqlite:///x", "BLANGKO_ENV": "embedded"}).production
-    assert load({}, {"BLANGKO_ENV": "production", "BLANGKO_SECRET_KEY": KEY}).production
+    assert load({}, given | {"BLANGKO_ENV": "production"}).production
+
+
+def test_production_knows_its_own_names() -> None:
+    given = {"BLANGKO_ENV": "production", "BLANGKO_SECRET_KEY": KEY}
+    with pytest.raises(SettingError, match="BLANGKO_HOSTS"):
+        load({}, given)
+    assert load({}, given | {"BLANGKO_PUBLIC_URL": "https://Blangko.example:8443/"}).hosts == ["blangko.example"]
+    several = given | {"BLANGKO_HOSTS": " A.example, .b.example,", "BLANGKO_PUBLIC_URL": "https://c.example"}
+    assert load({}, several).hosts == ["a.example", ".b.example"]
+    assert load({}, {}).hosts == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +65,7 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
     with pytest.raises(SettingError, match="BLANGKO_SECRET_KEY") as refused:
         load({}, {"BLANGKO_ENV": env, "BLANGKO_SECRET_KEY": "k" * 31})
     assert "k" * 31 not in str(refused.value)
-    assert load({}, {"BLANGKO_ENV": env, "BLANGKO_SECRET_KEY": KEY}).SECRET_KEY == KEY
+    assert load({}, {"BLANGKO_ENV": env, "BLANGKO_SECRET_KEY": KEY, "BLANGKO_HOSTS": HOST}).SECRET_KEY == KEY
 
 
 @pytest.mark.parametrize(
@@ -79,10 +91,18 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("DATABASE_URL", "mysql://blangko@db.example/blangko"),
         ("DATABASE_URL", "blangko.sqlite3"),
         ("BLANGKO_JOBS_IN_SERVER", "maybe"),
+        ("BLANGKO_SECOND_FACTOR", "nobody"),
+        ("BLANGKO_FRESH_MINUTES", "0"),
+        ("BLANGKO_FRESH_MINUTES", "1441"),
         ("BLANGKO_PUBLIC_URL", "blangko.example.go.id"),
         ("BLANGKO_PUBLIC_URL", "ftp://blangko.example.go.id"),
         ("BLANGKO_PUBLIC_URL", "https://blangko.example.go.id/deeper"),
         ("BLANGKO_PUBLIC_URL", "https://a@b.example"),
+        ("BLANGKO_HOSTS", "https://blangko.example"),
+        ("BLANGKO_HOSTS", "blangko.example:443"),
+        ("BLANGKO_HOSTS", "*"),
+        ("BLANGKO_TRUSTED_PROXIES", "-1"),
+        ("BLANGKO_TRUSTED_PROXIES", "all"),
         ("BLANGKO_SMTP_URL", "mail.example"),
         ("BLANGKO_SMTP_URL", "https://mail.example"),
         ("BLANGKO_MAIL_FROM", ""),
@@ -151,8 +171,8 @@ def test_yes_and_no_are_read(text: str, value: bool) -> None:
     ],
 )
 def test_a_database_url_gets_the_driver_that_is_installed(given: str, used: str) -> None:
-    assert used == load({}, {"DATABASE_URL": given, "BLANGKO_SECRET_KEY": KEY}).DATABASE_URL
-    assert used == load({"DATABASE_URL": given, "SECRET_KEY": KEY}, {}).DATABASE_URL
+    assert used == load({}, {"DATABASE_URL": given, "BLANGKO_SECRET_KEY": KEY, "BLANGKO_HOSTS": HOST}).DATABASE_URL
+    assert used == load({"DATABASE_URL": given, "SECRET_KEY": KEY, "HOSTS": HOST}, {}).DATABASE_URL
 
 
 def test_what_is_given_wins_over_the_environment() -> None:
@@ -282,7 +302,8 @@ def test_an_embedded_application_keeps_its_data_in_its_instance_folder(tmp_path:
 def test_a_production_application_writes_no_key_and_sends_cookies_over_https_only(
     tmp_path: Path, make_app: Callable[..., Flask]
 ) -> None:
-    app = create_app({"ENV": "production", "SECRET_KEY": KEY, "DATABASE_URL": POSTGRES, "INSTANCE_PATH": str(tmp_path)})
+    given = {"ENV": "production", "SECRET_KEY": KEY, "DATABASE_URL": POSTGRES, "HOSTS": HOST}
+    app = create_app(given | {"INSTANCE_PATH": str(tmp_path)})
     assert app.config["SECRET_KEY"] == KEY
     assert app.config["SESSION_COOKIE_SECURE"] is True
     assert app.config["SESSION_COOKIE_NAME"].startswith("__Host-")

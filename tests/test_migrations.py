@@ -34,6 +34,7 @@ TRIGGERS = {
         "proposals_no_delete",
         "movements_stocktake",
         "stocktakes_approval",
+        "stocktakes_cancelling",
         "seals_no_update",
         "seals_no_delete",
         "number_ranges_apart",
@@ -52,6 +53,8 @@ TRIGGERS = {
         "allotment_lines_no_delete",
         "transfers_drafts",
         "alert_events_told",
+        "audit_entries_no_update",
+        "audit_entries_no_delete",
     },
     "postgresql": {
         "movements_no_change",
@@ -61,6 +64,7 @@ TRIGGERS = {
         "proposals_decided_once",
         "movements_stocktake",
         "stocktakes_approval",
+        "stocktakes_cancelling",
         "seals_no_change",
         "seals_no_truncate",
         "number_ranges_apart",
@@ -76,9 +80,15 @@ TRIGGERS = {
         "allotment_lines_steps",
         "transfers_drafts",
         "alert_events_told",
+        "movements_marked",
+        "audit_entries_no_change",
+        "audit_entries_no_truncate",
+        "audit_entries_wait_for_seal",
+        "movements_wait_for_seal",
     },
 }
 FUNCTIONS = {
+    "movements_marked",
     "movements_are_append_only",
     "movements_check_reversal",
     "movements_check_second_person",
@@ -86,6 +96,7 @@ FUNCTIONS = {
     "seals_are_append_only",
     "movements_check_stocktake",
     "stocktakes_check_approval",
+    "stocktakes_check_cancelling",
     "number_ranges_check",
     "movement_ranges_are_append_only",
     "movement_ranges_check",
@@ -97,6 +108,8 @@ FUNCTIONS = {
     "allotment_lines_check_step",
     "transfers_check_drafts",
     "alert_events_are_told",
+    "audit_entries_are_append_only",
+    "wait_for_seal",
 }
 
 

@@ -108,6 +108,7 @@ def build_world(now: datetime) -> None:
             role=role,
             office_code=office,
             password_hash=password_hash,
+            given=False,
         )
 
 

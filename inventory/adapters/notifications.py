@@ -209,11 +209,21 @@ def is_public(address: str) -> bool:
         if ip in _NAT64:
             embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if embedded is not None:
-            return embedded.is_global and not embedded.is_multicast
-    return ip.is_global and not ip.is_multicast
+            return _is_public_v4(embedded)
+        # Of IPv6 only this part is given out: outside of it lie old ways to write IPv4 addresses, and local ones.
+        return ip in _GIVEN_OUT and ip not in _EXAMPLES and ip.is_global
+    return _is_public_v4(ip)
+
+
+def _is_public_v4(ip: ipaddress.IPv4Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not any(ip in each for each in _SPECIAL)
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+_EXAMPLES = ipaddress.IPv6Network("3fff::/20")
+_SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
+"""Protocols' own addresses, and relays to IPv6."""
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -31,6 +31,8 @@ MAX_DIRECTORY = 65_536
 """Bytes of a zip file's directory: a workbook has a dozen members, and reading a directory of 200,000 takes seconds."""
 MAX_CELLS_IN_ROW = 500
 MAX_LINE = 200_000
+MAX_FORMAT = 255
+"""Characters of a cell's number format, as spreadsheets have it: to look for quotes and brackets in more takes long."""
 _CHUNK = 65_536
 
 Numbered = tuple[int, list[Cell]]
@@ -220,7 +222,7 @@ def _check_directory(data: bytes) -> None:
 
 def _is_date(number: str, code: str | None) -> bool:
     if code is not None:
-        plain = re.sub(r'"[^"]*"|\\.|\[[^\]]*\]', "", code.split(";")[0])
+        plain = re.sub(r'"[^"]*"|\\.|\[[^\]]*\]', "", code[:MAX_FORMAT].split(";")[0])
         return re.search(r"[dmy]", plain, re.IGNORECASE) is not None and "0" not in plain
     return number.isdecimal() and (14 <= int(number) <= 22 or 27 <= int(number) <= 36 or 50 <= int(number) <= 58)
 
@@ -388,7 +390,8 @@ def _column(reference: str) -> int:
 
 # --- writing -----------------------------------------------------------------------------------------------------
 
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Also in full width: spreadsheets of some languages read those alike."""
 MAX_SHEET_ROWS = 1_000_000
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 

@@ -62,6 +62,7 @@ def demonstration() -> Iterator[str]:
         port = str(probe.getsockname()[1])
     with tempfile.TemporaryDirectory() as folder:
         settings = {"BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder, "BLANGKO_JOBS_IN_SERVER": "0"}
+        settings["BLANGKO_SECOND_FACTOR"] = "offered"  # its passwords are published
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | settings
         flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
         # The commands are this interpreter and this application.

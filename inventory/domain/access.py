@@ -43,6 +43,7 @@ class Action(StrEnum):
     ACT_ON_ALERT = "act_on_alert"
     MANAGE_BOARD = "manage_board"
     VIEW_JOBS = "view_jobs"
+    VIEW_AUDIT = "view_audit"
     MANAGE_OFFICES = "manage_offices"
     MANAGE_PEOPLE = "manage_people"
 
@@ -87,9 +88,29 @@ TABLE: Mapping[Action, Mapping[Role, Scope]] = {
     # The head of an office answers for what it tells in public, and sees the stock that a board would tell of.
     Action.MANAGE_BOARD: {Role.MANAGER: Scope.SUBTREE},
     Action.VIEW_JOBS: {Role.MANAGER: Scope.SUBTREE, Role.ADMINISTRATOR: Scope.SUBTREE},
+    Action.VIEW_AUDIT: {Role.MANAGER: Scope.SUBTREE, Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_OFFICES: {Role.ADMINISTRATOR: Scope.SUBTREE},
     Action.MANAGE_PEOPLE: {Role.ADMINISTRATOR: Scope.SUBTREE},
 }
+
+
+FRESH = frozenset({Action.APPROVE, Action.REVERSE_MOVEMENT, Action.MANAGE_PEOPLE})
+"""What asks anew who is there, when that was confirmed too long ago: a screen left open does not approve, reverse or
+let people in. The undo of one's own newest entry, within its minutes, is none of these."""
+
+NOT_FOR_MACHINES = frozenset(
+    {
+        Action.SIGN_OUT,
+        Action.CLOSE_DAY,
+        Action.APPROVE,
+        Action.MANAGE_BOARD,
+        Action.VIEW_JOBS,
+        Action.VIEW_AUDIT,
+        Action.MANAGE_OFFICES,
+        Action.MANAGE_PEOPLE,
+    }
+)
+"""Whatever a machine was allowed: a second person is a person, and so is whoever answers for an office."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,18 @@ class Grant:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """From where somebody acts: for the record of who did what, not for what they may do."""
+
+    way: str = ""
+    """`page`, `api`, `command` or `job`; empty where nobody said."""
+    address: str = ""
+    """The network address that the request came from."""
+    request_id: str = ""
+    """What ties the lines of a log and of the record to one request."""
+
+
+@dataclass(frozen=True)
 class Actor:
     """Who acts. `person_id` is None for the system itself (scheduled jobs, the command line)."""
 
@@ -108,9 +141,17 @@ class Actor:
     name: str
     grants: tuple[Grant, ...] = ()
     is_system: bool = False
+    origin: Origin = Origin()
+    scopes: frozenset[Action] | None = None
+    """For a machine: what it was allowed, everywhere in `subtree`. None for people, whose grants say it."""
+    subtree: str = ""
 
 
 SYSTEM = Actor(person_id=None, name="system", is_system=True)
+COMMAND = Actor(person_id=None, name="system", is_system=True, origin=Origin(way="command"))
+"""The system, as whoever may run commands on its machine has it act."""
+JOB = Actor(person_id=None, name="system", is_system=True, origin=Origin(way="job"))
+"""The system, by a scheduled job."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +170,9 @@ def reach(actor: Actor, action: Action) -> Reach:
     """Every office in which `actor` may do `action`; both tuples empty when there is none."""
     if actor.is_system:
         return Reach(everywhere=True)
+    if actor.scopes is not None:
+        allowed = action in actor.scopes - NOT_FOR_MACHINES and actor.subtree
+        return Reach(subtrees=(actor.subtree,) if allowed else ())
     by_role = TABLE[action]
     granted = [(grant.path, by_role[grant.role]) for grant in actor.grants if grant.role in by_role]
     return Reach(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,6 +12,18 @@ from inventory.domain.errors import Invalid
 DAYS_IN_WEEK = 7
 # Longer than any closure an office came back from: past it, an answer would hide a wrong calendar.
 LONGEST_CLOSURE_DAYS = 3 * 366
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def day_from(text: str) -> date:
+    """A day as forms and addresses write it, such as 2024-05-15, and in no other of ISO's ways (20240515, 2024-W20-3).
+
+    Raises ValueError.
+    """
+    if not _DAY.fullmatch(text):
+        raise ValueError(f"a day is written as 2024-05-15, not {text[:20]!r}")
+    return date.fromisoformat(text)
 
 
 def parse_working_week(text: str) -> tuple[bool, ...]:

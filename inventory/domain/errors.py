@@ -38,3 +38,15 @@ class NotFound(Refusal):
     """There is no such thing, or none that the actor may see."""
 
     status = 404
+
+
+class Elsewhere(Refusal):
+    """Another service, that this needs, does not answer as it should."""
+
+    status = 502
+
+
+class TooMany(Refusal):
+    """It was tried too often; `seconds` of the facts is how long to wait."""
+
+    status = 429

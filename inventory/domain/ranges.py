@@ -87,7 +87,8 @@ def parse_ranges(text: str) -> Ranges:
     """
     if len(text) > TEXT_LENGTH:
         raise Invalid("text_too_long", limit=TEXT_LENGTH)
-    joined = _UNTIL.sub("-", f" {text.upper()} ")
+    # Runs of spaces first: looking for words between them would take their square.
+    joined = _UNTIL.sub("-", f" {' '.join(text.upper().split())} ")
     parts = [part for part in _BETWEEN.split(joined) if part]
     return check_ranges(tuple(_parse_range(part) for part in parts))
 

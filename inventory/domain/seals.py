@@ -1,10 +1,12 @@
-"""Seals: a chain of digests over the movements, so that what was recorded cannot be changed unseen."""
+"""Seals: a chain of digests over movements and audit, so that what was recorded cannot be changed unseen."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+
+from inventory.domain import audit
 
 GENESIS = "0" * 64
 """What the first seal is chained to."""
@@ -52,13 +54,16 @@ def canonical(movement: Mapping[str, object]) -> bytes:
     return "\n".join(parts).encode()
 
 
-def seal(previous: str, movements: Iterable[Mapping[str, object]]) -> tuple[str, int]:
-    """The digest (SHA-256, hex) over movements in the order of their ids, chained to `previous`, and their count."""
+def seal(
+    previous: str, movements: Iterable[Mapping[str, object]], entries: Iterable[Mapping[str, object]] = ()
+) -> tuple[str, int, int]:
+    """The digest (SHA-256, hex) over movements, then audit entries, each in the order of their ids, chained to
+    `previous`; and how many of both. Without entries it is what it was before there were any."""
     digest = hashlib.sha256(previous.encode())
-    count = 0
-    for movement in movements:
-        row = canonical(movement)
-        digest.update(len(row).to_bytes(8, "big"))
-        digest.update(row)
-        count += 1
-    return digest.hexdigest(), count
+    counts = [0, 0]
+    for number, rows in enumerate((map(canonical, movements), map(audit.canonical, entries))):
+        for row in rows:
+            digest.update(len(row).to_bytes(8, "big"))
+            digest.update(row)
+            counts[number] += 1
+    return digest.hexdigest(), counts[0], counts[1]

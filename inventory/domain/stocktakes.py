@@ -85,8 +85,8 @@ def is_in_book(effective_on: date, moment: datetime, day: date, at: datetime) ->
 
 
 def check_may_approve(person_id: int | None, involved: Iterable[int | None]) -> int:
-    """Nobody approves a count that they opened or took part in. Raises Refusal `own_count`; NotAllowed for the
-    system."""
+    """Nobody approves a count that they opened or took part in, nor cancels it once it is finished. Raises Refusal
+    `own_count`; NotAllowed for the system."""
     person = check_person(person_id)
     if person in set(involved):
         raise Refusal("own_count")

@@ -11,6 +11,7 @@ from inventory.models.alerts import (
     SubtreeTrend,
 )
 from inventory.models.allotments import AllotmentLine, AllotmentPlan
+from inventory.models.audit import AuditEntry
 from inventory.models.backtests import BacktestRun, BacktestScore
 from inventory.models.boards import Board, BoardItem
 from inventory.models.caps import DayCap
@@ -20,9 +21,11 @@ from inventory.models.closings import ClosingException, DayClosing
 from inventory.models.coverage import EquipmentReport, FigureEntry, ReportedFigure
 from inventory.models.documents import Document, DocumentCounter
 from inventory.models.events import Event, EventItem
+from inventory.models.factors import AuthenticatorApp, FactorTry, Passkey, RecoveryCode, SpentChallenge
 from inventory.models.heartbeats import Heartbeat
 from inventory.models.imports import Import, ImportedDay
 from inventory.models.ledger import Balance, DailyTotal, Delivery, Movement
+from inventory.models.log_ins import KnownDevice, LogInTries, SignOnIdentity, TriedFrom
 from inventory.models.notices import Escalation, Message, MessageChange, NoticeChannel, NoticeToFanOut
 from inventory.models.offices import CalendarDay, Item, Office
 from inventory.models.outreach import OutreachPlan, OutreachPlanLine, PlanStep
@@ -31,6 +34,8 @@ from inventory.models.proposals import Destruction, DestructionLine, Proposal
 from inventory.models.ranges import MovementRange, NumberRange
 from inventory.models.requests import DeliveryRequest, DeliveryRequestLine, DeliveryRequestStep
 from inventory.models.seals import Seal
+from inventory.models.service_accounts import ApiRequest, ApiToken, ServiceAccount
+from inventory.models.sessions import LoginSession
 from inventory.models.stocktakes import Stocktake, StocktakeLine
 from inventory.models.transfers import Transfer, TransferLine
 
@@ -39,6 +44,10 @@ __all__ = [
     "AlertEvent",
     "AllotmentLine",
     "AllotmentPlan",
+    "ApiRequest",
+    "ApiToken",
+    "AuditEntry",
+    "AuthenticatorApp",
     "BacktestRun",
     "BacktestScore",
     "Balance",
@@ -65,12 +74,16 @@ __all__ = [
     "Escalation",
     "Event",
     "EventItem",
+    "FactorTry",
     "FigureEntry",
     "Heartbeat",
     "Import",
     "ImportedDay",
     "Item",
     "JobRun",
+    "KnownDevice",
+    "LogInTries",
+    "LoginSession",
     "Membership",
     "Message",
     "MessageChange",
@@ -82,11 +95,16 @@ __all__ = [
     "Office",
     "OutreachPlan",
     "OutreachPlanLine",
+    "Passkey",
     "Person",
     "PlanStep",
     "Proposal",
+    "RecoveryCode",
     "ReportedFigure",
     "Seal",
+    "ServiceAccount",
+    "SignOnIdentity",
+    "SpentChallenge",
     "StatedRate",
     "StockCheck",
     "Stocktake",
@@ -95,4 +113,5 @@ __all__ = [
     "SubtreeTrend",
     "Transfer",
     "TransferLine",
+    "TriedFrom",
 ]

@@ -17,7 +17,8 @@ IS_OPEN = one_of("status", OPEN_STATUSES)
 
 
 class Stocktake(Base):
-    """A count of all that an office holds. A trigger refuses the approval by somebody who counted."""
+    """A count of all that an office holds. Triggers refuse the approval, and the cancelling once all is
+    counted, by somebody who counted."""
 
     __tablename__ = "stocktakes"
     __table_args__ = (

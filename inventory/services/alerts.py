@@ -88,6 +88,29 @@ def open_alerts(actor: Actor, office_code: str | None = None, level: str | None 
     return sorted(found, key=_urgency)
 
 
+def newest(
+    actor: Actor,
+    before_id: int | None,
+    limit: int,
+    *,
+    office_code: str | None = None,
+    level: str | None = None,
+    resolved: bool | None = False,
+) -> list[AlertView]:
+    """The alerts in reach, the newest first, from below an id on: of one office and those below it, of one level; open
+    ones unless `resolved` says otherwise (None: all). Raises NotFound, NotAllowed for a given office."""
+    query = _readable(actor)
+    if resolved is not None:
+        query = query.where(Alert.resolved_at.is_not(None) if resolved else Alert.resolved_at.is_(None))
+    if office_code:
+        query = query.where(within(offices.get(actor, Action.VIEW_ALERT, office_code).path))
+    if level:
+        query = query.where(Alert.level == level)
+    if before_id is not None:
+        query = query.where(Alert.id < before_id)
+    return [_view(*row) for row in db.session.execute(query.order_by(Alert.id.desc()).limit(limit))]
+
+
 def get(actor: Actor, alert_id: int) -> AlertDetail:
     """One alert and its history. Raises NotFound `alert_not_found`, also for one out of reach."""
     row = the_row(_readable(actor).where(Alert.id == alert_id), NotFound("alert_not_found"))

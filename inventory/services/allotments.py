@@ -286,6 +286,12 @@ def save(
     return once(AllotmentPlan, AllotmentPlan.id, request_id, digest, put)
 
 
+def made_by(actor: Actor, request_id: UUID) -> int | None:
+    """The plan that this request of the actor's has made already, if it has; `get` says whether they may see it."""
+    theirs = (AllotmentPlan.request_id == request_id, AllotmentPlan.made_by_id == actor.person_id)
+    return db.session.scalar(select(AllotmentPlan.id).where(*theirs))
+
+
 def get(actor: Actor, plan_id: int) -> PlanView:
     """A plan with its drafts. Raises NotFound `plan_not_found`, NotAllowed."""
     found = _plans(AllotmentPlan.id == plan_id)
@@ -299,6 +305,13 @@ def of_office(actor: Actor, office_code: str, limit: int = 20) -> list[PlanView]
     """The plans of an office, the newest first."""
     office = offices.get(actor, Action.ALLOT_DELIVERY, office_code)
     return _plans(AllotmentPlan.office_id == office.id, limit=limit)
+
+
+def newest(actor: Actor, office_code: str, before_id: int | None, limit: int) -> list[PlanView]:
+    """The plans of an office, the newest first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.ALLOT_DELIVERY, office_code)
+    below = () if before_id is None else (AllotmentPlan.id < before_id,)
+    return _plans(AllotmentPlan.office_id == office.id, *below, limit=limit)
 
 
 # --- who takes part -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or
-from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere, reach
+from inventory.domain.access import JOB, Action, Actor, may_somewhere, reach
 from inventory.domain.backtest import (
     AVERAGE,
     BANDS,
@@ -97,7 +97,7 @@ def run_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime], 
     """The scheduled backtest of all stocks for one slot; None when the slot is taken. See `runs.run_slot`."""
 
     def work(session: Session, run_id: int) -> dict[str, Any]:
-        return _run(session, run_id, clock(), SYSTEM, None, None)
+        return _run(session, run_id, clock(), JOB, None, None)
 
     return runs.run_slot(BACKTEST, slot, schedule, clock, worker, work)
 

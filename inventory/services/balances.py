@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, true, union_all
+from sqlalchemy import Select, and_, func, or_, select, true, union_all
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, reach
@@ -59,17 +59,53 @@ class RolledUp:
 def of_office(actor: Actor, office_code: str) -> list[ItemBalance]:
     """The office's balance of each item that it ever held, in the items' order."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    rows = db.session.execute(
+    rows: Any = db.session.execute(
+        _balances().where(Balance.office_id == office.id, Balance.last_seq > 0).order_by(Item.position)
+    )
+    return [_item_balance(balance, code, level, facts or {}) for balance, code, level, facts in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedBalance:
+    """An item's figures at one of several offices."""
+
+    office_code: str
+    item_id: int
+    balance: ItemBalance
+
+
+def listed(
+    actor: Actor, *, under: str | None, item_code: str | None, after: tuple[str, int] | None, limit: int
+) -> list[PlacedBalance]:
+    """Balances of the offices in reach, by office code and item, after those of the key `after` (office code, item
+    id): at or below the office with code `under`, of one item only. Raises NotFound, NotAllowed for `under`."""
+    query = _balances().join(Office, Office.id == Balance.office_id).add_columns(Office.code.label("office"))
+    query = query.where(in_reach(reach(actor, Action.VIEW_STOCK)), Balance.last_seq > 0)
+    if under is not None:
+        query = query.where(within(offices.get(actor, Action.VIEW_STOCK, under).path))
+    if item_code is not None:
+        query = query.where(Balance.item_id == items.get(item_code).id)
+    order = offices.by_code()
+    if after is not None:
+        query = query.where(or_(order > after[0], and_(order == after[0], Balance.item_id > after[1])))
+    rows: Any = db.session.execute(query.order_by(order, Balance.item_id).limit(limit))
+    return [
+        PlacedBalance(
+            office_code=office, item_id=balance.item_id, balance=_item_balance(balance, code, level, facts or {})
+        )
+        for balance, code, level, facts, office in rows
+    ]
+
+
+def _balances() -> Any:
+    return (
         select(Balance, Item.code, StoredProjection.level, StoredProjection.facts)
         .join(Item, Item.id == Balance.item_id)
         .outerjoin(
             StoredProjection,
             (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id),
         )
-        .where(Balance.office_id == office.id, Balance.last_seq > 0)
-        .order_by(Item.position)
     )
-    return [_item_balance(balance, code, level, facts or {}) for balance, code, level, facts in rows]
 
 
 def printable_cards(found: Sequence[ItemBalance], kept: Sequence[ItemView]) -> dict[str, Printable]:

@@ -18,12 +18,13 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor
+from inventory.domain.audit import Event
 from inventory.domain.boards import Choice, Precision, Shown, check_choice, shown
 from inventory.domain.errors import NotFound, Refusal
 from inventory.domain.ledger import body_digest
 from inventory.domain.offices import is_code, local_day, local_moment
 from inventory.models import Balance, Board, BoardItem, DayClosing, Item, Office, Person, Stocktake, StocktakeLine
-from inventory.services import items, offices
+from inventory.services import audit, items, offices
 from inventory.services.idempotency import once
 
 PAGE = 50
@@ -104,16 +105,35 @@ def show(code: str, now: datetime) -> BoardView:
 def listed(words: str = "", page: int = 1) -> tuple[list[Listed], bool]:
     """Offices that show a board, by code, PAGE at a time, and whether there are more. `words` are part of a name or
     the beginning of a code."""
-    query = select(Office.code, Office.name, Office.kind).where(Office.active, Office.id.in_(_showing()))
-    words = words.strip()[:WORDS_LENGTH].lower()
-    if "\x00" in words:
+    query = _listed(words)
+    if query is None:
         return [], False
-    if words:
-        named = func.lower(Office.name).contains(words, autoescape=True)
-        query = query.where(or_(named, func.lower(Office.code).startswith(words, autoescape=True)))
     first = (max(1, min(page, 10_000)) - 1) * PAGE
     rows = db.session.execute(query.order_by(Office.code).offset(first).limit(PAGE + 1)).all()
     return [Listed(code=row.code, name=row.name, kind=row.kind) for row in rows[:PAGE]], len(rows) > PAGE
+
+
+def listed_after(words: str, after: str | None, limit: int) -> list[Listed]:
+    """Offices that show a board, by code, from behind a code on. `words` as for `listed`."""
+    query = _listed(words)
+    if query is None:
+        return []
+    if after is not None:
+        query = query.where(Office.code > after)
+    rows = db.session.execute(query.order_by(Office.code).limit(limit))
+    return [Listed(code=row.code, name=row.name, kind=row.kind) for row in rows]
+
+
+def _listed(words: str) -> Any:
+    """None for words that no office can have."""
+    query = select(Office.code, Office.name, Office.kind).where(Office.active, Office.id.in_(_showing()))
+    words = words.strip()[:WORDS_LENGTH].lower()
+    if "\x00" in words:
+        return None
+    if words:
+        named = func.lower(Office.name).contains(words, autoescape=True)
+        query = query.where(or_(named, func.lower(Office.code).startswith(words, autoescape=True)))
+    return query
 
 
 # --- for the manager ---------------------------------------------------------------------------------------------
@@ -163,6 +183,8 @@ def choose(actor: Actor, now: datetime, request_id: UUID, office_code: str, choi
         rows = [{"board_id": board_id, "item_id": known[code]} for code in dict.fromkeys(choice.item_codes)]
         if rows:
             session.execute(insert(BoardItem), rows)
+        facts = {"on": choice.on, "items": list(choice.item_codes), "precision": choice.precision.value}
+        audit.note(session, now, actor, Event.BOARD_CHANGED, office_id=office.id, subject=office.code, facts=facts)
         return version + 1
 
     try:

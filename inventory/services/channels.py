@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor
 from inventory.domain.alerts import Level, Subject
+from inventory.domain.audit import Event as AuditEvent
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.notices import ChannelKind, MessageKind, MessageStatus, check_target
 from inventory.domain.offices import check_time_zone
 from inventory.models import Message, NoticeChannel, Office, Person
+from inventory.services import audit
 from inventory.services.notices import email_channel
 
 MOST = 10
@@ -126,6 +128,8 @@ def add(actor: Actor, now: datetime, kind: ChannelKind, target: str, choices: Ch
             raise Refusal("channels_too_many", limit=MOST)
         if kind is not ChannelKind.EMAIL:
             _send_test(session, now, channel_id)
+        facts = {"setting": "channel", "kind": kind.value, "id": channel_id, "after": "added"}
+        audit.note(session, now, actor, AuditEvent.SETTING_CHANGED, facts=facts)
         return channel_id
 
     return write(put)

@@ -22,6 +22,8 @@ from inventory.models import AlertEvent, ChoreRound, Message, NoticeToFanOut, St
 STOCK_CHECKS = "stock checks"
 MESSAGES = "messages"
 OLD_MESSAGES = "old messages"
+OLD_REQUESTS = "old requests"
+OLD_LOG_INS = "old log-ins"
 
 WRITTEN_EVERY = timedelta(seconds=BEAT_SECONDS)
 """How often a good round is written down, so that chores of every second do not wear out the table."""

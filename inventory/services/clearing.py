@@ -18,11 +18,12 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, may, require
+from inventory.domain.audit import Event
 from inventory.domain.clearing import SOURCE_LENGTH, check_digital, check_rate
 from inventory.domain.ledger import body_digest
 from inventory.domain.texts import check_text
 from inventory.models import ClearingRate, DigitalShare, Item, Office, Person
-from inventory.services import items, offices
+from inventory.services import audit, items, offices
 from inventory.services.idempotency import once
 
 
@@ -162,6 +163,8 @@ def _state(actor: Actor, now: datetime, request_id: UUID, table: type[Any], said
     }
 
     def put(session: Session) -> int:
+        facts = {"setting": table.__tablename__, "after": str(said.get("share", said.get("per_day")))}
+        audit.note(session, now, actor, Event.SETTING_CHANGED, office_id=said["office_id"], facts=facts)
         return session.execute(insert(table).values(**said, **stamp).returning(table.id)).scalar_one()
 
     return once(table, table.id, request_id, digest, put)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db, write
 from inventory.domain.access import SYSTEM, Action, Actor, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.closings import (
     DAYS_WATCHED,
     WORDS_LENGTH,
@@ -31,7 +32,7 @@ from inventory.domain.stocktakes import check_count
 from inventory.domain.texts import check_text
 from inventory.models import Balance, ClosingException, DailyTotal, DayClosing, Item, Movement, Office, Person
 from inventory.models.offices import within
-from inventory.services import calendars, items, ledger, offices
+from inventory.services import audit, calendars, items, ledger, offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.lookup import the_row
 from inventory.services.offices import OfficeView, in_reach
@@ -233,6 +234,9 @@ def clear(actor: Actor, now: datetime, request_id: UUID, exception_id: int, reas
         earlier = select(ClosingException.clear_request_id).where(is_it)
         if done is None and session.scalar(earlier) != request_id:
             raise Refusal("exception_cleared")
+        if done is not None:
+            facts = {"kind": "day_difference", "id": exception_id, "day": row.day, "item": row.item_code}
+            audit.note(session, now, actor, Event.APPROVED, office_id=row.office_id, subject=str(row.day), facts=facts)
 
     write(put)
     return exception(actor, exception_id)
@@ -458,9 +462,16 @@ def _late(office_id: int, day: date, seqs: Mapping[int, int]) -> list[LateEntry]
 
 def _exception(exception_id: int) -> Any:
     query = (
-        select(Office.path, ClosingException.closed_by_id)
+        select(
+            Office.path,
+            ClosingException.closed_by_id,
+            DayClosing.office_id,
+            DayClosing.day,
+            Item.code.label("item_code"),
+        )
         .join(DayClosing, DayClosing.id == ClosingException.closing_id)
         .join(Office, Office.id == DayClosing.office_id)
+        .join(Item, Item.id == DayClosing.item_id)
         .where(ClosingException.id == exception_id)
     )
     return the_row(query, NotFound("exception_not_found"))

@@ -89,16 +89,19 @@ def post_used(
     printed: Mapping[str, Printed],
     spoiled: Mapping[str, int],
     note: str = "",
-    at: time | None = None,
+    at: time | datetime | None = None,
     *,
+    shift: str | None = None,
     ranges: Mapping[str, Ranges] | None = None,
 ) -> Posting:
     """Record what was printed and what was spoiled in one go: all of it or nothing.
 
-    `ranges` are by reason and by cause, which no two share. Raises what `post_printed` and `post_spoiled` raise.
+    `at` is what the office's clock showed, or an instant (aware) of that day; `shift` that in which cards were spoiled.
+    `ranges` are by reason and by cause, which no two share. Raises `moment_on_other_day`, and what `post_printed` and
+    `post_spoiled` raise.
     """
     use = _use(actor, now, office_code, item_code, day, note, at, ranges)
-    return _post(actor, now, request_id, _printed_lines(use, printed) + _spoiled_lines(use, spoiled, None))
+    return _post(actor, now, request_id, _printed_lines(use, printed) + _spoiled_lines(use, spoiled, shift))
 
 
 def post_returned(
@@ -171,7 +174,7 @@ def _use(
     item_code: str,
     day: date,
     note: str,
-    at: time | None,
+    at: time | datetime | None,
     ranges: Mapping[str, Ranges] | None,
 ) -> _Use:
     office = offices.get(actor, Action.POST_MOVEMENT, office_code)
@@ -220,5 +223,7 @@ def _post(actor: Actor, now: datetime, request_id: UUID, lines: list[Line]) -> P
     return post(actor, now, request_id, lines)
 
 
-def _moment(office: OfficeView, day: date, at: time | None) -> datetime | None:
+def _moment(office: OfficeView, day: date, at: time | datetime | None) -> datetime | None:
+    if isinstance(at, datetime):
+        return at
     return local_moment(day, at, office.time_zone) if at is not None else None

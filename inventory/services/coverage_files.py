@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from inventory.adapters import spreadsheets
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.coverage import (
     FIELDS,
     MAX_ROWS,
@@ -42,7 +43,7 @@ from inventory.domain.imports import (
 from inventory.domain.ledger import body_digest, check_day
 from inventory.domain.offices import local_day
 from inventory.models import FigureEntry, Office, Person
-from inventory.services import offices
+from inventory.services import audit, offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.coverage import batches, changes, counting, counts, insert_figures
 from inventory.services.idempotency import once
@@ -166,6 +167,8 @@ def run(actor: Actor, now: datetime, entry_id: int) -> EntryView:
         # Of two who press the button at once, one records; what it did is what the other asked for.
         if taken is not None:
             insert_figures(session, actor, now, entry_id, made)
+            facts = {"kind": "coverage", "id": entry_id, "rows": len(rows)}
+            audit.note(session, now, actor, Event.IMPORTED, subject=found.file_name or "", facts=facts)
 
     write(put)
     return get(actor, entry_id)

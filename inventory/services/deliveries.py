@@ -228,6 +228,15 @@ def latest(actor: Actor, office_code: str, limit: int = 20) -> list[DeliveryView
     return [_view(row) for row in db.session.execute(newest.limit(limit))]
 
 
+def newest(actor: Actor, office_code: str, before_id: int | None, limit: int) -> list[DeliveryView]:
+    """An office's deliveries, those recorded last first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    found = _query(Delivery.office_id == office.id)
+    if before_id is not None:
+        found = found.where(Delivery.id < before_id)
+    return [_view(row) for row in db.session.execute(found.order_by(Delivery.id.desc()).limit(limit))]
+
+
 def of_request(actor: Actor, office_code: str, delivery_request_id: int) -> list[DeliveryView]:
     """The hand-overs that name a request, in the order in which they were recorded."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)

@@ -321,6 +321,7 @@ def _add_accounts(now: datetime, password_hash: Callable[[str], str]) -> None:
                 role=role,
                 office_code=code,
                 password_hash=password_hash(PASSWORD),
+                given=False,  # it is published, for everybody
             )
 
 
@@ -395,7 +396,7 @@ def _post_histories(
         outreach.update((office.code, entry.day) for entry in history if entry.outreach)
         parts.extend(_parts(holding, office, history, now))
     _post(sorted(parts, key=lambda part: part.order), seed, progress)
-    _put_outreach(outreach)
+    _put_outreach(outreach, now)
     return last_days
 
 
@@ -411,11 +412,11 @@ def _history(holding: Holding, office: OfficeView, now: datetime, seed: int, unt
     return make_history(holding.profile, calendar, start, end, f"{seed}/{holding.office}/{holding.item}")
 
 
-def _put_outreach(days: Collection[tuple[str, date]]) -> None:
+def _put_outreach(days: Collection[tuple[str, date]], now: datetime) -> None:
     rows = db.session.execute(select(Office.code, CalendarDay.day).join(Office, Office.id == CalendarDay.office_id))
     known = {(code, day) for code, day in rows}
     for code, day in sorted(set(days) - known):
-        offices.add_calendar_day(SYSTEM, code, day, open_=True, name=OUTREACH_NAME)
+        offices.add_calendar_day(SYSTEM, now, code, day, open_=True, name=OUTREACH_NAME)
 
 
 def _add_known_demand(now: datetime, last_day: date | None) -> None:

@@ -166,6 +166,11 @@ def of_office(actor: Actor, office_code: str, limit: int = 50) -> list[Destructi
     return _views(proposals.of_office(actor, office_code, RECORDS, limit))
 
 
+def newest(actor: Actor, office_code: str, before_id: int | None, limit: int) -> list[DestructionView]:
+    """An office's records, the newest first, from below an id on. Raises NotFound, NotAllowed."""
+    return _views(proposals.newest(actor, office_code, RECORDS, before_id, limit))
+
+
 def spoiled(actor: Actor, office_code: str) -> dict[tuple[str, str], int]:
     """What lies among an office's spoiled blanks, by item code and cause, less what was destroyed of each."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor, may, require
+from inventory.domain.audit import Event
 from inventory.domain.documents import (
     RECORDS,
     SUBJECT_LENGTH,
@@ -29,7 +30,7 @@ from inventory.domain.documents import (
 )
 from inventory.domain.errors import NotFound
 from inventory.models import Document, DocumentCounter, Item, Office
-from inventory.services import offices, seals
+from inventory.services import audit, offices, seals
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView
 
@@ -98,7 +99,7 @@ def issue(
     draft = replace(_blank(actor, now, office, kind, day), link=link, synthetic=synthetic, facts=dict(facts))
     stamp = {"office_id": office.id, "subject": subject, "token": token, "issued_by_id": actor.person_id}
     try:
-        write(lambda session: _number_and_keep(session, draft, stamp))
+        write(lambda session: _number_and_keep(session, actor, draft, stamp))
     except IntegrityError:
         # Another request issued it meanwhile. Its number stands; ours went back with the transaction.
         if find(actor, office, kind, subject) is None:
@@ -133,6 +134,15 @@ def pdf(actor: Actor, document_id: int, language: str) -> tuple[DocumentView, by
 
     document, paper = get(actor, document_id)
     return document, drawing.draw(paper, document.digest, language)
+
+
+def take_out(actor: Actor, now: datetime, document_id: int, language: str) -> tuple[DocumentView, bytes]:
+    """`pdf`, for somebody who takes the paper along: that is written into the audit. Raises NotFound."""
+    document, drawn = pdf(actor, document_id, language)
+    office_id = db.session.scalar(select(Document.office_id).where(Document.id == document_id))
+    facts = {"kind": document.kind, "language": language}
+    audit.record(now, actor, Event.DOCUMENT_READ, office_id=office_id, subject=document.number, facts=facts)
+    return document, drawn
 
 
 def of_office(actor: Actor, office_code: str, page: int = 1) -> tuple[list[DocumentView], int]:
@@ -197,13 +207,23 @@ def _blank(actor: Actor, now: datetime, office: OfficeView, kind: str, day: date
     )
 
 
-def _number_and_keep(session: Session, draft: Paper, stamp: dict[str, Any]) -> None:
+def _number_and_keep(session: Session, actor: Actor, draft: Paper, stamp: dict[str, Any]) -> None:
     year = draft.day.year
     number = _next_number(session, stamp["office_id"], year)
     content = content_of(replace(draft, number=number_text(number, draft.office_code, year)))
     values = {"year": year, "number": number, "kind": draft.kind, "day": draft.day, "issued_at": draft.issued_at}
     values |= {"content": content, "digest": digest_of(content)}
     session.execute(insert(Document).values(stamp | values))
+    shown = number_text(number, draft.office_code, year)
+    audit.note(
+        session,
+        draft.issued_at,
+        actor,
+        Event.DOCUMENT_ISSUED,
+        office_id=stamp["office_id"],
+        subject=shown,
+        facts={"kind": draft.kind, "day": draft.day},
+    )
 
 
 def _next_number(session: Session, office_id: int, year: int) -> int:

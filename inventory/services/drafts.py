@@ -59,6 +59,14 @@ def to_send(actor: Actor, office_code: str, limit: int = 50) -> list[DraftView]:
     return _views(AllotmentLine.sender_id == office.id, AllotmentLine.status.in_(OPEN), limit=limit)
 
 
+def to_send_after(actor: Actor, office_code: str, after_id: int | None, limit: int) -> list[DraftView]:
+    """The drafts that an office is to send, the first planned first, from above an id on. Raises NotFound,
+    NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    above = () if after_id is None else (AllotmentLine.id > after_id,)
+    return _views(AllotmentLine.sender_id == office.id, AllotmentLine.status.in_(OPEN), *above, limit=limit)
+
+
 def of_plan(plan_id: int) -> list[DraftView]:
     """All drafts of a plan, in the order in which they were planned. The caller has checked who may see it."""
     return _views(AllotmentLine.plan_id == plan_id)

@@ -8,19 +8,20 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import literal, select, tuple_
 
 from inventory.db import db
-from inventory.domain.access import Action, Actor
+from inventory.domain.access import Action, Actor, reach
 from inventory.domain.alerts import Subject
 from inventory.domain.arrivals import LONGEST_WAIT
 from inventory.domain.demand import FanParts, fan_of
 from inventory.domain.series import Closing
-from inventory.models import Alert, StoredProjection
+from inventory.models import Alert, Item, Office, StoredProjection
+from inventory.models.offices import within
 from inventory.services import arrivals, calendars, items, offices, series
 from inventory.services.arrivals import Expected
 from inventory.services.items import ItemView
-from inventory.services.offices import OfficeView
+from inventory.services.offices import OfficeView, in_reach
 
 PAST_DAYS = 60
 FAN = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -64,6 +65,44 @@ def of_stock(actor: Actor, now: datetime, office_code: str, item_code: str) -> E
         past=series.closings_of(office.id, item.id, today - timedelta(days=PAST_DAYS - 1), today),
         expected=tuple(under_way(office, item.id, today)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The latest review of a stock, as it was kept; `made_at` is aware UTC."""
+
+    office_code: str
+    office_name: str
+    item_code: str
+    level: str
+    on_day: date
+    made_at: datetime
+    facts: dict[str, Any]
+
+
+def stored(actor: Actor, after: tuple[str, str] | None, limit: int, *, office_code: str | None = None) -> list[Stored]:
+    """The latest reviews of the stocks in reach, of an office and those below it if one is given, in the order of the
+    codes of office and item, from behind such a pair on. Raises NotFound, NotAllowed for a given office."""
+    key = (Office.code, Item.code)
+    query = (
+        select(
+            Office.code.label("office_code"),
+            Office.name.label("office_name"),
+            Item.code.label("item_code"),
+            StoredProjection.level,
+            StoredProjection.on_day,
+            StoredProjection.made_at,
+            StoredProjection.facts,
+        )
+        .join(Office, Office.id == StoredProjection.office_id)
+        .join(Item, Item.id == StoredProjection.item_id)
+        .where(in_reach(reach(actor, Action.VIEW_ALERT)))
+    )
+    if office_code is not None:
+        query = query.where(within(offices.get(actor, Action.VIEW_ALERT, office_code).path))
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*(literal(each) for each in after)))
+    return [Stored(**row._mapping) for row in db.session.execute(query.order_by(*key).limit(limit))]
 
 
 def outlook_of(

@@ -6,23 +6,25 @@ A new table is one more entry of TABLES: its name, what one must be allowed, its
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import IO, Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from inventory.adapters import spreadsheets
 from inventory.db import UtcDateTime, db
 from inventory.domain.access import Action, Actor, Reach, may_somewhere, reach
+from inventory.domain.audit import Event as AuditEvent
 from inventory.domain.errors import Invalid, NotAllowed, NotFound
 from inventory.models import (
     Alert,
     AlertEvent,
     AllotmentLine,
     AllotmentPlan,
+    AuditEntry,
     BacktestRun,
     BacktestScore,
     Balance,
@@ -67,7 +69,7 @@ from inventory.models import (
     TransferLine,
 )
 from inventory.models.offices import within
-from inventory.services import offices
+from inventory.services import audit, audit_trail, offices
 from inventory.services.offices import in_reach
 
 ROWS_AT_ONCE = 1000
@@ -85,6 +87,8 @@ class Table:
     """A Select; how many columns it has is no part of its type here."""
     offices: tuple[Any, ...] = ()
     day: Any = None
+    within: Callable[[Reach], ColumnElement[bool]] | None = None
+    """Which rows are within reach, where that is not said by the offices alone."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Export:
     name: str
     headings: tuple[str, ...]
     rows: Iterator[tuple[object, ...]]
+    count: Callable[[], int]
+    """How many rows there are as it is asked: the database counts them."""
 
     def all_rows(self) -> Iterator[tuple[object, ...]]:
         yield self.headings
@@ -134,7 +140,29 @@ def read(
     conditions += _period(table.day, since, until)
     query = table.query.where(*conditions)
     headings = tuple(str(column.name) for column in query.selected_columns)
-    return Export(name, headings, _rows(query))
+    counted = select(func.count()).select_from(query.order_by(None).subquery())
+    return Export(name, headings, _rows(query), lambda: db.session.scalar(counted) or 0)
+
+
+def take_out(
+    actor: Actor,
+    now: datetime,
+    name: str,
+    office_code: str | None = None,
+    since: date | None = None,
+    until: date | None = None,
+    *,
+    format: str = "csv",
+) -> Export:
+    """`read`, for somebody who takes the table along: who, which, of which office and period and how many rows is
+    written into the audit before the first row leaves. Raises what `read` raises."""
+    found = read(actor, name, office_code, since, until)
+    office = offices.get(actor, _table(name).action, office_code) if office_code else None
+    facts = {"table": name, "format": format, "rows": found.count(), "since": since, "until": until}
+    facts = {fact: value for fact, value in facts.items() if value is not None}
+    office_id = office.id if office else None
+    audit.record(now, actor, AuditEvent.EXPORTED, office_id=office_id, subject=name, facts=facts)
+    return found
 
 
 def csv_lines(found: Export) -> Iterator[bytes]:
@@ -165,6 +193,8 @@ def _plain(value: Any) -> object:
 
 
 def _within(table: Table, allowed: Reach) -> ColumnElement[bool]:
+    if table.within:
+        return table.within(allowed)
     if not table.offices or allowed.everywhere:
         return true()
     return or_(*(in_reach(allowed, each) for each in table.offices))
@@ -191,7 +221,7 @@ def _table(name: str) -> Table:
 
 # --- the tables --------------------------------------------------------------------------------------------------
 
-_person = aliased(Person)
+_person, _about = aliased(Person), aliased(Person)
 _sender, _receiver = aliased(Office), aliased(Office)
 _team = aliased(Office)
 _STOCK = (Office.code.label("office"), Item.code.label("item"))
@@ -668,6 +698,20 @@ TABLES: tuple[Table, ...] = (
         .outerjoin(Office, Office.id == BacktestRun.office_id)
         .order_by(BacktestRun.id),
         day=BacktestRun.made_at,
+    ),
+    Table(
+        name="audit_entries",
+        action=Action.VIEW_AUDIT,
+        query=select(
+            Office.code.label("office"), _about.email.label("about"), *_own(AuditEntry, "office_id", "about_id")
+        )
+        .select_from(AuditEntry)
+        .outerjoin(Office, Office.id == AuditEntry.office_id)
+        .outerjoin(_about, _about.id == AuditEntry.about_id)
+        .order_by(AuditEntry.id),
+        offices=(Office,),
+        day=AuditEntry.at,
+        within=audit_trail.visible,
     ),
     Table(name="seals", action=Action.VIEW_JOBS, query=select(*_own(Seal)).order_by(Seal.id), day=Seal.sealed_at),
 )

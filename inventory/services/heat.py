@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import case, func, select
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.heat import WEEKS, Cell, Show, Week, badness, cell_of, usage_per_day
-from inventory.domain.ledger import EFFECTS, EVERYDAY_CAUSES, Kind
+from inventory.domain.ledger import EVERYDAY_CAUSES, Kind
 from inventory.domain.series import DAYS_A_WEEK, Closing, Moved, closings, monday_of
 from inventory.models import Balance, DailyTotal, Office, StoredProjection
 from inventory.models.alerts import rank_of
 from inventory.models.offices import within
 from inventory.services import calendars, items, offices
 from inventory.services.items import ItemView
+from inventory.services.ledger import effect_on
 from inventory.services.offices import OfficeView, in_reach
 
 PER_PAGE = 50
@@ -176,41 +177,18 @@ def _cells(
     )
 
 
-def _store_change() -> ColumnElement[int]:
-    """SQL over DailyTotal: what it did to the store. Kinds that do the same for every reason are asked for first: nine
-    rows in ten are of such a kind, and there may be hundreds of thousands."""
-    effects: dict[int, list[Kind]] = defaultdict(list)
-    others = []
-    for kind in Kind:
-        stores = {reason: effect.store for (each, reason), effect in EFFECTS.items() if each is kind}
-        if len(set(stores.values())) == 1:
-            effects[next(iter(stores.values()))].append(kind)
-        else:
-            others += [(kind, reason, store) for reason, store in stores.items()]
-    return case(
-        *(
-            (DailyTotal.kind.in_([kind.value for kind in kinds]), store * DailyTotal.quantity)
-            for store, kinds in effects.items()
-        ),
-        *(
-            ((DailyTotal.kind == kind.value) & (DailyTotal.reason == reason), store * DailyTotal.quantity)
-            for kind, reason, store in others
-        ),
-        else_=0,
-    )
-
-
 def _days(office_ids: Sequence[int], item_id: int, first: date) -> dict[int, dict[date, _Day]]:
     """One row per office and day on which anything moved, added up by the database."""
     printed = case((DailyTotal.kind == Kind.PRINT.value, DailyTotal.quantity), else_=0)
     everyday = (DailyTotal.kind == Kind.SPOIL.value) & DailyTotal.reason.in_(EVERYDAY_CAUSES)
     spoiled = case((everyday, DailyTotal.quantity), else_=0)
+    sums = func.sum(effect_on(DailyTotal, "store")), func.sum(printed), func.sum(spoiled)
     rows = db.session.execute(
-        select(DailyTotal.office_id, DailyTotal.day, func.sum(_store_change()), func.sum(printed), func.sum(spoiled))
+        select(DailyTotal.office_id, DailyTotal.day, *sums)
         .where(DailyTotal.office_id.in_(office_ids), DailyTotal.item_id == item_id, DailyTotal.day >= first)
         .group_by(DailyTotal.office_id, DailyTotal.day)
     )
     found: dict[int, dict[date, _Day]] = defaultdict(dict)
-    for office_id, day, *sums in rows:
-        found[office_id][day] = _Day(*map(int, sums))
+    for row in rows:
+        found[row.office_id][row.day] = _Day(*map(int, row[2:]))
     return found

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, aliased
 from inventory.adapters import spreadsheets
 from inventory.db import db, in_batches, write
 from inventory.domain.access import Action, Actor, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.imports import (
     FIELDS,
@@ -37,7 +38,7 @@ from inventory.domain.imports import (
 from inventory.domain.ledger import FIGURES, NOTHING, Effect, Line, check_day, check_line, first_day_below_zero
 from inventory.domain.offices import local_day
 from inventory.models import Balance, Delivery, Import, ImportedDay, Movement, Office, Person
-from inventory.services import deliveries, items, ledger, offices
+from inventory.services import audit, deliveries, items, ledger, offices
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.deliveries import Handover
 from inventory.services.items import ItemView
@@ -465,10 +466,13 @@ def _take(session: Session, actor: Actor, now: datetime, import_id: int) -> None
         update(Import)
         .where(Import.id == import_id, Import.status == "checked")
         .values(status="imported", content=None, imported_at=now, imported_by_id=actor.person_id)
-        .returning(Import.id)
-    ).scalar_one_or_none()
+        .returning(Import.kind, Import.file_name)
+    ).one_or_none()
     if taken is None:
         raise Refusal("import_not_ready")
+    audit.note(
+        session, now, actor, Event.IMPORTED, subject=taken.file_name, facts={"kind": taken.kind, "id": import_id}
+    )
 
 
 def _write_deliveries(session: Session, actor: Actor, now: datetime, good: Sequence[Read]) -> dict[int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select, text, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import db, insert_or, write
+from inventory.db import db, insert_or, let_writers_through, write
 from inventory.domain.errors import NotFound, Refusal
 from inventory.models import Balance, Item
 
@@ -79,9 +79,7 @@ def keep_numbers(code: str) -> ItemView:
     item = get(code)
 
     def choose(session: Session) -> None:
-        if session.get_bind().dialect.name == "postgresql":
-            # Until a posting under way has come through; the next one finds the choice made.
-            session.execute(text("LOCK TABLE movements IN SHARE MODE"))
+        let_writers_through(session)  # the next posting finds the choice made
         in_use = exists().where(Balance.item_id == item.id, Balance.last_seq > 0)
         chosen = update(Item).where(Item.id == item.id, ~in_use).values(numbered=True).returning(Item.id)
         if session.execute(chosen).one_or_none() is None:

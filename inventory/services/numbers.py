@@ -8,17 +8,18 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, may_somewhere, reach
+from inventory.domain.audit import Event
 from inventory.domain.errors import NotAllowed
 from inventory.domain.ledger import OUTSIDE, Kind
 from inventory.domain.ranges import BLOCK, Range, Ranges, common, gaps, joined, less, parse_number, passed_over
 from inventory.models import Delivery, Item, Movement, MovementRange, NumberRange, Office, Person, Transfer
 from inventory.models.offices import within
-from inventory.services import items, offices
+from inventory.services import audit, items, offices
 from inventory.services.items import ItemView
 from inventory.services.offices import OfficeView, in_reach
 from inventory.services.ranges import as_range, overlapping, same_movement, share_numbers
@@ -104,6 +105,15 @@ def find(actor: Actor, item_code: str, typed: str) -> NumberView:
     )
 
 
+def look_up(actor: Actor, now: datetime, item_code: str, typed: str) -> NumberView:
+    """`find`, for somebody who asks: that they did is written into the audit. Raises what `find` raises."""
+    found = find(actor, item_code, typed)
+    office_id = found.office.id if found.office else None
+    facts = {"item": item_code, "found": found.place or ""}
+    audit.record(now, actor, Event.NUMBER_LOOKED_UP, office_id=office_id, subject=found.number, facts=facts)
+    return found
+
+
 def held(actor: Actor, office_code: str, item_code: str, page: int = 1) -> Held:
     """The ranges in an office's places, PAGE at a time; a page past the last is the last.
 
@@ -135,6 +145,28 @@ def held(actor: Actor, office_code: str, item_code: str, page: int = 1) -> Held:
         page=page,
         pages=pages,
     )
+
+
+HeldKey = tuple[str, str, int, int]
+"""Where a range stands among those of an office: place, prefix, width, first number."""
+
+
+def held_after(
+    actor: Actor, office_code: str, item_code: str, after: HeldKey | None, limit: int
+) -> list[tuple[str, Range]]:
+    """The ranges in an office's places with their place, in order, from behind a key on.
+
+    Raises NotFound, NotAllowed.
+    """
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    item = items.get(item_code)
+    key = (NumberRange.place, NumberRange.prefix, NumberRange.width, NumberRange.first)
+    query = select(NumberRange).where(
+        NumberRange.office_id == office.id, NumberRange.item_id == item.id, NumberRange.place != OUTSIDE
+    )
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*(literal(each) for each in after)))
+    return [(row.place, as_range(row)) for row in db.session.scalars(query.order_by(*key).limit(limit))]
 
 
 def report(actor: Actor, office_code: str, *, below: bool = False) -> list[Anomaly]:

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, Reach, reach, require
-from inventory.domain.errors import Invalid, NotAllowed, NotFound
+from inventory.domain.audit import Event
+from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
 from inventory.domain.offices import (
     OfficeKind,
     OfficeSettings,
@@ -30,6 +31,7 @@ from inventory.domain.offices import (
 from inventory.domain.texts import check_text
 from inventory.models import CalendarDay, Office
 from inventory.models.offices import within
+from inventory.services import audit
 
 ROOT_CODE = "00"
 ROOT_NAME = "Direktorat Jenderal Kependudukan dan Pencatatan Sipil"
@@ -125,15 +127,39 @@ def search(actor: Actor, action: Action, words: str, limit: int = 50) -> list[Of
     """Offices in reach whose name contains `words` or whose code starts with them, by code."""
     if "\x00" in words:
         return []
+    rows = db.session.scalars(
+        select(Office).where(in_reach(reach(actor, action)), _named_like(words)).order_by(Office.code).limit(limit)
+    )
+    return [view(row) for row in rows]
+
+
+def _named_like(words: str) -> ColumnElement[bool]:
     pattern = words.strip().lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    matches = or_(
+    return or_(
         func.lower(Office.name).like(f"%{pattern}%", escape="\\"),
         func.lower(Office.code).like(f"{pattern}%", escape="\\"),
     )
-    rows = db.session.scalars(
-        select(Office).where(in_reach(reach(actor, action)), matches).order_by(Office.code).limit(limit)
-    )
-    return [view(row) for row in rows]
+
+
+def listed(
+    actor: Actor, action: Action, *, under: str | None, words: str, after: str | None, limit: int
+) -> list[OfficeView]:
+    """Offices in reach by code, from the first code after `after`: those at or below the office with code `under`,
+    with `words` as `search` has them. Raises NotFound `office_not_found`, NotAllowed for `under`."""
+    query = select(Office).where(in_reach(reach(actor, action)))
+    if under is not None:
+        query = query.where(within(get(actor, action, under).path))
+    if words:
+        query = query.where(_named_like(words))
+    if after is not None:
+        query = query.where(by_code() > after)
+    return [view(row) for row in db.session.scalars(query.order_by(by_code()).limit(limit))]
+
+
+def by_code() -> ColumnElement[str]:
+    """Codes byte by byte, so that a list goes on where it stopped whatever the cluster's locale."""
+    postgresql = db.session.get_bind().dialect.name == "postgresql"
+    return Office.code.collate("C") if postgresql else Office.code.collate("BINARY")
 
 
 def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:
@@ -147,15 +173,31 @@ def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:
     return or_(*parts) if parts else false()
 
 
-def change_settings(actor: Actor, code: str, settings: OfficeSettings) -> OfficeView:
-    """Set lead time, review period, service level and working week. Raises Invalid, NotFound, NotAllowed."""
+def change_settings(
+    actor: Actor, now: datetime, code: str, settings: OfficeSettings, *, seen: OfficeSettings | None = None
+) -> OfficeView:
+    """Set lead time, review period, service level and working week. With `seen` only as long as they are still what
+    somebody saw. Raises Invalid, NotFound, NotAllowed, Refusal `version_stale`."""
     office = get(actor, Action.MANAGE_OFFICES, code)
     check_settings(settings)
-    write(lambda s: s.execute(update(Office).where(Office.id == office.id).values(asdict(settings))))
+    still = [getattr(Office, name) == value for name, value in asdict(seen).items()] if seen else []
+    changed = {name: value for name, value in asdict(settings).items() if value != getattr(office.settings, name)}
+
+    def put(session: Session) -> None:
+        values = update(Office).where(Office.id == office.id, *still).values(asdict(settings)).returning(Office.id)
+        if session.execute(values).one_or_none() is None:
+            raise Refusal("version_stale")
+        for name, value in changed.items():
+            facts = {"setting": name, "before": str(getattr(office.settings, name)), "after": str(value)}
+            audit.note(
+                session, now, actor, Event.SETTING_CHANGED, office_id=office.id, subject=office.code, facts=facts
+            )
+
+    write(put)
     return get(actor, Action.MANAGE_OFFICES, code)
 
 
-def add_calendar_day(actor: Actor, code: str, day: date, *, open_: bool, name: str) -> None:
+def add_calendar_day(actor: Actor, now: datetime, code: str, day: date, *, open_: bool, name: str) -> None:
     """Say that an office is open (outreach) or closed on a day, whatever its week says; a second word replaces
     the first. Raises Invalid `calendar_name_missing`, NotFound, NotAllowed."""
     office = get(actor, Action.MANAGE_OFFICES, code)
@@ -171,6 +213,8 @@ def add_calendar_day(actor: Actor, code: str, day: date, *, open_: bool, name: s
             row = CalendarDay(office_id=office.id, day=day)
             session.add(row)
         row.open, row.name, row.by_plan = open_, name, False
+        facts = {"setting": "calendar", "day": day, "after": "open" if open_ else "closed", "name": name}
+        audit.note(session, now, actor, Event.SETTING_CHANGED, office_id=office.id, subject=office.code, facts=facts)
 
     write(put)
 

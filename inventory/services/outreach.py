@@ -224,6 +224,15 @@ def of_month(actor: Actor, office_code: str, month: Month) -> list[PlanView]:
     return _views(db.session.execute(ordered.limit(MOST_SHOWN)).all())
 
 
+def newest(actor: Actor, office_code: str, before_id: int | None, limit: int) -> list[PlanView]:
+    """An office's plans, those made last first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    found = _query().where(OutreachPlan.office_id == office.id)
+    if before_id is not None:
+        found = found.where(OutreachPlan.id < before_id)
+    return _views(db.session.execute(found.order_by(OutreachPlan.id.desc()).limit(limit)).all())
+
+
 def days_of_month(actor: Actor, office_code: str, month: Month) -> list[DayView]:
     """Every day of a month as the office's calendar has it."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)

@@ -6,16 +6,18 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, Grant, Role, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
+from inventory.domain.sessions import End
 from inventory.domain.texts import check_text
 from inventory.models import Membership, Office, Person
-from inventory.services import offices
+from inventory.services import audit, offices, sessions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,10 @@ def add(
     role: Role,
     office_code: str,
     password_hash: str,
+    given: bool = True,
 ) -> PersonView:
-    """Make an account with one role. `email` has been normalised and `password_hash` made by the edge.
+    """Make an account with one role. `email` has been normalised and `password_hash` made by the edge. With `given` the
+    person changes the password before they do anything else: somebody else knows it.
 
     Raises Refusal `email_taken`; Invalid `name_missing`; NotFound, NotAllowed.
     """
@@ -60,12 +64,24 @@ def add(
         active=True,
         password=password_hash,
         fs_uniquifier=secrets.token_hex(32),
+        password_given=given,
     )
     person.roles.append(Membership(office_id=office.id, name=role.value))
 
     def put(session: Session) -> int:
         session.add(person)
         session.flush()
+        facts = {"name": full_name, "email": email, "role": role.value}
+        audit.note(
+            session,
+            now,
+            actor,
+            Event.PERSON_ADDED,
+            office_id=office.id,
+            subject=full_name,
+            facts=facts,
+            about_id=person.id,
+        )
         return person.id
 
     try:
@@ -88,7 +104,22 @@ def get(actor: Actor, person_id: int) -> PersonView:
     return _view(_managed(actor, person_id))
 
 
-def set_active(actor: Actor, person_id: int, active: bool) -> PersonView:
+def id_of(email: str) -> int | None:
+    """The account with this address, however it is written; None where nobody has it."""
+    if "\x00" in email:
+        return None
+    return db.session.scalar(select(Person.id).where(func.lower(Person.email) == email.strip().lower()))
+
+
+def wholly_managed(actor: Actor, person_id: int) -> PersonView:
+    """Raises NotFound `person_not_found`, and NotAllowed for a person with a role outside the actor's reach, too."""
+    person = _managed(actor, person_id)
+    for role in person.roles:
+        require(actor, Action.MANAGE_PEOPLE, role.office.path)
+    return _view(person)
+
+
+def set_active(actor: Actor, now: datetime, person_id: int, active: bool) -> PersonView:
     """Let a person in, or shut them out at once: what their sessions carry stops being valid.
 
     Raises NotFound, NotAllowed (a person with a role outside the actor's reach, too), Refusal `own_account`.
@@ -101,9 +132,59 @@ def set_active(actor: Actor, person_id: int, active: bool) -> PersonView:
     values: dict[str, object] = {"active": active}
     if not active:
         values["fs_uniquifier"] = secrets.token_hex(32)
-    write(lambda session: session.execute(update(Person).where(Person.id == person_id).values(values)))
+    name, office_id = person.full_name, person.roles[0].office_id
+
+    def put(session: Session) -> None:
+        session.execute(update(Person).where(Person.id == person_id).values(values))
+        if not active:
+            sessions.end_within(session, now, person_id, End.SHUT_OUT)
+        event = Event.PERSON_ENABLED if active else Event.PERSON_DISABLED
+        audit.note(session, now, actor, event, office_id=office_id, subject=name, about_id=person_id)
+
+    write(put)
     db.session.expire_all()
     return get(actor, person_id)
+
+
+def log_out(actor: Actor, now: datetime, person_id: int) -> int:
+    """End all sessions of a person; how many there were. Raises NotFound, NotAllowed as `set_active` does."""
+    person = _managed(actor, person_id)
+    for role in person.roles:
+        require(actor, Action.MANAGE_PEOPLE, role.office.path)
+    name, office_id = person.full_name, person.roles[0].office_id
+
+    def put(session: Session) -> int:
+        count = sessions.end_within(session, now, person_id, End.ENDED_BY_ADMINISTRATOR)
+        values = {"fs_uniquifier": secrets.token_hex(32)}
+        session.execute(update(Person).where(Person.id == person_id).values(values))
+        facts = {"count": count}
+        audit.note(
+            session, now, actor, Event.SESSION_ENDED, office_id=office_id, subject=name, facts=facts, about_id=person_id
+        )
+        return count
+
+    return write(put)
+
+
+def set_password(actor: Actor, now: datetime, person_id: int, password_hash: str) -> PersonView:
+    """Give a person who has forgotten theirs a new first password, which they change before they do anything else, and
+    end all their sessions. `password_hash` was made by the edge.
+
+    Raises NotFound, NotAllowed as `set_active` does; Refusal `own_password`.
+    """
+    whose = wholly_managed(actor, person_id)
+    if person_id == actor.person_id:
+        raise Refusal("own_password")
+    values = {"password": password_hash, "password_given": True, "fs_uniquifier": secrets.token_hex(32)}
+
+    def put(session: Session) -> None:
+        session.execute(update(Person).where(Person.id == person_id).values(values))
+        sessions.end_within(session, now, person_id, End.CREDENTIALS_CHANGED)
+        audit.note(session, now, actor, Event.PASSWORD_GIVEN, subject=whose.full_name, about_id=person_id)
+
+    write(put)
+    db.session.expire_all()
+    return whose
 
 
 def set_language(actor: Actor, language: str) -> None:

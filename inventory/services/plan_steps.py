@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db
 from inventory.domain.access import Actor
+from inventory.domain.audit import Event as AuditEvent
 from inventory.domain.ledger import body_digest
 from inventory.models import Person, PlanStep
+from inventory.services import audit
 from inventory.services.idempotency import once
 
 SAID = ("added", "changed")
@@ -56,6 +58,9 @@ def take(
         taken = work(session)
         stamp = {"request_id": request_id, "request_digest": digest, "at": now, "by_id": actor.person_id}
         session.execute(insert(PlanStep).values(**vars(taken), **stamp, subject=subject))
+        facts = {"setting": subject, "id": taken.subject_id, "after": taken.step}
+        where = {"office_id": taken.office_id, "subject": str(taken.subject_id)}
+        audit.note(session, now, actor, AuditEvent.SETTING_CHANGED, **where, facts=facts)
         return taken.subject_id
 
     return once(PlanStep, PlanStep.subject_id, request_id, digest, put)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, may, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.errors import NotAllowed, NotFound, Refusal
 from inventory.domain.ledger import NOTE_LENGTH
 from inventory.domain.proposals import (
@@ -25,7 +26,7 @@ from inventory.domain.proposals import (
 )
 from inventory.domain.texts import check_text
 from inventory.models import Office, Person, Proposal
-from inventory.services import offices
+from inventory.services import audit, offices, service_accounts
 from inventory.services.idempotency import once
 from inventory.services.offices import in_reach
 
@@ -115,13 +116,14 @@ def approval(actor: Actor, now: datetime, proposal_id: int) -> Callable[[Session
 def to_decide(actor: Actor, proposal_id: int, kinds: Iterable[ProposalKind]) -> ProposalView:
     """A proposal that the actor may approve or reject, were it still open.
 
-    Raises NotFound `proposal_not_found`, NotAllowed (`own_proposal` to its proposer).
+    Raises NotFound `proposal_not_found`, NotAllowed (`own_proposal` to its proposer, and to who let a machine propose).
     """
     found = _get(proposal_id)
     if found is None or found.kind not in set(kinds):
         raise NotFound("proposal_not_found")
     require(actor, Action.APPROVE, found.office_path)
-    check_approver(found.proposed_by_id, actor.person_id)
+    for person_id in service_accounts.behind([found.proposed_by_id]):
+        check_approver(person_id, actor.person_id)
     return found
 
 
@@ -134,8 +136,8 @@ def reject(actor: Actor, now: datetime, proposal_id: int, why: str) -> None:
 
 
 def withdraw(actor: Actor, now: datetime, proposal_id: int, why: str) -> None:
-    """Take one's own proposal back. Raises NotFound, NotAllowed, Refusal `proposal_decided`, Invalid
-    `decision_needs_reason`."""
+    """Take one's own proposal back; said again with the same words, it is done once. Raises NotFound, NotAllowed,
+    Refusal `proposal_decided`, Invalid `decision_needs_reason`."""
     found = _get(proposal_id)
     if found is None or not may(actor, Action.VIEW_STOCK, found.office_path):
         raise NotFound("proposal_not_found")
@@ -175,6 +177,17 @@ def of_office(actor: Actor, office_code: str, kinds: Iterable[ProposalKind], lim
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     query = _query(Proposal.office_id == office.id, Proposal.kind.in_([kind.value for kind in kinds]))
     return _views(query.order_by(Proposal.decided_at.is_not(None), Proposal.id.desc()).limit(limit))
+
+
+def newest(
+    actor: Actor, office_code: str, kinds: Iterable[ProposalKind], before_id: int | None, limit: int
+) -> list[ProposalView]:
+    """An office's proposals of some kinds, the newest first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    query = _query(Proposal.office_id == office.id, Proposal.kind.in_([kind.value for kind in kinds]))
+    if before_id is not None:
+        query = query.where(Proposal.id < before_id)
+    return _views(query.order_by(Proposal.id.desc()).limit(limit))
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
@@ -221,7 +234,18 @@ def _decide(session: Session, actor: Actor, now: datetime, proposal_id: int, sta
         update(Proposal)
         .where(Proposal.id == proposal_id, Proposal.status == ProposalStatus.PROPOSED.value)
         .values(status=status.value, decided_by_id=actor.person_id, decided_at=now, decision_note=why)
-        .returning(Proposal.id)
-    ).scalar_one_or_none()
+        .returning(Proposal.office_id, Proposal.kind, Proposal.proposed_by_id)
+    ).one_or_none()
     if decided is None:
-        check_undecided(session.execute(select(Proposal.status).where(Proposal.id == proposal_id)).scalar_one())
+        row = session.execute(
+            select(Proposal.status, Proposal.decided_by_id, Proposal.decision_note).where(Proposal.id == proposal_id)
+        ).one()
+        withdrawn = (ProposalStatus.WITHDRAWN.value, actor.person_id, why)
+        if status is not ProposalStatus.WITHDRAWN or tuple(row) != withdrawn:
+            check_undecided(row.status)
+        return
+    if status is not ProposalStatus.WITHDRAWN:
+        event = Event.APPROVED if status is ProposalStatus.APPROVED else Event.DECLINED
+        by = session.scalar(select(Person.full_name).where(Person.id == decided.proposed_by_id))
+        facts = {"kind": decided.kind, "id": proposal_id, "proposed_by": by}
+        audit.note(session, now, actor, event, office_id=decided.office_id, subject=str(proposal_id), facts=facts)

@@ -99,6 +99,19 @@ def of_movement(session: Session, movement_id: int) -> Ranges:
     return joined(sorted(Range(*row) for row in rows))
 
 
+def of_movements(session: Session, movement_ids: Sequence[int]) -> dict[int, Ranges]:
+    """The numbers that each of these movements moved; those that moved none are left out."""
+    rows = session.execute(
+        select(Movement.id, MovementRange.prefix, MovementRange.width, MovementRange.first, MovementRange.last)
+        .join(Movement, same_movement(MovementRange))
+        .where(Movement.id.in_(movement_ids))
+    )
+    found: dict[int, list[Range]] = {}
+    for row in rows:
+        found.setdefault(row.id, []).append(Range(row.prefix, row.width, row.first, row.last))
+    return {movement_id: joined(sorted(parts)) for movement_id, parts in found.items()}
+
+
 def sent_with(session: Session, transfer_id: int) -> dict[int, Ranges]:
     """The numbers that a transfer took along, by item id."""
     return {item_id: found for (_, item_id), found in sent_with_each(session, [transfer_id]).items()}

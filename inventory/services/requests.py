@@ -237,6 +237,19 @@ def of_office(actor: Actor, now: datetime, office_code: str, limit: int = 50) ->
     return _views(now, db.session.execute(found.limit(limit)).all())
 
 
+def newest(
+    actor: Actor, now: datetime, office_code: str, before_id: int | None, limit: int, status: str | None = None
+) -> list[RequestView]:
+    """An office's requests, the newest first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    found = _query(DeliveryRequest.office_id == office.id)
+    if status is not None:
+        found = found.where(DeliveryRequest.status == status)
+    if before_id is not None:
+        found = found.where(DeliveryRequest.id < before_id)
+    return _views(now, db.session.execute(found.order_by(DeliveryRequest.id.desc()).limit(limit)).all())
+
+
 def open_of_office(actor: Actor, now: datetime, office_code: str) -> list[RequestView]:
     """The requests on which a hand-over to this office may come, the oldest first."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)

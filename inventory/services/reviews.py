@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import in_batches, insert_or
-from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
+from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
 from inventory.domain.facts import next_due, usual_use
@@ -47,7 +47,7 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
     def work(session: Session, run_id: int) -> dict[str, Any]:
         one_at_a_time(session)
         now = clock()
-        projected = projections.of_stocks(SYSTEM, now)
+        projected = projections.of_stocks(JOB, now)
         counts = _counts(_apply(session, run_id, now, projected))
         subtree_trends.keep(session, projected)
         return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, write
@@ -130,13 +131,21 @@ def _claim(
     return session.execute(retry).scalar_one_or_none()
 
 
+def _said(error: Exception) -> str:
+    """What went wrong, without the figures of the row that a database refused."""
+    if not isinstance(error, DBAPIError):
+        return str(error)
+    told = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return str(told or error.orig)
+
+
 def _record_failure(
     job: str, slot: datetime, started: datetime, finished: datetime, worker: str, error: Exception
 ) -> int:
     failed = {
         "status": "failed",
         "finished_at": finished,
-        "error": f"{type(error).__name__}: {error}"[:2000],
+        "error": f"{type(error).__name__}: {_said(error)}"[:2000],
         "worker": worker,
         "started_at": started,
     }

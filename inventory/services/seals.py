@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
-from inventory.db import db
+from inventory.db import db, let_writers_through
+from inventory.domain import audit
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.ranges import write_ranges
 from inventory.domain.schedules import Schedule
 from inventory.domain.seals import GENESIS, SEALED, SEALED_WHERE_SET, seal
-from inventory.models import Movement, Seal
+from inventory.models import AuditEntry, Movement, Seal
 from inventory.services import ranges, runs
 from inventory.services.runs import RunView
 
 SEALING = "daily seal"
 SEALING_BY_HAND = "seal by hand"
+
+AT_ONCE = 5_000
+"""Rows that the database sends at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +34,12 @@ class SealView:
 
     id: int
     sealed_at: datetime
-    first_id: int
-    last_id: int
+    first_id: int | None
+    last_id: int | None
     movements: int
+    first_audit_id: int | None
+    last_audit_id: int | None
+    audit_entries: int
     previous: str
     digest: str
 
@@ -57,6 +64,12 @@ def head() -> SealView | None:
     return view(row) if row else None
 
 
+def sealed_up_to() -> tuple[int, int]:
+    """The last movement and the last audit entry that any seal holds; 0 where there is none."""
+    row = db.session.execute(select(func.max(Seal.last_id), func.max(Seal.last_audit_id))).one()
+    return row[0] or 0, row[1] or 0
+
+
 def chain() -> list[SealView]:
     """All seals in their order: about one a day."""
     return [view(row) for row in db.session.scalars(select(Seal).order_by(Seal.id))]
@@ -70,7 +83,7 @@ def sealed_rows(session: Session, first_id: int, last_id: int | None) -> Iterato
         query = query.where(Movement.id <= last_id)
     moved = ranges.history(session, first_id, last_id)
     ahead = next(moved, None)
-    for row in session.execute(query.order_by(Movement.id).execution_options(yield_per=5_000)).mappings():
+    for row in session.execute(query.order_by(Movement.id).execution_options(yield_per=AT_ONCE)).mappings():
         if ahead is None or ahead.movement_id != row["id"]:
             yield row
             continue
@@ -78,23 +91,56 @@ def sealed_rows(session: Session, first_id: int, last_id: int | None) -> Iterato
         ahead = next(moved, None)
 
 
+def sealed_entries(session: Session, first_id: int, last_id: int | None) -> Iterator[Any]:
+    """The audit entries from one id to another (or the newest), in order, as mappings of what is sealed.
+
+    So many at a time by their ids: whoever stops at the first that is wrong leaves no cursor open.
+    """
+    query = select(*(getattr(AuditEntry, name) for name in (*audit.SEALED, "digest"))).order_by(AuditEntry.id)
+    if last_id is not None:
+        query = query.where(AuditEntry.id <= last_id)
+    rows: Sequence[Any] = ()
+    while not rows or len(rows) == AT_ONCE:
+        rows = session.execute(query.where(AuditEntry.id >= first_id).limit(AT_ONCE)).mappings().all()
+        if not rows:
+            return
+        yield from rows
+        first_id = rows[-1]["id"] + 1
+
+
+def digest_of(session: Session, link: SealView) -> tuple[str, int, int]:
+    """The digest that a seal ought to have, and how many movements and entries there are between its ids."""
+    moved = sealed_rows(session, link.first_id, link.last_id) if link.first_id else ()
+    entered = sealed_entries(session, link.first_audit_id, link.last_audit_id) if link.first_audit_id else ()
+    return seal(link.previous, moved, entered)
+
+
 def view(row: Seal) -> SealView:
     return SealView(**{name: getattr(row, name) for name in SealView.__dataclass_fields__})
 
 
 def _seal(session: Session, now: datetime) -> dict[str, Any]:
-    """Seal what came since the last seal, after every posting that is under way has come through.
+    """Seal what came since the last seal, after everything that is being written has come through.
 
     Ids are given out before a posting commits: without waiting, one that commits later could slip in below `last_id`.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("LOCK TABLE movements IN SHARE MODE"))
-    last = session.execute(select(Seal.last_id, Seal.digest).order_by(Seal.id.desc()).limit(1)).one_or_none()
-    first_id, previous = (last.last_id + 1, last.digest) if last else (1, GENESIS)
-    newest = session.scalar(select(func.max(Movement.id)))
-    if newest is None or newest < first_id:
-        return {"movements": 0}
-    digest, count = seal(previous, sealed_rows(session, first_id, newest))
-    values = {"sealed_at": now, "first_id": first_id, "last_id": newest, "movements": count}
-    session.execute(insert(Seal).values(values | {"previous": previous, "digest": digest}))
-    return {"movements": count, "digest": digest}
+    let_writers_through(session)
+    previous = session.scalar(select(Seal.digest).order_by(Seal.id.desc()).limit(1)) or GENESIS
+    first_id, last_id = _new(session, Movement.id, Seal.last_id)
+    first_audit_id, last_audit_id = _new(session, AuditEntry.id, Seal.last_audit_id)
+    if not first_id and not first_audit_id:
+        return {"movements": 0, "audit_entries": 0}
+    moved = sealed_rows(session, first_id, last_id) if first_id else ()
+    entered = sealed_entries(session, first_audit_id, last_audit_id) if first_audit_id else ()
+    digest, movements, entries = seal(previous, moved, entered)
+    ids = {"first_id": first_id, "last_id": last_id, "first_audit_id": first_audit_id, "last_audit_id": last_audit_id}
+    counts = {"movements": movements, "audit_entries": entries}
+    session.execute(insert(Seal).values(ids | counts | {"sealed_at": now, "previous": previous, "digest": digest}))
+    return {**counts, "digest": digest}
+
+
+def _new(session: Session, key: Any, sealed: Any) -> tuple[int | None, int | None]:
+    """From where to where the ids reach that no seal holds; None and None where there is nothing new."""
+    last = session.scalar(select(func.max(sealed))) or 0
+    newest = session.scalar(select(func.max(key))) or 0
+    return (last + 1, newest) if newest > last else (None, None)

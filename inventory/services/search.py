@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select, true, union, union_all
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, may_somewhere, reach, require
+from inventory.domain.audit import Event
 from inventory.domain.documents import number_text
 from inventory.domain.errors import Invalid
 from inventory.domain.keys import key_of, keys_beginning
@@ -36,7 +37,7 @@ from inventory.models import (
     Transfer,
 )
 from inventory.models.keys import key
-from inventory.services import items, numbers, offices
+from inventory.services import audit, items, numbers, offices
 from inventory.services.offices import in_reach
 from inventory.services.ranges import as_range, overlapping
 
@@ -114,6 +115,15 @@ class _Asked:
 
     def page(self, query: Any) -> Sequence[Any]:
         return db.session.execute(query.offset(self.skip).limit(self.most + 1)).all()
+
+
+def look_up(actor: Actor, now: datetime, words: str, kind: str | None = None, page: int = 1) -> list[Group]:
+    """`find`, for somebody who asks: that they were told of a card's number is written into the audit."""
+    groups = find(actor, words, kind, page)
+    for hit in (hit for group in groups if group.kind == "numbers" for hit in group.hits):
+        facts = {"item": hit.item_code, "found": hit.state}
+        audit.record(now, actor, Event.NUMBER_LOOKED_UP, subject=hit.title, facts=facts)
+    return groups
 
 
 def find(actor: Actor, words: str, kind: str | None = None, page: int = 1) -> list[Group]:

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor
+from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid
 from inventory.domain.texts import check_text
 from inventory.models import Item, StatedRate
-from inventory.services import items, offices
+from inventory.services import audit, items, offices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ def state(actor: Actor, now: datetime, office_code: str, item_code: str, per_day
     def put(session: Session) -> None:
         statement = insert_or(session, StatedRate.__table__).values(office_id=office.id, item_id=item.id, **said)
         session.execute(statement.on_conflict_do_update(index_elements=["office_id", "item_id"], set_=said))
+        facts = {"setting": "stated_rate", "item": item.code, "after": per_day, "reason": source}
+        audit.note(session, now, actor, Event.SETTING_CHANGED, office_id=office.id, subject=office.code, facts=facts)
 
     write(put)
 

@@ -17,8 +17,10 @@ from sqlalchemy import ColumnElement, Subquery, and_, case, false, func, literal
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
+from inventory.domain import series
 from inventory.domain.access import Action, Actor, Reach, reach
 from inventory.domain.alerts import Level
+from inventory.domain.series import Moved
 from inventory.domain.stock_overview import PER_PAGE, SORTS, Asking
 from inventory.models import Balance, DailyTotal, Item, Office, StoredProjection
 from inventory.models.alerts import rank_of
@@ -419,9 +421,9 @@ def closings(office_ids: Sequence[int], item_id: int, today: date) -> dict[int, 
 def _closings(stores: Mapping[int, int], item_id: int, today: date) -> dict[int, list[int]]:
     """Back from what is in the stores now, by what the daily totals say of each day."""
     first = today - timedelta(days=RECENT_DAYS - 1)
-    moved = func.sum(effect_on(DailyTotal, "store"))
+    change = func.sum(effect_on(DailyTotal, "store"))
     rows = db.session.execute(
-        select(DailyTotal.office_id, DailyTotal.day, moved)
+        select(DailyTotal.office_id, DailyTotal.day, change)
         .where(
             DailyTotal.office_id.in_(stores) if stores else false(),
             DailyTotal.item_id == item_id,
@@ -429,16 +431,10 @@ def _closings(stores: Mapping[int, int], item_id: int, today: date) -> dict[int,
         )
         .group_by(DailyTotal.office_id, DailyTotal.day)
     )
-    change: dict[int, dict[date, int]] = defaultdict(dict)
+    moved: dict[int, dict[date, Moved]] = defaultdict(dict)
     for office_id, day, by in rows:
-        change[office_id][day] = int(by)
-    found = {}
-    for office_id, store in stores.items():
-        days = change[office_id]
-        store -= sum(by for day, by in days.items() if day > today)
-        back = [store]
-        for number in range(RECENT_DAYS - 1):
-            store -= days.get(today - timedelta(days=number), 0)
-            back.append(store)
-        found[office_id] = back[::-1]
-    return found
+        moved[office_id][day] = Moved(change=int(by))
+    return {
+        office_id: [each.store for each in series.closings(store, moved[office_id], first, today)]
+        for office_id, store in stores.items()
+    }

@@ -260,6 +260,19 @@ def of_office(actor: Actor, now: datetime, office_code: str, limit: int = 50) ->
     return _views(now, rows.all())
 
 
+def newest(
+    actor: Actor, now: datetime, office_code: str, before_id: int | None, limit: int, status: str | None = None
+) -> list[TransferView]:
+    """An office's transfers, both ways, the newest first, from below an id on. Raises NotFound, NotAllowed."""
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    found = _query(or_(Transfer.sender_id == office.id, Transfer.receiver_id == office.id))
+    if status is not None:
+        found = found.where(Transfer.status == status)
+    if before_id is not None:
+        found = found.where(Transfer.id < before_id)
+    return _views(now, db.session.execute(found.order_by(Transfer.id.desc()).limit(limit)).all())
+
+
 def to_receive(actor: Actor, office_code: str) -> list[Waiting]:
     """What is on its way to an office and waits to be counted there, the oldest first, at most MOST_WAITING."""
     office = offices.get(actor, Action.RECEIVE_TRANSFER, office_code)

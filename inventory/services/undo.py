@@ -66,11 +66,11 @@ def undo(actor: Actor, now: datetime, office_code: str, posting: UUID, minutes: 
         raise NotFound("entry_not_found")
     lines = [reversal_of(part, note) for part in parts]
 
-    def check(session: Session) -> dict[str, int]:
+    def check(session: Session) -> ledger.References:
         # Held, the books of this office stand still: nobody closes the day or enters more until this is done.
         ledger.hold(session, office.id)
         check_undo(_entered(session, office.id, posting, actor), actor.person_id, now, minutes)
-        return {}
+        return ledger.note_reversal(actor, now, parts)(session)
 
     return ledger.post(actor, now, request_id, lines, document=check)
 

@@ -16,7 +16,8 @@
     const plain = text.trim();
     if (plain === "") return 0;
     const grouped = plain.split(group);
-    const whole = grouped.length > 1 && grouped.slice(1).every((part) => part.length === 3);
+    const whole =
+      grouped.length > 1 && /^[1-9][0-9]{0,2}$/.test(grouped[0]) && grouped.slice(1).every((part) => part.length === 3);
     const digits = whole ? grouped.join("") : plain;
     return /^[0-9]{1,8}$/.test(digits) ? Number(digits) : null;
   }

@@ -7,29 +7,14 @@ from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, current_app
 from flask_security import current_user
 from werkzeug.routing import BaseConverter, ValidationError
 
 from inventory import security, text
 from inventory.domain import access
 from inventory.domain.access import Action
-
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "style-src 'self'",
-        "script-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "worker-src 'self'",
-    )
-)
+from inventory.domain.calendars import day_from
 
 
 class CodeConverter(BaseConverter):
@@ -45,7 +30,7 @@ class DayConverter(BaseConverter):
 
     def to_python(self, value: str) -> date:
         try:
-            return date.fromisoformat(value)
+            return day_from(value)
         except ValueError:
             raise ValidationError from None
 
@@ -54,9 +39,11 @@ class DayConverter(BaseConverter):
 
 
 PAGES = (
+    "account",
     "alert_figures",
     "alerts",
     "allotments",
+    "audit",
     "backtests",
     "boards",
     "cases",
@@ -69,12 +56,14 @@ PAGES = (
     "documents",
     "events",
     "exports",
+    "factors",
     "health",
     "heat",
     "help",
     "imports",
     "jobs",
     "language",
+    "log_ins",
     "messages",
     "metrics",
     "numbers",
@@ -89,6 +78,8 @@ PAGES = (
     "run_outs",
     "search",
     "series",
+    "service_accounts",
+    "sign_on",
     "stock_cards",
     "stocktakes",
     "suppliers",
@@ -98,14 +89,16 @@ PAGES = (
 )
 """The modules with pages."""
 
-FOR_EVERYBODY = {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"} | {
-    f"boards.{name}" for name in ("index", "show", "data", "badge")
-}
+FOR_EVERYBODY = (
+    {"static", "security.static", "offline.shell", "offline.worker", "offline.manifest"}
+    | {f"boards.{name}" for name in ("index", "show", "data", "badge")}
+    | {"api.boards.index", "api.boards.show"}
+)
 """What is the same whoever asks for it, and says itself how long it may be kept."""
 
 
 def init_app(app: Flask) -> None:
-    from inventory.web import errors, language, sessions, static_files
+    from inventory.web import errors, headers, language, sessions, static_files
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
@@ -117,7 +110,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters["moment"] = moment
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)
-    app.after_request(_add_headers)
+    headers.init_app(app, FOR_EVERYBODY)
     app.session_interface = sessions.PeoplesSessions(FOR_EVERYBODY)
 
 
@@ -137,16 +130,3 @@ def _may(action: Action, path: str | None = None) -> bool:
         return False
     actor = security.current_actor()
     return access.may_somewhere(actor, action) if path is None else access.may(actor, action, path)
-
-
-def _add_headers(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    if request.endpoint not in FOR_EVERYBODY or response.status_code >= 400:
-        # Pages show stock that the next person at the same desk may not be allowed to see; a page that says what
-        # went wrong names its reader, whatever was asked for.
-        response.headers["Cache-Control"] = "no-store"
-    if current_app.config["SETTINGS"].production:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    return response

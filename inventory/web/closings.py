@@ -11,6 +11,7 @@ from flask_babel import gettext
 
 from inventory import security
 from inventory.domain.access import Action
+from inventory.domain.calendars import day_from
 from inventory.domain.closings import WORDS_LENGTH
 from inventory.services import closings, offices
 from inventory.services.items import ItemView
@@ -153,6 +154,6 @@ def clear(exception_id: int) -> Any:
 def _asked_day(today: date) -> date:
     """The day that the address names, or today."""
     try:
-        return date.fromisoformat(request.args.get("day", ""))
+        return day_from(request.args.get("day", ""))
     except ValueError:
         return today

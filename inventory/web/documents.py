@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest
 
 from inventory import security, text
 from inventory.domain.access import Action
+from inventory.domain.calendars import day_from
 from inventory.services import documents, offices, records
 from inventory.services.documents import DocumentView
 
@@ -33,7 +34,7 @@ def index(code: str) -> Any:
 def pdf(document_id: int) -> Any:
     asked = request.args.get("language", "")
     language = asked if asked in text.LANGUAGES else text.language()
-    document, data = documents.pdf(security.current_actor(), document_id, language)
+    document, data = documents.take_out(security.current_actor(), security.now(), document_id, language)
     name = f"{document.kind}-{document.number}-{language}.pdf".replace("/", "-").replace("_", "-")
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(data, mimetype="application/pdf", headers=headers)
@@ -101,6 +102,6 @@ def link_base() -> str:
 def _day(name: str) -> date | None:
     given = request.form.get(name)
     try:
-        return date.fromisoformat(given) if given else None
+        return day_from(given) if given else None
     except ValueError:
         raise BadRequest from None

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from inventory import text
 from inventory.domain.errors import Refusal
+from inventory.security import record
 
 TITLES = {
     400: _("This request cannot be read"),
@@ -22,6 +23,7 @@ TITLES = {
     413: _("Too large"),
     422: _("This cannot be right"),
     429: _("Too many requests"),
+    502: _("Another service does not answer"),
 }
 SENTENCES = {
     400: _("The request was incomplete. Nothing was recorded."),
@@ -41,6 +43,7 @@ def init_app(app: Flask) -> None:
 
 
 def _refused(refusal: Refusal) -> Any:
+    record.refused(refusal)
     return _page(refusal.status, text.sentence(refusal)), refusal.status
 
 

@@ -62,6 +62,7 @@ TABLES = {
     "imports": _("Imported files"),
     "people": _("People"),
     "job_runs": _("Runs of the jobs"),
+    "audit_entries": _("Audit"),
     "seals": _("Seals"),
 }
 FORMATS = {"csv": _("CSV (any spreadsheet)"), "xlsx": _("XLSX (Excel)")}
@@ -104,7 +105,8 @@ def index() -> Any:
 
 def _read(form: ExportForm) -> exports.Export:
     office = form.office.data or None
-    return exports.read(security.current_actor(), form.table.data, office, form.since.data, form.until.data)
+    asked = form.table.data, office, form.since.data, form.until.data
+    return exports.take_out(security.current_actor(), security.now(), *asked, format=form.format.data)
 
 
 def _as_file(found: exports.Export, format: str) -> Any:

@@ -21,6 +21,7 @@ from inventory import text
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.quantities import MAX_QUANTITY
 from inventory.domain.ranges import count, parse_ranges, write_ranges
+from inventory.security import record
 from inventory.services import items
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.items import ItemView
@@ -59,6 +60,10 @@ class BaseForm(FlaskForm):
         def get_translations(self, form: Any) -> Any:
             return _WTFORMS_TEXTS
 
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            # A form is sent as one: the library would read JSON, too, whose values may be no text.
+            return None if request.is_json else super().wrap_formdata(form, formdata)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.refusal: Refusal | None = None
@@ -90,6 +95,7 @@ class BaseForm(FlaskForm):
 
     def refuse(self, refusal: Refusal) -> None:
         self.refusal = refusal
+        record.refused(refusal)
         field = self.REFUSED_FIELDS.get(refusal.code)
         if field is not None:
             self[field].errors = [*self[field].errors, text.sentence(refusal)]

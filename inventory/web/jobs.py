@@ -43,4 +43,6 @@ def index() -> Any:
 @security.needs(Action.VIEW_JOBS)
 def verification() -> Any:
     last, good = services_verification.last_runs(security.current_actor())
-    return render_template("jobs/verification.html", last=last, good=good, head=seals.head())
+    return render_template(
+        "jobs/verification.html", last=last, good=good, head=seals.head(), up_to=seals.sealed_up_to()
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 import threading
 import time
@@ -16,15 +15,13 @@ from flask import Blueprint, Response, current_app, g, request
 
 from inventory import security
 from inventory.config import Config, let_processes_add_up
+from inventory.security import gates
 from inventory.services import chores, health, watchers
 from inventory.services.watchers import JobState, State
 
 blueprint = Blueprint("metrics", __name__)
 
 log = logging.getLogger(__name__)
-
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-"""Headers of a proxy: what it passes on comes from this machine only by its looks."""
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Bounds of the durations of requests."""
@@ -52,12 +49,7 @@ def _may_read(settings: Config) -> bool:
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").encode()
         return hmac.compare_digest(given, f"Bearer {settings.METRICS_TOKEN}".encode())
-    if any(name in request.headers for name in FORWARDED):
-        return False
-    try:
-        return ipaddress.ip_address(request.remote_addr or "").is_loopback
-    except ValueError:
-        return False
+    return gates.from_this_machine()
 
 
 # --- as it is now ------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def find() -> Any:
     form.item.choices = [SelectChoice(value=item.code, label=text.in_language(item.names)) for item in kept]
     found = None
     if request.args.get("number"):
-        found = form.read(lambda: numbers.find(actor, form.item.data, form.number.data or ""))
+        found = form.read(lambda: numbers.look_up(actor, security.now(), form.item.data, form.number.data or ""))
     return render_template("numbers/find.html", form=form, found=found, kept=kept), form.status
 
 

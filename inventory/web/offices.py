@@ -199,7 +199,7 @@ def settings(code: str) -> Any:
     actor = security.current_actor()
     office = offices.get(actor, Action.MANAGE_OFFICES, code)
     form = SettingsForm.of(office.settings)
-    if form.accept(lambda: offices.change_settings(actor, code, form.settings())):
+    if form.accept(lambda: offices.change_settings(actor, security.now(), code, form.settings())):
         flash(gettext("The settings are saved. The next review uses them."), "success")
         return redirect(url_for("offices.settings", code=code), 303)
     return _settings_page(actor, office, form), form.status
@@ -250,7 +250,8 @@ def _state(actor: Actor, code: str, form: RateForm) -> bool:
 def _add_day(actor: Actor, code: str, form: CalendarDayForm) -> bool:
     assert form.day.data is not None, "a valid form has a day"
     is_open = form.open.data == "1"
-    offices.add_calendar_day(actor, code, form.day.data, open_=is_open, name=form.reason.data or "")
+    name = form.reason.data or ""
+    offices.add_calendar_day(actor, security.now(), code, form.day.data, open_=is_open, name=name)
     return True
 
 

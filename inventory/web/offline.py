@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,10 +26,12 @@ from werkzeug.exceptions import HTTPException
 
 from inventory import security, text
 from inventory.domain.access import Action
+from inventory.domain.calendars import day_from
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS
 from inventory.domain.quantities import MAX_QUANTITY
 from inventory.domain.ranges import parse_ranges
+from inventory.security import record
 from inventory.services import items, offline
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.offline import Amount, Entry, EntryKind, Taken
@@ -181,6 +183,7 @@ def _not_for_them(refusal: Refusal) -> Any:
 
 
 def _answer(refusal: Refusal, **facts: Any) -> Any:
+    record.refused(refusal)
     body = {"state": "refused", "code": refusal.code, "sentence": text.sentence(refusal), **facts}
     return jsonify(body), refusal.status
 
@@ -223,7 +226,7 @@ def _entry(sent: Any) -> Entry:
         kind=kind,
         office_code=_code(body, "office"),
         item_code=_code(body, "item"),
-        day=_read(date.fromisoformat, _words(body, "day")),
+        day=_read(day_from, _words(body, "day")),
         amounts={reason: _amount(_of_type(amount, dict)) for reason, amount in amounts.items()},
         note=_words(body, "note"),
         late=body.get("late") is True,

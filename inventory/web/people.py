@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from wtforms import EmailField, HiddenField, PasswordField, SelectField
 from wtforms.validators import AnyOf, InputRequired, Length
 
 from inventory import security, text
 from inventory.domain.access import Action, Role
-from inventory.services import people
+from inventory.security.lockout import account_key
+from inventory.services import factors, lockout, people
 from inventory.services.people import PersonView
 from inventory.web.forms import BaseForm, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -24,7 +25,10 @@ class PersonForm(BaseForm):
         "email_taken": "email",
         "email_format": "email",
         "name_missing": "full_name",
-        "password_too_short": "password",
+        "passphrase_too_short": "password",
+        "passphrase_too_long": "password",
+        "passphrase_common": "password",
+        "passphrase_known": "password",
         "office_not_found": "office",
         "not_allowed": "office",
     }
@@ -40,14 +44,30 @@ class PersonForm(BaseForm):
     )
     password = PasswordField(
         _("First password"),
-        [InputRequired(), Length(max=128)],
-        description=_("At least 12 characters; the person changes it after logging in."),
+        [InputRequired(), Length(max=512)],
+        description=_("At least 15 characters, such as a sentence; the person changes it after logging in."),
         render_kw={"autocomplete": "new-password"},
     )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.role.choices = choices(text.ROLES)
+
+
+class PasswordForm(BaseForm):
+    REFUSED_FIELDS = {
+        "passphrase_too_short": "password",
+        "passphrase_too_long": "password",
+        "passphrase_common": "password",
+        "passphrase_known": "password",
+    }
+
+    password = PasswordField(
+        _("New first password"),
+        [InputRequired(), Length(max=512)],
+        description=_("At least 15 characters, such as a sentence; the person changes it after logging in."),
+        render_kw={"autocomplete": "new-password"},
+    )
 
 
 class ActiveForm(BaseForm):
@@ -57,8 +77,10 @@ class ActiveForm(BaseForm):
 @blueprint.get("")
 @security.needs(Action.MANAGE_PEOPLE)
 def index() -> Any:
-    found = people.in_reach(security.current_actor())
-    return render_template("people/index.html", people=found)
+    actor = security.current_actor()
+    found = people.in_reach(actor)
+    locks = lockout.locked(actor, security.now(), {person.id: account_key(person.email) for person in found})
+    return render_template("people/index.html", people=found, locks=locks)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])
@@ -77,8 +99,9 @@ def add() -> Any:
 def set_active(person_id: int) -> Any:
     form = ActiveForm()
     if not form.validate():
+        people.get(security.current_actor(), person_id)
         return redirect(url_for("people.index"), 303)
-    person = people.set_active(security.current_actor(), person_id, form.active.data == "1")
+    person = people.set_active(security.current_actor(), security.now(), person_id, form.active.data == "1")
     if person.active:
         flash(gettext("%(name)s may log in again.", name=person.full_name), "success")
     else:
@@ -86,7 +109,58 @@ def set_active(person_id: int) -> Any:
     return redirect(url_for("people.index"), 303)
 
 
+@blueprint.route("/<int(max=2147483647):person_id>/second-factor", methods=["GET", "POST"])
+@security.needs(Action.MANAGE_PEOPLE)
+def second_factor(person_id: int) -> Any:
+    """Take the second factors from somebody who has lost them."""
+    form, actor = BaseForm(), security.current_actor()
+    person, found = people.get(actor, person_id), factors.of_managed(actor, person_id)
+    taken = form.accept(lambda: factors.take_away(actor, security.now(), person_id) or person)
+    if taken is None:
+        return render_template("people/second_factor.html", form=form, person=person, found=found), form.status
+    sentence = gettext("%(name)s has no second factor any more and is logged out everywhere.", name=taken.full_name)
+    flash(sentence, "success")
+    return redirect(url_for("people.index"), 303)
+
+
+@blueprint.route("/<int(max=2147483647):person_id>/password", methods=["GET", "POST"])
+@security.needs(Action.MANAGE_PEOPLE)
+def password(person_id: int) -> Any:
+    """Give a new first password to somebody who has forgotten theirs."""
+    form, actor = PasswordForm(), security.current_actor()
+    person = people.wholly_managed(actor, person_id)
+    if person.id == actor.person_id:
+        return redirect(url_for("account.index"), 303)
+    known = [person.full_name, person.email, *(code for _role, code, _name in person.roles)]
+    given = form.accept(
+        lambda: people.set_password(actor, security.now(), person_id, security.hashed(form.password.data or "", known))
+    )
+    if given is None:
+        return render_template("people/password.html", form=form, person=person), form.status
+    flash(gettext("%(name)s has a new first password and is logged out everywhere.", name=given.full_name), "success")
+    return redirect(url_for("people.index"), 303)
+
+
+@blueprint.post("/<int(max=2147483647):person_id>/log-out")
+@security.needs(Action.MANAGE_PEOPLE)
+def log_out(person_id: int) -> Any:
+    count = people.log_out(security.current_actor(), security.now(), person_id)
+    flash(ngettext("%(num)d session has ended.", "%(num)d sessions have ended.", count), "success")
+    return redirect(url_for("people.index"), 303)
+
+
+@blueprint.post("/<int(max=2147483647):person_id>/unlock")
+@security.needs(Action.MANAGE_PEOPLE)
+def unlock(person_id: int) -> Any:
+    actor = security.current_actor()
+    person = people.get(actor, person_id)
+    lockout.lift(actor, security.now(), person_id, account_key(person.email))
+    flash(gettext("%(name)s can try again from any device.", name=person.full_name), "success")
+    return redirect(url_for("people.index"), 303)
+
+
 def _add(form: PersonForm) -> PersonView:
+    known = [form.full_name.data or "", form.email.data or "", form.office.data or ""]
     return people.add(
         security.current_actor(),
         security.now(),
@@ -94,5 +168,5 @@ def _add(form: PersonForm) -> PersonView:
         full_name=form.full_name.data or "",
         role=Role(form.role.data),
         office_code=form.office.data or "",
-        password_hash=security.hashed(form.password.data or ""),
+        password_hash=security.hashed(form.password.data or "", known),
     )

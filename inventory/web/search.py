@@ -55,7 +55,7 @@ def find() -> Any:
     asked = request.args.get("page", "1")
     page = int(asked) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 5 else 1
     page = min(max(page, 1), search.LAST_PAGE)
-    found = search.find(security.current_actor(), words, kind, page)
+    found = search.look_up(security.current_actor(), security.now(), words, kind, page)
     names = item_names()
     lines = {group.kind: [_line(hit, names) for hit in group.hits] for group in found}
     shown = {"words": words, "kind": kind, "page": page, "found": found, "lines": lines}

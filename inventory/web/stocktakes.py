@@ -233,6 +233,8 @@ def correct(stocktake_id: int) -> Any:
 def cancel(stocktake_id: int) -> Any:
     actor, now = security.current_actor(), security.now()
     found = stocktakes.get(actor, now, stocktake_id, Action.COUNT_STOCK)
+    if found.status == "counted":
+        security.ask_when_needed(Action.APPROVE)  # to decline what was counted is as much as to approve it
     form: Any = CancelForm()
     cancelled = form.accept(lambda: stocktakes.cancel(actor, now, stocktake_id, form.why.data))
     if cancelled is not None:

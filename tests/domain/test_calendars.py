@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.domain.calendars import OfficeCalendar, check_period, parse_working_week
+from inventory.domain.calendars import OfficeCalendar, check_period, day_from, parse_working_week
 from inventory.domain.errors import Invalid
 
 LEBARAN = {date(2026, 3, 20): "Idulfitri 1447 H", date(2026, 3, 21): "Idulfitri 1447 H"}
@@ -124,3 +124,22 @@ def test_a_period_has_both_its_ends_and_a_most_of_days() -> None:
     assert raised.value.facts == {"limit": 31}
     with pytest.raises(Invalid, match="period_backwards"):
         check_period(date(2024, 5, 2), date(2024, 5, 1), 31)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20240515",
+        "2024-W20-3",
+        "2024-5-15",
+        "2024-05-15T00:00",
+        " 2024-05-15",
+        "2024-02-30",
+        "0000-01-01",
+        "٢٠٢٤-٠٥-١٥",
+    ],
+)
+def test_a_day_is_written_in_one_way(text: str) -> None:
+    with pytest.raises(ValueError):
+        day_from(text)
+    assert day_from("2024-05-15") == date(2024, 5, 15)

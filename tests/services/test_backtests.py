@@ -214,7 +214,7 @@ def test_the_past_does_not_overwrite_the_present(two: World) -> None:
 def test_a_stock_that_can_no_longer_be_tried_has_no_scores_any_more(two: World) -> None:
     run()
     years = OfficeSettings(lead_time_days=250, review_period_days=250, service_level=0.95, working_days="1111100")
-    offices.change_settings(SYSTEM, SMALL, years)
+    offices.change_settings(SYSTEM, NOW, SMALL, years)
     run(office_code="51.03", now=NOW + timedelta(minutes=1))
     assert backtests.of_stock(SYSTEM, SMALL, BLANK) is not None, "another office's run leaves it alone"
     run(office_code=SMALL, now=NOW + timedelta(minutes=2))

@@ -17,7 +17,16 @@ from inventory.domain.schedules import Every
 from inventory.domain.watchers import PATIENCE, Watched
 from inventory.models import AlertEvent, ChoreRound, Message, NoticeToFanOut, StockCheck
 from inventory.services import alerts, chores, messages, notices, watchers
-from inventory.services.chores import MESSAGES, OLD_MESSAGES, STOCK_CHECKS, WRITTEN_EVERY, LastRound, Round
+from inventory.services.chores import (
+    MESSAGES,
+    OLD_LOG_INS,
+    OLD_MESSAGES,
+    OLD_REQUESTS,
+    STOCK_CHECKS,
+    WRITTEN_EVERY,
+    LastRound,
+    Round,
+)
 from tests.concurrent import at_once
 from tests.conftest import NOW, TODAY
 from tests.notices import SENDER, TERMS, MailServer, free_port, raise_alerts
@@ -254,8 +263,11 @@ def test_an_address_that_is_refused_is_no_trouble_of_the_server(app: Flask, worl
     assert (last(now=until).held_up, level(until)) == (None, Level.OK)
 
 
+CLEARED_AWAY = {OLD_MESSAGES, OLD_LOG_INS, OLD_REQUESTS}
+
+
 def test_all_that_is_done_every_few_seconds_is_watched(app: Flask) -> None:
     watched = {each.name for each in app.extensions["chores"]}
-    assert watched == {STOCK_CHECKS, MESSAGES, OLD_MESSAGES}
+    assert watched == {STOCK_CHECKS, MESSAGES, *CLEARED_AWAY}
     silent = replace(app.config["SETTINGS"], MESSAGES_EVERY_SECONDS=0, CHECK_EVERY_SECONDS=0)
-    assert {each.name for each in jobs.chores_for(silent)} == {OLD_MESSAGES}, "what is switched off is not late"
+    assert {each.name for each in jobs.chores_for(silent)} == CLEARED_AWAY, "what is switched off is not late"

@@ -238,7 +238,7 @@ def test_working_days_left_unclosed_are_told_from_the_first_closing_on(world: Wo
 def test_a_day_on_which_the_office_was_shut_is_not_owed(world: World) -> None:
     world.deliver(NOW, MONDAY, 100)
     close(world, 100, day=YESTERDAY)
-    offices.add_calendar_day(SYSTEM, DENPASAR, TODAY, open_=False, name="flood")
+    offices.add_calendar_day(SYSTEM, NOW, DENPASAR, TODAY, open_=False, name="flood")
     assert left_out(world, 1) == []
 
 

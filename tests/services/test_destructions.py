@@ -330,10 +330,10 @@ def test_spoiled_blanks_are_overdue_after_the_offices_own_deadline(world: World)
     destructions.approve(world.actor("manager"), NOW, uuid4(), made)
     assert destructions.overdue(NOW) == [], "the oldest went first"
     settings = OfficeSettings(destroy_within_days=11)
-    offices.change_settings(world.actor("administrator"), DENPASAR, settings)
+    offices.change_settings(world.actor("administrator"), NOW, DENPASAR, settings)
     (late,) = destructions.overdue(NOW)
     assert (late.spoiled, late.oldest_on) == (4, TODAY - timedelta(days=12))
-    offices.change_settings(world.actor("administrator"), DENPASAR, replace(settings, destroy_within_days=12))
+    offices.change_settings(world.actor("administrator"), NOW, DENPASAR, replace(settings, destroy_within_days=12))
     assert destructions.overdue(NOW) == []
 
 

@@ -25,6 +25,9 @@ from tests.conftest import NOW, TODAY
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
 NOT_EXPORTED = {
+    "service_accounts": "which machines there are is the administrators' own list; what they did is under their names",
+    "api_tokens": "what opens the API: it stays where it is, hashed as it is",
+    "api_requests": "the answers of the last 30 days; what they recorded is in the ledger",
     "escalations": "when a change is passed on unless it is acknowledged; the alerts' events say by whom",
     "message_changes": "which change each message told; the changes themselves are exported",
     "messages": "the outbox: addresses of people belong to them, and what was told is in the alerts",
@@ -39,6 +42,16 @@ NOT_EXPORTED = {
     "case_acts": "the forms by which people acted on alerts; the history of each alert says what they did",
     "subtree_trends": "sums that each review adds up anew; the stocks behind them are exported",
     "stock_checks": "which stocks still wait for a look, for some seconds each",
+    "authenticator_apps": "secrets of second factors; the audit says who set one up",
+    "passkeys": "keys of second factors; the audit says who set one up",
+    "recovery_codes": "digests of what lets people in; the audit says when one was used",
+    "factor_tries": "how often somebody was wrong in a row, until they are right; the audit keeps each",
+    "spent_challenges": "what passkeys have signed in the last minutes",
+    "known_devices": "digests of what browsers carry; forgotten when nobody logs in from them",
+    "log_in_tries": "counters under keyed hashes, which tell nothing and are forgotten after days",
+    "log_in_tried_from": "keyed hashes of addresses, kept for days to count them",
+    "login_sessions": "where people are logged in belongs to them; the audit says who logged in when",
+    "sign_on_identities": "the provider's own names for people, which are of no use without it",
     "memberships": "exported with the people who hold the roles",
 }
 

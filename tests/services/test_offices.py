@@ -16,7 +16,7 @@ from inventory.domain.offices import OfficeSettings
 from inventory.models import Office
 from inventory.services import offices
 from inventory.services.offices import BadOfficeList, Loaded
-from tests.conftest import TODAY
+from tests.conftest import NOW, TODAY
 from tests.world import DENPASAR, OFFICES, World
 
 WORLD_ROWS = [row | {"population": ""} for row in OFFICES]
@@ -59,7 +59,7 @@ def test_offices_are_added_and_renamed_and_the_others_left_alone(world: World) -
 
 def test_settings_that_were_changed_survive_a_load(world: World) -> None:
     changed = OfficeSettings(lead_time_days=30, review_period_days=10, service_level=0.9, working_days="1111110")
-    offices.change_settings(SYSTEM, DENPASAR, changed)
+    offices.change_settings(SYSTEM, NOW, DENPASAR, changed)
     offices.load(SYSTEM, WORLD_ROWS)
     assert offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).settings == changed
 
@@ -369,31 +369,31 @@ def test_the_query_and_the_rule_agree_on_what_is_in_reach(world: World) -> None:
 
 def test_settings_are_changed_by_an_administrator_only(world: World) -> None:
     settings = OfficeSettings(lead_time_days=20)
-    changed = offices.change_settings(world.actor("administrator"), DENPASAR, settings)
+    changed = offices.change_settings(world.actor("administrator"), NOW, DENPASAR, settings)
     assert changed.settings == settings
     for name in ("storekeeper", "manager", "regional"):
         with pytest.raises(NotAllowed):
-            offices.change_settings(world.actor(name), DENPASAR, OfficeSettings())
+            offices.change_settings(world.actor(name), NOW, DENPASAR, OfficeSettings())
     with pytest.raises(NotAllowed):
-        offices.change_settings(world.actor("administrator"), "16.09", OfficeSettings())
+        offices.change_settings(world.actor("administrator"), NOW, "16.09", OfficeSettings())
     with pytest.raises(Invalid):
-        offices.change_settings(SYSTEM, DENPASAR, OfficeSettings(lead_time_days=251))
+        offices.change_settings(SYSTEM, NOW, DENPASAR, OfficeSettings(lead_time_days=251))
     assert offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).settings == settings
 
 
 def test_a_second_word_on_a_day_replaces_the_first(world: World) -> None:
     administrator = world.actor("administrator")
-    offices.add_calendar_day(administrator, DENPASAR, TODAY, open_=False, name=" Banjir ")
+    offices.add_calendar_day(administrator, NOW, DENPASAR, TODAY, open_=False, name=" Banjir ")
     assert offices.calendar_days(administrator, DENPASAR, TODAY) == [(TODAY, False, "Banjir")]
-    offices.add_calendar_day(administrator, DENPASAR, TODAY, open_=True, name="Jemput bola")
+    offices.add_calendar_day(administrator, NOW, DENPASAR, TODAY, open_=True, name="Jemput bola")
     assert offices.calendar_days(administrator, DENPASAR, TODAY) == [(TODAY, True, "Jemput bola")]
     with pytest.raises(Invalid, match="calendar_name_missing"):
-        offices.add_calendar_day(administrator, DENPASAR, TODAY, open_=True, name=" ")
+        offices.add_calendar_day(administrator, NOW, DENPASAR, TODAY, open_=True, name=" ")
     with pytest.raises(NotAllowed):
-        offices.add_calendar_day(world.storekeeper, DENPASAR, TODAY, open_=True, name="x")
+        offices.add_calendar_day(world.storekeeper, NOW, DENPASAR, TODAY, open_=True, name="x")
 
 
 def test_a_word_on_a_day_that_cannot_be_kept_is_refused(world: World) -> None:
     for name in ("x" * 121, "Banjir\x00"):
         with pytest.raises(Invalid):
-            offices.add_calendar_day(SYSTEM, DENPASAR, TODAY, open_=True, name=name)
+            offices.add_calendar_day(SYSTEM, NOW, DENPASAR, TODAY, open_=True, name=name)

@@ -118,24 +118,24 @@ def test_a_day_that_was_held_stays_open(world: World) -> None:
 
 def test_what_somebody_has_said_of_a_day_stands(world: World) -> None:
     administrator = world.actor("administrator")
-    offices.add_calendar_day(administrator, DENPASAR, SATURDAY, open_=True, name="Layanan Sabtu")
+    offices.add_calendar_day(administrator, NOW, DENPASAR, SATURDAY, open_=True, name="Layanan Sabtu")
     call_off(world, world.plan_outreach(NOW, SATURDAY, 200))
     assert own_days() == [(SATURDAY, True, "Layanan Sabtu")]
 
     plan_id = world.plan_outreach(NOW, SUNDAY, 200)
-    offices.add_calendar_day(administrator, DENPASAR, SUNDAY, open_=True, name="Tetap buka")
+    offices.add_calendar_day(administrator, NOW, DENPASAR, SUNDAY, open_=True, name="Tetap buka")
     call_off(world, plan_id)
     assert is_open(SUNDAY), "said by somebody after it was planned"
 
     plan_id = world.plan_outreach(NOW, NEXT_SATURDAY, 200)
-    offices.add_calendar_day(administrator, DENPASAR, NEXT_SATURDAY, open_=False, name="Banjir")
+    offices.add_calendar_day(administrator, NOW, DENPASAR, NEXT_SATURDAY, open_=False, name="Banjir")
     assert not shown(world, plan_id).office_open
     call_off(world, plan_id)
     assert (NEXT_SATURDAY, False, "Banjir") in own_days()
 
 
 def test_nothing_is_planned_on_a_day_on_which_somebody_closed_the_office(world: World) -> None:
-    offices.add_calendar_day(world.actor("administrator"), DENPASAR, FRIDAY, open_=False, name="Pindah kantor")
+    offices.add_calendar_day(world.actor("administrator"), NOW, DENPASAR, FRIDAY, open_=False, name="Pindah kantor")
     with pytest.raises(Refusal, match="office_closed_on_day") as caught:
         world.plan_outreach(NOW, FRIDAY, 200)
     assert caught.value.facts == {"day": FRIDAY, "name": "Pindah kantor"}

@@ -130,23 +130,23 @@ def test_an_account_outside_reach_is_as_good_as_not_there(world: World) -> None:
 def test_shutting_a_person_out_ends_their_sessions(world: World) -> None:
     administrator, shut_out = world.actor("administrator"), id_of("storekeeper")
     before = person(PEOPLE["storekeeper"][0]).fs_uniquifier
-    assert not people.set_active(administrator, shut_out, False).active
+    assert not people.set_active(administrator, NOW, shut_out, False).active
     assert person(PEOPLE["storekeeper"][0]).fs_uniquifier != before
     between = person(PEOPLE["storekeeper"][0]).fs_uniquifier
-    assert people.set_active(administrator, shut_out, True).active
+    assert people.set_active(administrator, NOW, shut_out, True).active
     assert person(PEOPLE["storekeeper"][0]).fs_uniquifier == between
 
 
 def test_nobody_shuts_themselves_out(world: World) -> None:
     with pytest.raises(Refusal, match="own_account"):
-        people.set_active(world.actor("administrator"), id_of("administrator"), False)
+        people.set_active(world.actor("administrator"), NOW, id_of("administrator"), False)
     assert person(PEOPLE["administrator"][0]).active
 
 
 def test_nobody_but_an_administrator_shuts_people_out(world: World) -> None:
     for name in OTHERS:
         with pytest.raises(NotFound):
-            people.set_active(world.actor(name), id_of("other_storekeeper"), False)
+            people.set_active(world.actor(name), NOW, id_of("other_storekeeper"), False)
     assert person(PEOPLE["other_storekeeper"][0]).active
 
 
@@ -156,10 +156,10 @@ def test_a_person_with_a_role_elsewhere_is_shut_out_by_who_manages_both(world: W
     db.session.add(Membership(person_id=both.id, office_id=elsewhere.id, name=Role.VIEWER.value))
     db.session.commit()
     with pytest.raises(NotAllowed):
-        people.set_active(world.actor("administrator"), both.id, False)
+        people.set_active(world.actor("administrator"), NOW, both.id, False)
     db.session.expire_all()
     assert person("dua@kantor.test").active
-    assert not people.set_active(MINISTRY_ADMINISTRATOR, both.id, False).active
+    assert not people.set_active(MINISTRY_ADMINISTRATOR, NOW, both.id, False).active
 
 
 # --- grants and language -----------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from inventory import text
 
 LEFT, RIGHT = "⟦", "⟧"
 ACCENTS = str.maketrans("aeioucnsyAEIOUCNSY", "áéíóúçñšýÁÉÍÓÚÇÑŠÝ")
-KEPT = re.compile(r"(%\(\w+\)s|%%|%[sd]|\{\w*\}|<[^>]+>|&\w+;)")
+KEPT = re.compile(r"(%\(\w+\)[sd]|%%|%[sd]|\{\w*\}|<[^>]+>|&\w+;)")
 
 
 def pseudo(words: str) -> str:

@@ -14,7 +14,7 @@ from inventory.domain.access import SYSTEM
 from inventory.services import alerts
 from tests.conftest import TODAY
 from tests.services.test_cases import low_case
-from tests.web.client import in_language, log_in, send
+from tests.web.client import fields, in_language, log_in, send
 from tests.world import World
 
 
@@ -119,3 +119,14 @@ def test_the_page_speaks_indonesian(app: Flask, page: str) -> None:
     shown = text_of(client, page)
     for words in ("Sudah dilihat", "Penanggung jawab", "Riwayat peringatan ini", "Tunda", "Blangko dipesan"):
         assert words in shown, words
+
+
+def test_a_form_that_comes_too_late_and_wrong_is_shown_again_alone(app: Flask, page: str) -> None:
+    """Somebody else has resolved the case meanwhile: the page has no other form any more."""
+    client = client_of(app, "manager")
+    late = {name: {**fields(text_of(client, page))} for name in ("resolve", "owner", "snooze")}
+    assert act(client, page, "resolve", {"done": "ordered", "words": ""}).status_code == 303
+    for name, wrong in (("resolve", {"done": "magic"}), ("owner", {"person": "x"}), ("snooze", {"until": "soon"})):
+        refused = client.post(f"{page}/{name}", data=late[name] | wrong)
+        assert refused.status_code in (409, 422)
+        assert f'action="{page}/{name}"' in refused.text

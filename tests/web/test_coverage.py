@@ -441,6 +441,6 @@ def test_strangers_neither_see_nor_record_a_file(app: Flask) -> None:
     page = f"/coverage-files/{entry}"
     stranger = client_of(app, "other_storekeeper")
     assert stranger.get(page).status_code == 403
-    assert stranger.post(page, data={"csrf_token": csrf_token(stranger, "/change")}).status_code == 403
+    assert stranger.post(page, data={"csrf_token": csrf_token(stranger, "/account")}).status_code == 403
     assert client_of(app).get("/coverage-files/999").status_code == 404
     assert count(app) == 0

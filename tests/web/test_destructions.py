@@ -112,7 +112,7 @@ def test_a_storekeeper_withdraws_what_was_proposed_by_mistake(app: Flask, as_: L
     page = storekeeper.get("/proposals/1").text
     assert "/proposals/1/withdraw" in page
     assert "/proposals/1/decide" not in page
-    data = {"csrf_token": csrf_token(storekeeper, "/change"), "request_id": fields(page)["request_id"][0]}
+    data = {"csrf_token": csrf_token(storekeeper, "/account"), "request_id": fields(page)["request_id"][0]}
     assert storekeeper.post("/proposals/1/withdraw", data=data).status_code == 422
     assert storekeeper.post("/proposals/1/withdraw", data=data | {"why": "counted again"}).status_code == 303
     assert "Withdrawn" in storekeeper.get("/proposals/1").text

@@ -154,7 +154,7 @@ def test_a_document_of_another_office_is_not_found(app: Flask, client: FlaskClie
     address = press(client, f"{HOME}/deliveries/1", "/deliveries/1/document").location
     stranger = client_of(app, "other_storekeeper")
     assert stranger.get(address).status_code == 404
-    token = csrf_token(stranger, "/change")
+    token = csrf_token(stranger, "/account")
     assert stranger.post("/deliveries/1/document", data={"csrf_token": token}).status_code == 404
     assert client.get(re.sub(r"\d+\.pdf", "99.pdf", address)).status_code == 404
 
@@ -165,7 +165,7 @@ def test_nothing_is_issued_without_the_forms_token(client: FlaskClient) -> None:
 
 
 def test_a_card_of_nonsense_days_is_refused(client: FlaskClient) -> None:
-    token = csrf_token(client, "/change")
+    token = csrf_token(client, "/account")
     action = f"{HOME}/stock-card/{BLANK}/document"
     late = str(TODAY + timedelta(days=1))
     for days, status in (

@@ -159,7 +159,7 @@ def test_strangers_neither_see_nor_import(app: Flask, keeper: FlaskClient) -> No
     page = str(send_in(keeper, csv_file(USE, use())).location)
     stranger = client_of(app, "other_storekeeper")
     assert stranger.get(page).status_code == 403
-    assert stranger.post(page, data={"csrf_token": csrf_token(stranger, "/change")}).status_code == 403
+    assert stranger.post(page, data={"csrf_token": csrf_token(stranger, "/account")}).status_code == 403
     assert stranger.get(PAGE).status_code == 403
     assert client_of(app, "viewer").get(PAGE).status_code == 403
     assert keeper.get("/imports/999").status_code == 404

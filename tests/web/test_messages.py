@@ -108,7 +108,7 @@ def test_another_persons_channel_is_not_there(app: Flask, client: FlaskClient) -
     [row] = rows(app)
     other = app.test_client()
     log_in(other, "storekeeper")
-    data = {"csrf_token": csrf_token(other, "/change"), "number": str(row.id), "on": "0"}
+    data = {"csrf_token": csrf_token(other, "/account"), "number": str(row.id), "on": "0"}
     assert other.get(f"/messages/change?channel={row.id}").status_code == 404
     assert other.post("/messages/test", data=data).status_code == 404
     assert other.post("/messages/subscription", data=data).status_code == 404
@@ -117,7 +117,7 @@ def test_another_persons_channel_is_not_there(app: Flask, client: FlaskClient) -
 
 def test_messages_are_ended_and_taken_up_again(app: Flask, client: FlaskClient) -> None:
     add(client)
-    data = {"csrf_token": csrf_token(client, "/change"), "number": str(rows(app)[0].id)}
+    data = {"csrf_token": csrf_token(client, "/account"), "number": str(rows(app)[0].id)}
     client.post("/messages/subscription", data=data | {"on": "0"})
     assert rows(app)[0].unsubscribed_at == NOW
     assert statuses(app) == ["dropped"]
@@ -190,6 +190,6 @@ def test_what_was_given_up_is_shown_and_tried_again(app: Flask, client: FlaskCli
     assert page.count("550 &lt;no&gt; such mailbox") == 3
     assert "Given up" in page
     assert "kepala@denpasar.test" not in page
-    data = {"csrf_token": csrf_token(administrator, "/change"), "number": fields(page)["number"][0]}
+    data = {"csrf_token": csrf_token(administrator, "/account"), "number": fields(page)["number"][0]}
     assert administrator.post("/messages/undelivered/again", data=data).status_code == 303
     assert sorted(statuses(app)) == ["dead", "dead", "waiting"]

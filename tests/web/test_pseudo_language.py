@@ -29,7 +29,22 @@ WORD = re.compile(r"[^\W\d_]{3,}")
 ENUMERATED = re.compile(r"[a-z][a-z_]*")
 """A value that the code gave and a page has to translate, unlike what somebody typed."""
 SAID_AS_IT_IS = {
-    *("Blangko", "Bahasa", "Indonesia", "English", "CSV", "XLSX", "PDF", "WIB", "WITA", "WIT", "JSON", "https"),
+    *(
+        "Blangko",
+        "Bahasa",
+        "Indonesia",
+        "English",
+        "CSV",
+        "XLSX",
+        "PDF",
+        "WIB",
+        "WITA",
+        "WIT",
+        "JSON",
+        "https",
+        "Chrome",
+        "Linux",
+    ),
     *("Asia", "Jakarta", "Pontianak", "Makassar", "Jayapura"),  # time zones
     *("Pilkada", "Tahun", "ajaran", "baru"),  # events as the calendar calls them
     "board",  # an address to copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -29,6 +30,8 @@ def clock() -> list[datetime]:
 @pytest.fixture
 def office(database_url: str, make_app: Callable[..., Flask], clock: list[datetime]) -> Flask:
     app = make_app(database_url, CLOCK=lambda: clock[0])
+    # Nobody is logged out while the clock leaps.
+    app.config["SETTINGS"] = replace(app.config["SETTINGS"], SESSION_HOURS=10_000, IDLE_MINUTES=600_000)
     with app.app_context():
         world = World(app)
         world.deliver(NOW, date(2024, 4, 20), 2_000)
@@ -57,7 +60,7 @@ def test_a_month_is_shown_and_can_be_issued_when_it_is_over(office: Flask, clock
     assert row(may, "Closing") == ["1,639"]
     assert "after May 31, 2024" in may
     assert f'action="{REPORTS}"' not in may
-    token = csrf_token(client, "/change")
+    token = csrf_token(client, "/account")
     early = client.post(REPORTS, data={"csrf_token": token, "month": "2024-05"})
     assert early.status_code == 409
     assert "The month is reported after May 31, 2024" in early.text
@@ -98,7 +101,7 @@ def test_late_entries_stand_beside_the_report_and_get_a_supplement(office: Flask
 def test_a_page_open_twice_issues_once(office: Flask, clock: list[datetime]) -> None:
     clock[0] = JUNE_1
     client = client_of(office)
-    token = csrf_token(client, "/change")
+    token = csrf_token(client, "/account")
     answers = [client.post(REPORTS, data={"csrf_token": token, "month": "2024-05"}).location for _ in range(2)]
     assert answers[0] == answers[1]
     for after, status in (("1", 409), ("2", 404), ("", 404), ("x", 404), ("9" * 40, 404), ("-1", 404)):
@@ -112,7 +115,7 @@ def test_a_month_that_cannot_be_is_not_reported(office: Flask, asked: str) -> No
     page = client.get(f"{REPORTS}?month={asked}")
     assert page.status_code == 422
     assert "Monthly report: April 2024" in page.text
-    token = csrf_token(client, "/change")
+    token = csrf_token(client, "/account")
     assert client.post(REPORTS, data={"csrf_token": token, "month": asked}).status_code in (409, 422)
 
 

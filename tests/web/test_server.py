@@ -144,12 +144,6 @@ def kill_under_load(kills: int, app: Flask, server: Server) -> None:
     assert acknowledged <= set(found)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_what_was_acknowledged_outlives_a_kill(server_app: Flask, database_url: str, tmp_path: Path) -> None:
-    stock(server_app, 100_000)
-    kill_under_load(2, server_app, Server(database_url, tmp_path))
-
-
 @pytest.mark.slow
 def test_what_was_acknowledged_outlives_twenty_kills(server_app: Flask, database_url: str, tmp_path: Path) -> None:
     stock(server_app, 1_000_000)

@@ -113,7 +113,7 @@ def test_who_counted_does_not_approve(app: Flask, counter: FlaskClient, approver
     assert f'href="{page}/approve"' not in approver.get(page).text
     refused = approver.get(f"{page}/approve")
     assert refused.status_code == 409
-    assert "Somebody else has to approve it." in refused.text
+    assert "Somebody else has to approve or cancel it." in refused.text
     assert "1,639" not in refused.text
     assert figures(app).store == 1639
 

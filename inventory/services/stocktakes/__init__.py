@@ -19,6 +19,7 @@ from inventory.services.stocktakes.reading import (
     StocktakeView,
     asks_for_time,
     get,
+    newest,
     of_office,
     took_part,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "for_approval",
     "get",
     "known_now",
+    "newest",
     "of_office",
     "recount",
     "took_part",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from inventory.db import db, write
 from inventory.domain.access import Action, Actor, require
+from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import NOTE_LENGTH
 from inventory.domain.offices import local_day
@@ -28,7 +29,7 @@ from inventory.domain.stocktakes import (
 )
 from inventory.domain.texts import check_text
 from inventory.models import Item, Stocktake, StocktakeLine
-from inventory.services import ledger
+from inventory.services import audit, ledger
 from inventory.services.stocktakes.book import Compared, Since, compare, moved_since
 from inventory.services.stocktakes.reading import StocktakeView, get, view
 from inventory.services.stocktakes.rows import hold, involved, one_line, query, row_of, standing
@@ -67,6 +68,7 @@ def approve(
             .where(Stocktake.id == stocktake_id, Stocktake.status == "counted")
             .values(status="approved", **approval)
         )
+        _note(session, actor, now, row, Event.APPROVED, "stocktake", shown)
         return {"stocktake_id": stocktake_id}
 
     lines = count_lines(row.office_id, _to_book(row, shown, ranges or {}))
@@ -106,6 +108,7 @@ def correct(
         compared = _compare_held(session, row)
         check_shown({each.item_code: each.left for each in compared if each.left}, shown)
         _keep_books(session, stocktake_id, compared)
+        _note(session, actor, now, row, Event.APPROVED, "correction", shown)
         return {"stocktake_id": stocktake_id}
 
     lines = count_lines(row.office_id, _to_book(row, shown, ranges or {}), check_text(note, NOTE_LENGTH))
@@ -115,10 +118,10 @@ def correct(
 
 
 def cancel(actor: Actor, now: datetime, stocktake_id: int, why: str) -> StocktakeView:
-    """Give up a stocktake, with a reason. Once all is counted that takes somebody who may approve: a difference is
-    not made to go away by who counted it. Said again by the same person, it is done once.
+    """Give up a stocktake, with a reason. Once all is counted that takes somebody who may approve and did not count:
+    a difference is not made to go away by who counted it. Said again by the same person, it is done once.
 
-    Raises NotFound, NotAllowed; Invalid `stocktake_cancel_needs_reason`; Refusal `stocktake_closed`.
+    Raises NotFound, NotAllowed; Invalid `stocktake_cancel_needs_reason`; Refusal `stocktake_closed`, `own_count`.
     """
     row = row_of(stocktake_id)
     require(actor, Action.COUNT_STOCK, row.path)
@@ -131,6 +134,7 @@ def cancel(actor: Actor, now: datetime, stocktake_id: int, why: str) -> Stocktak
         status = hold(session, stocktake_id)
         if status == "counted":
             require(actor, Action.APPROVE, row.path)
+            check_may_approve(person_id, involved(row))
         said = (Stocktake.cancelled_by_id == person_id) & (Stocktake.cancel_reason == why)
         if session.scalar(select(said).where(Stocktake.id == stocktake_id)):
             return
@@ -138,6 +142,8 @@ def cancel(actor: Actor, now: datetime, stocktake_id: int, why: str) -> Stocktak
             raise Refusal("stocktake_closed")
         values = {"status": "cancelled", "cancelled_at": now, "cancelled_by_id": person_id, "cancel_reason": why}
         session.execute(update(Stocktake).where(Stocktake.id == stocktake_id).values(values))
+        if status == "counted":
+            _note(session, actor, now, row, Event.DECLINED, "stocktake", {})
 
     write(close)
     return get(actor, now, stocktake_id)
@@ -194,6 +200,14 @@ def known_now(actor: Actor, now: datetime, stocktake_id: int) -> list[Compared]:
     row = row_of(stocktake_id)
     require(actor, Action.VIEW_STOCK, row.path)
     return compare(db.session(), row) if row.status == "approved" else []
+
+
+def _note(
+    session: Session, actor: Actor, now: datetime, row: Any, event: Event, kind: str, shown: Mapping[str, int]
+) -> None:
+    differences = [f"{code} {difference:+d}" for code, difference in sorted(shown.items()) if difference]
+    facts = {"kind": kind, "id": row.id, "item": differences}
+    audit.note(session, now, actor, event, office_id=row.office_id, subject=str(row.id), facts=facts)
 
 
 def _once(work: Any, stocktake_id: int, request_id: UUID) -> None:

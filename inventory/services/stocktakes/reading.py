@@ -109,6 +109,19 @@ def of_office(actor: Actor, office_code: str, limit: int = 50) -> list[Stocktake
     return [view(row, with_lines=False) for row in rows]
 
 
+def newest(actor: Actor, office_code: str, before_id: int | None, limit: int) -> list[StocktakeView]:
+    """An office's stocktakes without their lines, the newest first, from below an id on.
+
+    Raises NotFound, NotAllowed.
+    """
+    office = offices.get(actor, Action.VIEW_STOCK, office_code)
+    found = query().where(Stocktake.office_id == office.id)
+    if before_id is not None:
+        found = found.where(Stocktake.id < before_id)
+    rows = db.session.execute(found.order_by(Stocktake.id.desc()).limit(limit))
+    return [view(row, with_lines=False) for row in rows]
+
+
 def asks_for_time(actor: Actor, now: datetime, office_code: str) -> bool:
     """Whether an entry of today should say its time of day: the office has a stocktake that is open, or one that
     was opened or approved today, so before or after the count makes a difference."""

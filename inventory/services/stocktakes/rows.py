@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from inventory.db import db
 from inventory.domain.errors import NotFound
 from inventory.models import Office, Person, Stocktake, StocktakeLine
+from inventory.services import service_accounts
 from inventory.services.lookup import the_row
 
 _OPENER, _APPROVER, _CANCELLER = aliased(Person), aliased(Person), aliased(Person)
@@ -58,10 +59,11 @@ def hold(session: Session, stocktake_id: int) -> str:
     return session.execute(held.returning(Stocktake.status)).scalar_one()
 
 
-def involved(row: Any) -> set[int | None]:
-    """The ids of those who opened the stocktake or counted for it."""
+def involved(row: Any) -> set[int]:
+    """The ids of those who opened the stocktake or counted for it, and of who let a machine do so."""
     lines = line_rows(db.session(), row.id).values()
-    return {row.opened_by_id} | {person for line in lines for person in (line.counted_by_id, line.recounted_by_id)}
+    people = {person for line in lines for person in (line.counted_by_id, line.recounted_by_id)}
+    return service_accounts.behind(people | {row.opened_by_id})
 
 
 def standing(line: Any) -> tuple[int, datetime]:

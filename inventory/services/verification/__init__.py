@@ -15,10 +15,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from inventory.db import db
-from inventory.domain.access import SYSTEM, Action, Actor, may_somewhere
+from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
-from inventory.models import Balance, Movement
+from inventory.models import AuditEntry, Balance, Movement
 from inventory.services import runs, seals
 from inventory.services.runs import RunView
 from inventory.services.verification import (
@@ -43,6 +43,7 @@ class Verified:
 
     movements: int
     balances: int
+    audit_entries: int
     seals: int
     head: str | None
     faults: tuple[Fault, ...]
@@ -50,7 +51,8 @@ class Verified:
 
 def verify(actor: Actor, known_head: str | None = None) -> Verified:
     """Check sequence, reversals, daily totals, balances, law, past closings, every kind of document, what needs a
-    second person, number ranges, drafts of allotment plans, documents as they were issued, and the chain of seals.
+    second person, number ranges, drafts of allotment plans, documents as they were issued, the audit, and the chain
+    of seals.
 
     `known_head` is a seal's digest that was kept elsewhere: it must stand in the chain. Reads only.
     Raises NotAllowed.
@@ -64,6 +66,7 @@ def verify(actor: Actor, known_head: str | None = None) -> Verified:
     verified = Verified(
         movements=session.scalar(select(func.count()).select_from(Movement)) or 0,
         balances=session.scalar(select(func.count()).select_from(Balance)) or 0,
+        audit_entries=session.scalar(select(func.count()).select_from(AuditEntry)) or 0,
         seals=len(seals.chain()),
         head=head.digest if head else None,
         faults=tuple(fault for fault in found if fault),
@@ -77,10 +80,11 @@ def verify_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
 
     The books are read before the run is written down: nobody waits for a check of years of movements.
     """
-    found = verify(SYSTEM)
+    found = verify(JOB)
     counts: dict[str, Any] = {
         "movements": found.movements,
         "balances": found.balances,
+        "audit_entries": found.audit_entries,
         "seals": found.seals,
         "faults": len(found.faults),
         "head": found.head,
@@ -126,5 +130,6 @@ CHECKS: tuple[Callable[[Session], Iterator[Fault]], ...] = (
     drafts.planned,
     documents.contents,
     documents.numbers,
+    chain.entries,
 )
 """Each yields its faults in a fixed order, and only the first is asked for."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, g
-from flask_security import Security, SQLAlchemyUserDatastore, current_user, hash_password
+from flask_security import Security, SQLAlchemyUserDatastore, current_user
 from flask_security.decorators import auth_required
 from flask_wtf import CSRFProtect
 from passlib.hash import argon2  # pyright: ignore[reportAttributeAccessIssue]  (made when asked for)
@@ -19,11 +20,26 @@ from inventory.db import db
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import Invalid, NotAllowed
 from inventory.models import Membership, Person
+from inventory.security import database, factors, lockout, origin, passwords, record, sessions, sign_on
+from inventory.security.factors import ask_when_needed, logged_in, needs_fresh, require_fresh
+from inventory.security.passwords import hashed
 from inventory.services import people
 
-View = TypeVar("View", bound=Callable[..., Any])
+__all__ = [
+    "ask_when_needed",
+    "current_actor",
+    "hashed",
+    "init_app",
+    "logged_in",
+    "needs",
+    "needs_fresh",
+    "normalised_email",
+    "now",
+    "public",
+    "require_fresh",
+]
 
-PASSWORD_LENGTH_MIN = 12
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 def init_app(app: Flask) -> None:
@@ -38,11 +54,7 @@ def init_app(app: Flask) -> None:
         REMEMBER_COOKIE_SECURE=settings.production,
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
-        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  (the name of a hash)
-        # argon2 salts each hash itself; the library's own second salt would tie passwords to a setting.
-        SECURITY_PASSWORD_SINGLE_HASH=True,
-        SECURITY_PASSWORD_SALT="none",  # noqa: S106
-        SECURITY_PASSWORD_LENGTH_MIN=PASSWORD_LENGTH_MIN,
+        **passwords.SETTINGS,
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False, "test_environment": True},
         SECURITY_RETURN_GENERIC_RESPONSES=True,
         SECURITY_LOGOUT_METHODS=["POST"],
@@ -52,13 +64,28 @@ def init_app(app: Flask) -> None:
         SECURITY_POST_LOGOUT_VIEW="/login",
         SECURITY_POST_CHANGE_VIEW="/",
         SECURITY_REMEMBER_ME=False,
-        SECURITY_I18N_DIRNAME=[str(Path(__file__).parent / "translations")],
+        SECURITY_FRESHNESS=timedelta(-1),  # who is still there is asked by `factors`, not on a page of the library's
+        SECURITY_I18N_DIRNAME=[str(Path(__file__).parents[1] / "translations")],
         WTF_CSRF_TIME_LIMIT=None,  # a form left open over lunch still posts; the token lives as long as the session
     )
     # Left to itself the hash looks for its backend at the first log-in, and two at once trip over each other.
     argon2.get_backend()
     CSRFProtect(app)
-    Security(app, SQLAlchemyUserDatastore(db, Person, Membership), register_blueprint=True)
+    origin.init_app(app)
+    record.init_app(app)
+    database.init_app(app)
+    Security(
+        app,
+        SQLAlchemyUserDatastore(db, Person, Membership),
+        register_blueprint=True,
+        password_util_cls=passwords.Passphrases,
+        login_form=lockout.GuardedLoginForm,
+        change_password_form=passwords.OwnPassphraseForm,
+    )
+    lockout.init_app(app)
+    sessions.init_app(app)
+    factors.init_app(app)
+    sign_on.init_app(app)
 
 
 def now() -> datetime:
@@ -70,14 +97,15 @@ def current_actor() -> Actor:
     """Who acts in this request; read once, so that all its rules see the same grants."""
     if "actor" not in g:
         person: Any = current_user
-        g.actor = people.actor_for(person)
+        g.actor = replace(people.actor_for(person), origin=origin.origin())
     return g.actor
 
 
 def needs(action: Action) -> Callable[[View], View]:
     """An endpoint for people who may do `action` somewhere; which offices, the service decides.
 
-    The action stays readable as the view's `action`, so that the access table can be held against the url map.
+    An action in `access.FRESH` asks anew who is there when that was confirmed too long ago. The action stays readable
+    as the view's `action`, so that the access table can be held against the url map.
     """
 
     def decorate(view: View) -> View:
@@ -85,6 +113,7 @@ def needs(action: Action) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not may_somewhere(current_actor(), action):
                 raise NotAllowed("not_allowed", action=action.value)
+            factors.ask_when_needed(action)
             return view(*args, **kwargs)
 
         checked: Any = auth_required("session")(guarded)
@@ -98,13 +127,6 @@ def public(view: View) -> View:
     """An endpoint that anybody may call, logged in or not."""
     view.action = None  # type: ignore[attr-defined]
     return view
-
-
-def hashed(password: str) -> str:
-    """The hash to store. Raises Invalid `password_too_short`."""
-    if len(password) < PASSWORD_LENGTH_MIN:
-        raise Invalid("password_too_short", limit=PASSWORD_LENGTH_MIN)
-    return hash_password(password)
 
 
 def normalised_email(text: str) -> str:
