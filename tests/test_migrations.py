@@ -35,6 +35,8 @@ TRIGGERS = {
         "movements_stocktake",
         "stocktakes_approval",
         "stocktakes_cancelling",
+        "proposals_maker",
+        "stocktakes_maker",
         "seals_no_update",
         "seals_no_delete",
         "number_ranges_apart",
@@ -65,6 +67,8 @@ TRIGGERS = {
         "movements_stocktake",
         "stocktakes_approval",
         "stocktakes_cancelling",
+        "proposals_maker",
+        "stocktakes_maker",
         "seals_no_change",
         "seals_no_truncate",
         "number_ranges_apart",
@@ -88,6 +92,8 @@ TRIGGERS = {
     },
 }
 FUNCTIONS = {
+    "proposals_check_maker",
+    "stocktakes_check_maker",
     "movements_marked",
     "movements_are_append_only",
     "movements_check_reversal",

@@ -119,6 +119,7 @@ LINE: dict[str, Any] = {
 }
 STOCKTAKE = LISTED | {"lines": [LINE]}
 NAMED = {"stocktake_id": "id"}
+OF_A_COUNT = dict.fromkeys(("item_not_found", "count_in_future", "count_before_opening", "line_counted"), "/lines")
 LINKS = (
     link("stocktakes_show", **NAMED),
     link("stocktakes_count", **NAMED),
@@ -163,12 +164,7 @@ def show(stocktake_id: int) -> Any:
     body=(StocktakeCounts, COUNTS),
     answer=(StocktakeSchema, STOCKTAKE),
     links=LINKS[:1],
-    blame={
-        "item_not_found": "/lines",
-        "count_in_future": "/lines",
-        "count_before_opening": "/lines",
-        "line_counted": "/lines",
-    },
+    blame=OF_A_COUNT,
 )
 def count(said: dict[str, Any], stocktake_id: int, request_id: Any) -> Any:
     """Save what was counted, of some items or all.
@@ -186,12 +182,7 @@ def count(said: dict[str, Any], stocktake_id: int, request_id: Any) -> Any:
     body=(StocktakeCounts, COUNTS),
     answer=(StocktakeSchema, STOCKTAKE),
     links=LINKS[:1],
-    blame={
-        "item_not_found": "/lines",
-        "count_in_future": "/lines",
-        "count_before_opening": "/lines",
-        "line_counted": "/lines",
-    },
+    blame=OF_A_COUNT,
 )
 def recount(said: dict[str, Any], stocktake_id: int, request_id: Any) -> Any:
     """Save the second count of items that wait for one. It stands."""

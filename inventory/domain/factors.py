@@ -53,8 +53,8 @@ FORGOTTEN_AFTER = timedelta(days=1)
 RECOVERY_CODES = 10
 RECOVERY_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 """Nothing that is taken for something else when it is read from paper: no 0 and o, no 1, i and l."""
-RECOVERY_LENGTH = 16
-"""79 bits: nobody finds one by trying, so a fast hash keeps them well."""
+RECOVERY_LENGTH = 28
+"""138 bits: nobody finds one by trying, so a fast hash keeps them well."""
 FEW_CODES = 3
 """So few left are worth a warning."""
 

@@ -111,7 +111,7 @@ def give_back_within(session: Session, now: datetime, reserved: Reserved) -> Non
 def locked(actor: Actor, now: datetime, accounts: Mapping[int, str]) -> dict[int, Lock]:
     """Of these people, by id with the key of their account, those whom unknown devices cannot log in as at present.
     Those whom the actor does not manage are left out."""
-    managed = {person.id for person in people.in_reach(actor)}
+    managed = people.managed_among(actor, accounts.keys())
     by_key = {key: person_id for person_id, key in accounts.items() if person_id in managed}
     found: dict[int, Lock] = {}
     for keys in in_batches(list(by_key), AT_ONCE):

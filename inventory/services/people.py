@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,9 @@ from inventory.domain.texts import check_text
 from inventory.models import Membership, Office, Person
 from inventory.services import audit, offices, sessions
 
+PAGE = 50
+WORDS_LENGTH = 120
+
 
 @dataclass(frozen=True, kw_only=True)
 class PersonView:
@@ -29,6 +33,16 @@ class PersonView:
     language: str | None
     roles: tuple[tuple[Role, str, str], ...]
     """Role, office code, office name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A page of people; `count` of all that were found."""
+
+    people: list[PersonView]
+    count: int
+    page: int
+    pages: int
 
 
 def actor_for(person: Person) -> Actor:
@@ -91,12 +105,29 @@ def add(
     return get(actor, person_id)
 
 
-def in_reach(actor: Actor) -> list[PersonView]:
-    """The people with a role in an office that the actor manages, by name."""
-    allowed = reach(actor, Action.MANAGE_PEOPLE)
-    ids = select(Membership.person_id).join(Office).where(offices.in_reach(allowed))
-    rows = db.session.scalars(select(Person).where(Person.id.in_(ids)).order_by(Person.full_name, Person.id))
-    return [_view(row) for row in rows]
+def find(actor: Actor, words: str = "", page: int = 1) -> Found:
+    """The people with a role in an office that the actor manages, by name, PAGE at a time; with `words`, those with
+    them in their name, their address or the code or name of an office of theirs. A page behind the last is the last."""
+    query = select(Person.id).where(Person.id.in_(_ids_managed(actor)))
+    if wanted := words.replace("\x00", "").strip().lower()[:WORDS_LENGTH]:
+        query = query.where(_named(wanted))
+    count = db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    pages = max(1, -(-count // PAGE))
+    page = min(max(page, 1), pages)
+    rows = db.session.scalars(
+        select(Person)
+        .where(Person.id.in_(query))
+        .order_by(Person.full_name, Person.id)
+        .offset((page - 1) * PAGE)
+        .limit(PAGE)
+    )
+    return Found(people=[_view(row) for row in rows], count=count, page=page, pages=pages)
+
+
+def managed_among(actor: Actor, person_ids: Collection[int]) -> set[int]:
+    """Those of these people whom the actor manages."""
+    query = select(Person.id).where(Person.id.in_(person_ids), Person.id.in_(_ids_managed(actor)))
+    return set(db.session.scalars(query))
 
 
 def get(actor: Actor, person_id: int) -> PersonView:
@@ -193,6 +224,23 @@ def set_language(actor: Actor, language: str) -> None:
         raise NotAllowed("not_allowed", action=Action.VIEW_OFFICE.value)
     values = {"language": language}
     write(lambda session: session.execute(update(Person).where(Person.id == actor.person_id).values(values)))
+
+
+def _ids_managed(actor: Actor) -> Select[tuple[int]]:
+    allowed = reach(actor, Action.MANAGE_PEOPLE)
+    return select(Membership.person_id).join(Office).where(offices.in_reach(allowed))
+
+
+def _named(words: str) -> ColumnElement[bool]:
+    office = or_(
+        func.lower(Office.name).contains(words, autoescape=True),
+        func.lower(Office.code).startswith(words, autoescape=True),
+    )
+    return or_(
+        func.lower(Person.full_name).contains(words, autoescape=True),
+        func.lower(Person.email).contains(words, autoescape=True),
+        Person.id.in_(select(Membership.person_id).join(Office).where(office)),
+    )
 
 
 def _managed(actor: Actor, person_id: int) -> Person:

@@ -40,12 +40,12 @@ class FactorForm(BaseForm):
 
     code = StringField(
         _("Code from your app"),
-        [Length(max=40)],
+        [Length(max=60)],
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True, "maxlength": 40},
     )
     recovery = StringField(
         _("Recovery code"),
-        [Length(max=40)],
+        [Length(max=60)],
         description=_("One of the ten that you were shown once. It works once."),
         render_kw={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false", "maxlength": 40},
     )

@@ -77,10 +77,10 @@ class ActiveForm(BaseForm):
 @blueprint.get("")
 @security.needs(Action.MANAGE_PEOPLE)
 def index() -> Any:
-    actor = security.current_actor()
-    found = people.in_reach(actor)
-    locks = lockout.locked(actor, security.now(), {person.id: account_key(person.email) for person in found})
-    return render_template("people/index.html", people=found, locks=locks)
+    actor, words = security.current_actor(), request.args.get("q", "").strip()
+    found = people.find(actor, words, request.args.get("page", 1, type=int))
+    locks = lockout.locked(actor, security.now(), {person.id: account_key(person.email) for person in found.people})
+    return render_template("people/index.html", found=found, words=words, most=people.WORDS_LENGTH, locks=locks)
 
 
 @blueprint.route("/new", methods=["GET", "POST"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
+from math import log2
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,10 @@ def test_a_recovery_code_is_known_however_it_is_grouped(picked: list[int]) -> No
         assert recovery_digest(typed) == recovery_digest(code)
     assert not is_recovery_code(code[:-1])
     assert not is_recovery_code(code + "2")
+
+
+def test_recovery_codes_are_long_enough_for_a_fast_hash() -> None:
+    assert RECOVERY_LENGTH * log2(len(set(RECOVERY_LETTERS))) >= 128
 
 
 def test_a_code_of_an_app_is_never_taken_for_a_recovery_code() -> None:

@@ -108,7 +108,7 @@ def test_a_days_work_is_done_under_it(lean: World) -> None:
     assert len(list(exports.csv_lines(found))) > 0
     settings = offices.get(SYSTEM, Action.VIEW_OFFICE, DENPASAR).settings
     offices.change_settings(lean.actor("administrator"), NOW, DENPASAR, replace(settings, lead_time_days=8))
-    shut_out = people.in_reach(lean.actor("administrator"))[-1].id
+    shut_out = people.find(lean.actor("administrator")).people[-1].id
     people.set_active(lean.actor("administrator"), NOW, shut_out, False)
     assert verification.verify(SYSTEM).faults == ()
 

@@ -36,7 +36,7 @@ def address(number: int = 0) -> str:
 
 
 def owner() -> int:
-    return next(p.id for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
+    return next(p.id for p in people.find(SYSTEM).people if p.email == PEOPLE["storekeeper"][0])
 
 
 def attempt(
@@ -198,7 +198,7 @@ def test_a_right_password_on_a_known_device_forgets_its_wrong_ones(world: World)
 
 def test_a_device_is_known_for_its_own_people_only_and_by_its_newest_key(world: World) -> None:
     storekeeper = owner()
-    manager = next(p.id for p in people.in_reach(SYSTEM) if p.email == PEOPLE["manager"][0])
+    manager = next(p.id for p in people.find(SYSTEM).people if p.email == PEOPLE["manager"][0])
     know("desk", storekeeper)
     assert attempt(person_id=manager, device="desk").device_id is None
     know("desk-2", manager, before="desk")

@@ -103,15 +103,31 @@ def test_an_address_taken_by_many_at_once_has_one_account(world: World) -> None:
 
 def test_an_administrator_sees_the_people_of_their_subtree_by_name(world: World) -> None:
     add(SYSTEM, email="kantor@oku.test", full_name="Aaa", office="16.09")
-    names = [view.full_name for view in people.in_reach(world.actor("administrator"))]
+    names = [view.full_name for view in people.find(world.actor("administrator")).people]
     assert names == ["Administrator", "Manager", "Other Storekeeper", "Regional", "Storekeeper", "Viewer"]
-    assert people.in_reach(MINISTRY_ADMINISTRATOR)[0].full_name == "Aaa"
+    assert people.find(MINISTRY_ADMINISTRATOR).people[0].full_name == "Aaa"
+
+
+def test_people_come_in_pages_and_are_found_by_name_address_and_office(world: World) -> None:
+    for number in range(people.PAGE + 3):
+        add(SYSTEM, email=f"p{number}@oku.test", full_name=f"Petugas {number:03}", office="16.09")
+    first, second = (people.find(MINISTRY_ADMINISTRATOR, "petugas", page) for page in (1, 2))
+    assert (first.count, first.pages, len(first.people)) == (people.PAGE + 3, 2, people.PAGE)
+    assert [each.full_name for each in second.people] == [f"Petugas {people.PAGE + n:03}" for n in range(3)]
+    assert people.find(MINISTRY_ADMINISTRATOR, "petugas", 99) == second
+    assert people.find(MINISTRY_ADMINISTRATOR, "petugas", -1) == first
+    for words in ("P52@OKU", "petugas 052", " Petugas 052\x00"):
+        assert [each.email for each in people.find(MINISTRY_ADMINISTRATOR, words).people] == ["p52@oku.test"]
+    assert people.find(MINISTRY_ADMINISTRATOR, "16.09").count == people.PAGE + 3
+    assert people.find(world.actor("administrator"), "petugas") == people.Found(people=[], count=0, page=1, pages=1)
+    for words in ("%", "_", "\\"):
+        assert people.find(MINISTRY_ADMINISTRATOR, words).people == []
 
 
 def test_others_see_no_accounts(world: World) -> None:
     for name in OTHERS:
         actor = world.actor(name)
-        assert people.in_reach(actor) == []
+        assert people.find(actor).people == []
         with pytest.raises(NotFound, match="person_not_found"):
             people.get(actor, id_of("storekeeper"))
 

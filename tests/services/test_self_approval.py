@@ -296,3 +296,33 @@ def test_the_database_refuses_one_person_as_both(world: World, what: str) -> Non
     db.session.rollback()
     said = str(refused.value).lower()
     assert any(word in said for word in ("second_person", "two_people", "did not count", "reopened", "cleared")), said
+
+
+OF_A_MACHINE = {
+    "proposals": "UPDATE proposals SET status = 'approved', decided_at = proposed_at, decided_by_id = :person",
+    "rejection": "UPDATE proposals SET status = 'rejected', decided_at = proposed_at, decided_by_id = :person",
+    "stocktakes": "UPDATE stocktakes SET status = 'approved', approved_at = opened_at, approved_by_id = :person,"
+    " approval_request_id = request_id",
+}
+
+
+@pytest.mark.parametrize("made", ["account", "token", "neither"])
+@pytest.mark.parametrize("what", OF_A_MACHINE)
+def test_the_database_refuses_who_made_the_machine(world: World, what: str, made: str) -> None:
+    who, other = both(world), replace(above(world), grants=(Grant(Role.ADMINISTRATOR, "00/"),))
+    makers = {"account": (who, other), "token": (other, who), "neither": (other, other)}
+    machine = machine_of(*makers[made])
+    if what == "stocktakes":
+        counted(machine)
+        db.session.execute(text("UPDATE stocktake_lines SET book = 100, difference = -2"))
+        db.session.commit()
+    else:
+        proposed(world, machine, ProposalKind.REVERSAL)
+    statement = text(OF_A_MACHINE[what]).bindparams(person=who.person_id)
+    if made == "neither":
+        db.session.execute(statement)
+        db.session.rollback()
+        return
+    with pytest.raises(DBAPIError, match="who made a machine"):
+        db.session.execute(statement)
+    db.session.rollback()

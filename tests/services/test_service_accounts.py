@@ -134,7 +134,7 @@ def test_only_administrators_above_manage_it(world: World) -> None:
 
 def test_a_machine_is_in_no_list_of_people_and_has_no_grants(world: World) -> None:
     made = account(world)
-    assert made.id not in {person.id for person in people.in_reach(SYSTEM)}
+    assert made.id not in {person.id for person in people.find(SYSTEM).people}
     person = db.session.get(Person, made.id)
     assert person is not None
     assert (person.password, person.active, people.actor_for(person).grants) == (None, False, ())

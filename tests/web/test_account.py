@@ -57,7 +57,7 @@ def test_an_app_is_set_up_by_its_first_code(app: Flask, client: FlaskClient) -> 
     assert held(app, "storekeeper") == 0
     shown = client.post("/account/app", data={**fields(page.text), "code": code(NOW, secret=secret)})
     assert shown.status_code == 200
-    assert len(re.findall(r"<li><code>[-2-9a-z]{19}</code>", shown.text)) == 10
+    assert len(re.findall(r"<li><code>[-2-9a-z]{34}</code>", shown.text)) == 10
     assert held(app, "storekeeper") == 1
     assert is_in(client)
     with client.session_transaction() as kept:
@@ -83,7 +83,7 @@ def test_recovery_codes_are_shown_once_and_made_anew(app: Flask, client: FlaskCl
     page = client.get("/account/recovery-codes")
     assert not any(each in page.text for each in old)
     shown = client.post("/account/recovery-codes", data=token(client))
-    new = re.findall(r"<li><code>([-2-9a-z]{19})</code>", shown.text)
+    new = re.findall(r"<li><code>([-2-9a-z]{34})</code>", shown.text)
     assert len(new) == 10
     assert not set(new) & set(old)
     assert shown.headers["Cache-Control"] == "no-store"

@@ -369,10 +369,14 @@ def test_an_account_is_made_and_shut_out(app: Flask, administrator: FlaskClient)
     }
     assert send(administrator, "/people/new", typed).status_code == 303
     assert "Ni Made" in administrator.get("/people").text
+    assert "Ni Made" in administrator.get("/people?q=ni+made").text
+    nobody = administrator.get("/people?q=%25%00")
+    assert nobody.status_code == 200 and "Ni Made" not in nobody.text
+    assert administrator.get("/people?page=99999999999999999999").status_code == 200
     assert send(administrator, "/people/new", typed).status_code == 409
     with app.app_context():
         actor = World(app).actor("administrator")
-        made = next(p for p in people.in_reach(actor) if p.email == "made@denpasar.test")
+        made = next(p for p in people.find(actor).people if p.email == "made@denpasar.test")
     data = {"csrf_token": csrf_token(administrator, "/people"), "active": "0"}
     assert administrator.post(f"/people/{made.id}/active", data=data).status_code == 303
     assert "shut out" in administrator.get("/people").text

@@ -107,10 +107,9 @@ def test_fifty_equal_posts_are_one_movement(server_app: Flask, database_url: str
     check_books(server_app)
 
 
-def load_until_killed(server: Server, acknowledged: set[UUID], stop: threading.Event) -> None:
+def load_until_killed(browser: Browser, acknowledged: set[UUID], stop: threading.Event) -> None:
     """Post one card after the other, noting each that the server answered for, until it is gone."""
-    with Browser(server.port) as browser, suppress(OSError, http.client.HTTPException):
-        browser.log_in()
+    with browser, suppress(OSError, http.client.HTTPException):
         while not stop.is_set():
             request = uuid4()
             if browser.print_cards(DAY, 1, request) == 303:
@@ -119,16 +118,23 @@ def load_until_killed(server: Server, acknowledged: set[UUID], stop: threading.E
 
 def kill_under_load(kills: int, app: Flask, server: Server) -> None:
     acknowledged: set[UUID] = set()
+    with server:
+        # Sessions outlive the server. Log-ins that are killed half-way would count as tries at the account.
+        browsers = [Browser(server.port) for _ in range(6)]
+        for browser in browsers:
+            browser.log_in()
     for number in range(kills):
         server.start()
         stop = threading.Event()
         loaders = [
-            threading.Thread(target=load_until_killed, args=[server, acknowledged, stop], daemon=True) for _ in range(6)
+            threading.Thread(target=load_until_killed, args=[browser, acknowledged, stop], daemon=True)
+            for browser in browsers
         ]
         for loader in loaders:
             loader.start()
         before = len(acknowledged)
         while len(acknowledged) < before + 20:
+            assert any(loader.is_alive() for loader in loaders)
             time.sleep(0.01)
         time.sleep(0.013 * (number % 7))
         server.kill()
