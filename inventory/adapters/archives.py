@@ -69,6 +69,11 @@ class NewFile:
     def flush(self) -> None:
         """For whoever writes in pieces; `keep` is what counts."""
 
+    def to_look_at(self) -> Path:
+        """The draft, with all that was written so far."""
+        self._file.flush()
+        return Path(self._draft)
+
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()

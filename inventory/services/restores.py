@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
@@ -81,10 +80,8 @@ def _fits(manifest: Manifest, migrations: str) -> bool:
     if manifest.database != db.engine.dialect.name:
         raise Invalid("backup_other_kind", found=manifest.database, wanted=db.engine.dialect.name)
     known = ScriptDirectory(migrations)
-    try:
-        known.get_revision(manifest.revision)
-    except CommandError:
-        raise Invalid("backup_newer", revision=manifest.revision, version=manifest.version) from None
+    if manifest.revision not in {each.revision for each in known.walk_revisions()}:
+        raise Invalid("backup_newer", revision=manifest.revision, version=manifest.version)
     return manifest.revision == known.get_current_head()
 
 
@@ -161,10 +158,10 @@ def _put_file(chunks: Iterator[bytes]) -> None:
     with archives.NewFile(file) as new:
         for chunk in chunks:
             new.write(chunk)
+        fault = dumps.sqlite_faults(new.to_look_at())
+        if fault is not None:
+            raise Refusal("restore_failed", why=fault)
         new.keep()
-    fault = dumps.sqlite_faults(file)
-    if fault is not None:
-        raise Refusal("restore_failed", why=fault)
 
 
 def _sqlite_file() -> Path:

@@ -88,7 +88,9 @@ def test_the_program_age_and_tar_read_it(tmp_path: Path, whole: bytes) -> None:
         pytest.skip("age is not installed")
     (tmp_path / "key").write_text(f"# a comment\n{OURS}\n")
     (tmp_path / "a").write_bytes(whole)
-    plain = subprocess.run(["age", "-d", "-i", tmp_path / "key", tmp_path / "a"], capture_output=True, check=True).stdout
+    plain = subprocess.run(
+        ["age", "-d", "-i", tmp_path / "key", tmp_path / "a"], capture_output=True, check=True
+    ).stdout
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         parts = [tar.extractfile(member) for member in tar if member.name.startswith("dump/")]
         assert b"".join(part.read() for part in parts if part) == DUMP
@@ -111,7 +113,10 @@ def test_another_key_and_none_are_told_apart(tmp_path: Path, whole: bytes) -> No
 
 @pytest.mark.parametrize("share", [0.0001, 0.01, 0.5, 0.99, 0.99999])
 def test_one_that_was_cut_off_is_refused(tmp_path: Path, whole: bytes, share: float) -> None:
-    assert refusal_of(tmp_path / "a", whole[: int(len(whole) * share)], [OURS]) in ("backup_damaged", "backup_unreadable")
+    assert refusal_of(tmp_path / "a", whole[: int(len(whole) * share)], [OURS]) in (
+        "backup_damaged",
+        "backup_unreadable",
+    )
 
 
 def test_one_that_was_cut_off_where_age_ends_a_block_is_refused(tmp_path: Path, whole: bytes) -> None:
@@ -167,10 +172,11 @@ def test_no_file_takes_the_place_of_another(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="backup_exists"):
         write(tmp_path / "a", [])
     (tmp_path / "a").unlink()
-    with pytest.raises(Refusal, match="backup_exists"), NewFile(tmp_path / "a") as file:
+    with NewFile(tmp_path / "a") as file:
         file.write(b"ours")
         (tmp_path / "a").write_bytes(b"another's, meanwhile")
-        file.keep()
+        with pytest.raises(Refusal, match="backup_exists"):
+            file.keep()
     assert [each.name for each in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"another's, meanwhile"
 
@@ -182,9 +188,8 @@ def failing() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("keys", [[], [PUBLIC]], ids=["clear", "encrypted"])
 def test_what_breaks_off_leaves_nothing_and_is_raised_as_it_is(tmp_path: Path, keys: list[str]) -> None:
-    with pytest.raises(KeyboardInterrupt), NewFile(tmp_path / "a") as file:
+    with NewFile(tmp_path / "a") as file, pytest.raises(KeyboardInterrupt):
         archives.write(file, MANIFEST, failing(), archives.recipients(keys))
-        file.keep()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -200,18 +205,18 @@ def test_a_full_disk_leaves_nothing_whenever_it_fills(tmp_path: Path, keys: list
                 raise self.fault
             return super().write(data)
 
-    with pytest.raises(OSError, match="No space left"), Full(tmp_path / "a") as file:
+    with Full(tmp_path / "a") as file, pytest.raises(OSError, match="No space left"):
         archives.write(file, MANIFEST, pieces(DUMP if size > 10 else b"x"), archives.recipients(keys))
-        file.keep()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_gives_back_something_else_is_noticed(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="reads otherwise"), NewFile(tmp_path / "a") as file:
+    with NewFile(tmp_path / "a") as file:
         file.write(b"as it was written")
-        file._file.flush()
-        os.pwrite(file._file.fileno(), b"AS", 0)
-        file.keep()
+        with file.to_look_at().open("r+b") as draft:
+            draft.write(b"AS")
+        with pytest.raises(Refusal, match="reads otherwise"):
+            file.keep()
     assert list(tmp_path.iterdir()) == []
 
 

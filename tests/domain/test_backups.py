@@ -49,7 +49,13 @@ def test_differences_name_what_is_not_as_it_was() -> None:
     assert differences(MANIFEST, replace(MANIFEST, made_at=MANIFEST.made_at + timedelta(days=1))) == []
     found = replace(MANIFEST, head="b" * 64, last_movement=1638, rows={"movements": 1638, "people": 1})
     said = " ".join(differences(MANIFEST, found))
-    for word in ("head", "last_movement: 1638 instead of 1639", "movements: 1638 instead of 1639", "balances", "people"):
+    for word in (
+        "head",
+        "last_movement: 1638 instead of 1639",
+        "movements: 1638 instead of 1639",
+        "balances",
+        "people",
+    ):
         assert word in said
 
 
