@@ -13,6 +13,7 @@ from flask_babel import force_locale
 
 from inventory import text
 from inventory.config import environment_of_programs
+from inventory.db import db
 from inventory.domain.access import COMMAND
 from inventory.domain.errors import Refusal
 
@@ -88,7 +89,11 @@ def restore(file: Path, identity: IO[str] | None, into: str | None, head: str | 
     app = _application_at(into) if into else current_app
     keys = identity.read() if identity else ""
     with app.app_context():
-        found = _restored(file, keys, head)
+        try:
+            found = _restored(file, keys, head)
+        finally:
+            db.session.remove()
+            db.engine.dispose()
     _tell(found.manifest)
     for line in _advice(found):
         click.echo(line)

@@ -24,7 +24,16 @@ from inventory.services.restores import Restored
 from tests import postgres
 from tests.conftest import NOW
 
-OURS = pyrage.x25519.Identity.generate()
+age: Any = pyrage
+"""The library, which comes without types."""
+
+
+def new_key() -> Any:
+    """A private key."""
+    return age.x25519.Identity.generate()
+
+
+OURS = new_key()
 KEY = f"# made for tests\n{OURS}\n"
 PUBLIC = str(OURS.to_public())
 MIGRATIONS = str(ROOT / "migrations")

@@ -13,15 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyrage
 import pytest
 
 from inventory.adapters import archives
 from inventory.adapters.archives import PART, NewFile
 from inventory.domain.errors import Invalid, Refusal
+from tests.backups import OURS, PUBLIC, new_key
 
-OURS = pyrage.x25519.Identity.generate()
-PUBLIC = str(OURS.to_public())
 MANIFEST = b'{"manifest": 1}'
 DUMP = os.urandom(PART + 123_457)
 """More than one part, and no whole number of blocks."""
@@ -61,7 +59,7 @@ def test_what_is_written_is_read(tmp_path: Path, data: bytes) -> None:
 
 
 def test_each_of_several_keys_opens_it(tmp_path: Path) -> None:
-    other = pyrage.x25519.Identity.generate()
+    other = new_key()
     write(tmp_path / "a", archives.recipients([PUBLIC, str(other.to_public())]), b"dump")
     assert read(tmp_path / "a", [OURS]) == read(tmp_path / "a", [other]) == (MANIFEST, b"dump")
 
@@ -107,7 +105,7 @@ def refusal_of(path: Path, data: bytes, keys: list[Any]) -> str:
 
 
 def test_another_key_and_none_are_told_apart(tmp_path: Path, whole: bytes) -> None:
-    assert refusal_of(tmp_path / "a", whole, [pyrage.x25519.Identity.generate()]) == "backup_wrong_key"
+    assert refusal_of(tmp_path / "a", whole, [new_key()]) == "backup_wrong_key"
     assert refusal_of(tmp_path / "a", whole, []) == "backup_needs_key"
 
 
@@ -237,5 +235,5 @@ def test_what_is_no_private_key_is_refused(text: str) -> None:
 
 
 def test_a_key_file_may_hold_several(tmp_path: Path) -> None:
-    other = pyrage.x25519.Identity.generate()
+    other = new_key()
     assert len(archives.identities(f"# created: today\n# public key: {PUBLIC}\n{OURS}\n\n{other}\n")) == 2

@@ -17,7 +17,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pyrage
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
@@ -32,7 +31,7 @@ from inventory.domain.ledger import Effect
 from inventory.jobs import Job, jobs_for, run_due
 from inventory.models import AuditEntry, LoginSession, Movement, Person
 from inventory.services import backups, seals, verification, watchers
-from tests.backups import KEY, PUBLIC, Target, all_rows, back_up, empty_database, restore
+from tests.backups import KEY, PUBLIC, Target, all_rows, back_up, empty_database, new_key, restore
 from tests.conftest import NOW, TODAY
 from tests.conftest import _pointed_at as pointed_at
 from tests.world import World
@@ -212,7 +211,7 @@ def test_a_damaged_one_changes_nothing(app: Flask, target: Target, folder: Path)
         with pytest.raises(Invalid, match=code):
             restore(there, made.path)
     made.path.write_bytes(whole)
-    for key, code in (("", "backup_needs_key"), (str(pyrage.x25519.Identity.generate()), "backup_wrong_key")):
+    for key, code in (("", "backup_needs_key"), (str(new_key()), "backup_wrong_key")):
         with pytest.raises(Invalid, match=code):
             restore(there, made.path, key=key)
     assert is_untouched(there)
