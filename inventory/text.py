@@ -643,7 +643,7 @@ REFUSALS: Mapping[str, Any] = {
     "backup_wrong_key": _("The backup was encrypted to other keys than the one given."),
     "backup_exists": _("There is a file called %(file)s already. It was left alone."),
     "backup_folder": _("There is no folder %(folder)s to put the file into."),
-    "backup_failed": _("The backup failed, and no file was left: %(why)s"),
+    "backup_failed": _("The backup failed (%(why)s), and no file was left."),
     "backup_program": _("The program %(program)s is not installed: it comes with PostgreSQL's client."),
     "backup_not_migrated": _("These are not the tables of this program: there is nothing to back up."),
     "backup_unreadable": _("This is no backup of this program, or its beginning is damaged."),
@@ -653,7 +653,7 @@ REFUSALS: Mapping[str, Any] = {
     "backup_newer": _("The backup is of version %(version)s, at revision %(revision)s: this program does not know it."),
     "restore_not_empty": _("The database is not empty. Nothing was changed: a backup goes into an empty one only."),
     "restore_leftover": _("There is a file %(file)s left of another database: move it away first."),
-    "restore_failed": _("The backup could not be put back: %(why)s"),
+    "restore_failed": _("The backup could not be put back (%(why)s), and nothing of it was left."),
     # What the API refuses, and the accounts of machines.
     "request_unreadable": _("This request cannot be read."),
     "nothing_here": _("There is nothing at this address."),

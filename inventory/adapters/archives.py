@@ -237,6 +237,7 @@ class Archive:
 
     def __init__(self, stream: BinaryIO, decrypting: _Decrypting | None) -> None:
         self._stream, self._decrypting = stream, decrypting
+        self.manifest = b""
         with self._explained():
             self._tar = tarfile.open(fileobj=stream, mode="r|")  # noqa: SIM115  (its stream is closed where it was opened)
             name, size, data = self._next()
@@ -292,7 +293,9 @@ class Archive:
         except (tarfile.TarError, OSError, EOFError, ValueError):
             if self._decrypting is not None:
                 self._decrypting.explain()
-            raise Invalid("backup_damaged" if hasattr(self, "manifest") else "backup_unreadable") from None
+            if not self.manifest:
+                raise Invalid("backup_unreadable") from None
+            raise Invalid("backup_damaged") from None
 
 
 def is_encrypted(file: BinaryIO) -> bool:
@@ -339,8 +342,9 @@ class _Decrypting:
         """To be asked when nothing more came: by then it is known why. Raises Invalid where it was not the end."""
         if self._fault is None:
             return
-        unknown = isinstance(self._fault, _age().DecryptError) and "matching keys" in str(self._fault)
-        raise Invalid("backup_wrong_key" if unknown else "backup_damaged") from None
+        if isinstance(self._fault, _age().DecryptError) and "matching keys" in str(self._fault):
+            raise Invalid("backup_wrong_key") from None
+        raise Invalid("backup_damaged") from None
 
     def join(self) -> None:
         self._thread.join()
