@@ -239,6 +239,30 @@ def test_a_backup_amid_postings_holds_the_law_and_is_of_one_moment(
                 db.session.remove()
 
 
+@pytest.mark.slow
+def test_one_of_the_release_before_is_put_back_and_upgraded(
+    app: Flask, database_url: str, make_app: Callable[..., Flask], folder: Path, key_file: Path, tmp_path: Path
+) -> None:
+    """Made before an upgrade by the new program, as the README asks: of tables as they were."""
+    from flask_migrate import downgrade
+
+    with app.app_context():
+        World(app).deliver(NOW, TODAY, 500)
+        db.session.remove()
+        db.engine.dispose()
+        downgrade(revision="-1")
+    made = run(app, "backup", "--to", folder, "--recipient", PUBLIC)
+    assert made.exit_code == 0, made.output
+    [file] = folder.iterdir()
+    with empty_database(database_url, tmp_path) as url:
+        done = run(app, "restore", file, "--identity", key_file, "--into", url)
+        assert (done.exit_code, "run flask db upgrade" in done.stdout) == (0, True), done.output
+        there = make_app(url)
+        assert run(there, "db", "upgrade").exit_code == 0
+        assert run(there, "verify").exit_code == 0
+        dispose(there)
+
+
 # --- the drill ---------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from inventory.adapters.archives import Whole
 from inventory.domain.errors import Refusal
 
 CHUNK = 1 << 20
+GZIP = 16 + zlib.MAX_WBITS
 SAID = 1_500
 """Characters of what a program said last that are passed on."""
 
@@ -127,7 +129,7 @@ def sqlite_dump(source: sqlite3.Connection, folder: Path) -> Generator[bytes]:
     handle, name = tempfile.mkstemp(dir=folder, prefix=".blangko-", suffix=".copy")
     with os.fdopen(handle, "rb") as file:
         try:
-            copy = sqlite3.connect(name, isolation_level=None)
+            copy = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
         finally:
             os.unlink(name)
         try:
@@ -138,6 +140,29 @@ def sqlite_dump(source: sqlite3.Connection, folder: Path) -> Generator[bytes]:
             copy.close()
         while chunk := file.read(CHUNK):
             yield chunk
+
+
+def compressed(chunks: Iterable[bytes]) -> Generator[bytes]:
+    """As gzip has it: a file of SQLite shrinks to a fifth. What PostgreSQL dumps is compressed already."""
+    packer = zlib.compressobj(wbits=GZIP)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()
+
+
+def decompressed(chunks: Iterable[bytes]) -> Generator[bytes]:
+    """Never more at a time than CHUNK, whatever it grows to. Raises Refusal `restore_failed`."""
+    unpacker = zlib.decompressobj(wbits=GZIP)
+    try:
+        for chunk in chunks:
+            yield unpacker.decompress(chunk, CHUNK)
+            while unpacker.unconsumed_tail:
+                yield unpacker.decompress(unpacker.unconsumed_tail, CHUNK)
+    except zlib.error as error:
+        raise Refusal("restore_failed", why=str(error)) from None
+    if not unpacker.eof:
+        raise Refusal("restore_failed", why="the dump has no end")
 
 
 def sqlite_faults(path: Path) -> str | None:

@@ -98,7 +98,9 @@ def back_up_slot(
     """
     db.session.rollback()
     with snapshot() as connection, _alone(connection, plan.folder) as alone:
-        if not alone or not runs.is_due(BACKUP, slot):
+        due = alone and runs.is_due(BACKUP, slot)
+        db.session.rollback()  # nothing is held open for as long as the dump takes
+        if not due:
             return None
         now = clock()
         path = plan.folder / file_name(now, encrypted=True)
@@ -202,7 +204,7 @@ def _write(
 def _dump(connection: Connection, folder: Path, environment: Mapping[str, str]) -> Generator[bytes]:
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        return dumps.sqlite_dump(raw, folder)
+        return dumps.compressed(dumps.sqlite_dump(raw, folder))
     name = connection.scalar(text("SELECT pg_export_snapshot()"))
     return dumps.postgres_dump(dumps.server_of(raw.info, environment), str(name))
 

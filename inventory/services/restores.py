@@ -156,7 +156,7 @@ def _put_file(chunks: Iterator[bytes]) -> None:
     if file.exists() and not file.stat().st_size:
         file.unlink()
     with archives.NewFile(file) as new:
-        for chunk in chunks:
+        for chunk in dumps.decompressed(chunks):
             new.write(chunk)
         fault = dumps.sqlite_faults(new.to_look_at())
         if fault is not None:

@@ -64,6 +64,17 @@ def test_each_of_several_keys_opens_it(tmp_path: Path) -> None:
     assert read(tmp_path / "a", [OURS]) == read(tmp_path / "a", [other]) == (MANIFEST, b"dump")
 
 
+def test_a_key_of_ssh_opens_it_too(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    write(tmp_path / "a", archives.recipients([f"{public} somebody@office"]), b"dump")
+    assert read(tmp_path / "a", archives.identities(private)) == (MANIFEST, b"dump")
+
+
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

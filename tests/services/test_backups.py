@@ -16,11 +16,14 @@ from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from flask import Flask
+from psycopg import sql
 from sqlalchemy import select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from inventory.adapters import archives
 from inventory.db import db, write
@@ -30,7 +33,8 @@ from inventory.domain.errors import Invalid, NotAllowed, Refusal
 from inventory.domain.ledger import Effect
 from inventory.jobs import Job, jobs_for, run_due
 from inventory.models import AuditEntry, LoginSession, Movement, Person
-from inventory.services import backups, seals, verification, watchers
+from inventory.services import audit, backups, database_role, seals, verification, watchers
+from tests import postgres
 from tests.backups import KEY, PUBLIC, Target, all_rows, back_up, empty_database, new_key, restore
 from tests.conftest import NOW, TODAY
 from tests.conftest import _pointed_at as pointed_at
@@ -358,6 +362,20 @@ def test_a_disk_that_fills_while_it_is_put_back_leaves_no_database(
     assert is_untouched(there)
 
 
+def test_a_backup_whose_entry_is_not_taken_stands_and_says_so(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one before an upgrade, of tables that this release does not know yet."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("no such column"))
+
+    monkeypatch.setattr(audit, "record", refuse)
+    made = back_up(folder)
+    assert made.entered is False
+    assert backups.check(COMMAND, made.path, KEY).manifest == made.manifest
+
+
 def test_a_second_one_of_the_same_instant_leaves_the_first(world: World, folder: Path) -> None:
     first = back_up(folder)
     data = first.path.read_bytes()
@@ -432,6 +450,51 @@ def test_a_program_that_is_not_there_is_named(app: Flask, folder: Path, programs
         backups.back_up(COMMAND, NOW, folder, [PUBLIC], {"PATH": str(programs)})
     assert refused.value.facts == {"program": "pg_dump"}
     assert list(folder.iterdir()) == []
+
+
+def test_the_applications_role_backs_up_and_a_plain_owner_puts_back(
+    app: Flask, postgres_url: str, make_app: Callable[..., Flask], target: Target, folder: Path
+) -> None:
+    """Neither is a superuser; and afterwards the owner gives the application's role its rights again."""
+    only_postgresql(app)
+    role, owner = (f"{name}_{uuid4().hex[:10]}" for name in ("app", "owner"))
+    url = app.config["SQLALCHEMY_DATABASE_URI"].replace("postgresql+psycopg://", "postgresql://")
+    with app.app_context():
+        books(World(app))
+        database_role.give(COMMAND, role)
+    try:
+        with make_app(url.replace("//blangko@", f"//{role}@")).app_context():
+            made = back_up(folder)
+            assert made.entered
+        there = target()
+        with there.app_context():
+            name = db.engine.url.database
+            db.session.remove()
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            for statement in ("CREATE ROLE {owner} LOGIN", "ALTER DATABASE {name} OWNER TO {owner}"):
+                names = {"owner": sql.Identifier(owner), "name": sql.Identifier(str(name))}
+                connection.execute(sql.SQL(statement).format(**names))
+        elsewhere = postgres.database(postgres_url, str(name)).replace("//blangko@", f"//{owner}@")
+        owned = make_app(elsewhere)
+        found = restore(owned, made.path)
+        assert (found.differences, found.verified and found.verified.faults) == ((), ())
+        with owned.app_context():
+            for statement in database_role.statements(role)[1:]:
+                db.session.execute(text(statement))
+            db.session.commit()
+    finally:
+        drop_roles(postgres_url, {url.rsplit("/", 1)[1]: [role], str(name): [role, owner]})
+
+
+def drop_roles(server: str, owned: dict[str, list[str]]) -> None:
+    for database, roles in owned.items():
+        with psycopg.connect(postgres.database(server, database), autocommit=True) as connection:
+            for role in roles:
+                connection.execute(sql.SQL("REASSIGN OWNED BY {} TO blangko").format(sql.Identifier(role)))
+                connection.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+    with psycopg.connect(server, autocommit=True) as connection:
+        for role in {role for roles in owned.values() for role in roles}:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 # --- every night -------------------------------------------------------------------------------------------------
