@@ -70,6 +70,7 @@ def test_there_and_back_by_command(
         assert lost.exit_code == 1
 
 
+@pytest.mark.slow
 def test_books_that_are_not_what_the_backup_says_end_in_an_error(
     app: Flask, database_url: str, folder: Path, key_file: Path, tmp_path: Path
 ) -> None:

@@ -103,10 +103,11 @@ class NewFile:
 
 
 def _settle(folder: Path) -> None:
-    """Have the folder itself on the disk, with the new name in it."""
+    """Have the folder itself on the disk, with the new name in it, where the file system knows how."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -190,6 +190,20 @@ def test_no_file_takes_the_place_of_another(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"another's, meanwhile"
 
 
+def test_a_file_system_without_links_takes_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write(tmp_path / "a", [], b"dump")
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    assert read(tmp_path / "a", []) == (MANIFEST, b"dump")
+    with NewFile(tmp_path / "b") as file:
+        (tmp_path / "b").write_bytes(b"another's, meanwhile")
+        with pytest.raises(Refusal, match="backup_exists"):
+            file.keep()
+
+
 def failing() -> Iterator[bytes]:
     yield DUMP
     raise KeyboardInterrupt

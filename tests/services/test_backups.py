@@ -452,6 +452,7 @@ def test_a_program_that_is_not_there_is_named(app: Flask, folder: Path, programs
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_applications_role_backs_up_and_a_plain_owner_puts_back(
     app: Flask, postgres_url: str, make_app: Callable[..., Flask], target: Target, folder: Path
 ) -> None:
