@@ -226,12 +226,12 @@ def test_a_backup_amid_postings_holds_the_law_and_is_of_one_moment(
     with app.app_context():
         World(app).deliver(NOW, TODAY, 1_000_000)
         db.session.remove()
-        with posting(database_url, tmp_path, 3):
-            made = [back_up(folder, now=NOW + timedelta(seconds=number)) for number in range(5)]
+        with posting(database_url, tmp_path, 2):
+            made = [back_up(folder, now=NOW + timedelta(seconds=number)) for number in range(3)]
         db.session.remove()
     counts = [each.manifest.rows["movements"] for each in made]
     assert counts[0] < counts[-1], "others went on"
-    for each in made[::2][1:]:
+    for each in made[1:2]:
         with empty_database(database_url, tmp_path) as url, pointed_at(lasting_app(url, TARGET=True), url) as there:
             found = restore(there, each.path)
             assert (found.differences, found.verified and found.verified.faults) == ((), ())

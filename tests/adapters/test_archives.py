@@ -246,14 +246,20 @@ def test_a_disk_that_gives_back_something_else_is_noticed(tmp_path: Path) -> Non
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["", "age1xyz", str(OURS), "ssh-ed25519 nothing"])
+@pytest.mark.parametrize(
+    "key", ["", "age1xyz", str(OURS), "ssh-ed25519 nothing"], ids=["empty", "short", "private", "ssh"]
+)
 def test_what_is_no_public_key_is_refused_and_not_repeated(key: str) -> None:
     with pytest.raises(Invalid) as refused:
         archives.recipients([PUBLIC, key])
     assert refused.value.facts == {"number": 2}
 
 
-@pytest.mark.parametrize("text", ["# only a comment\n", PUBLIC, "AGE-SECRET-KEY-1NOTHING", "-----BEGIN RSA-----\nx"])
+@pytest.mark.parametrize(
+    "text",
+    ["# only a comment\n", PUBLIC, "AGE-SECRET-KEY-1NOTHING", "-----BEGIN RSA-----\nx"],
+    ids=["comment", "public", "short", "ssh"],
+)
 def test_what_is_no_private_key_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="backup_identity"):
         archives.identities(text)
