@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_babel import force_locale
 
-from inventory import text
+from inventory import backup_commands, text
 from inventory.bench import Figure
 from inventory.domain.access import COMMAND, Role
 from inventory.domain.alerts import SEVERITY, Level
@@ -43,6 +43,8 @@ def init_app(app: Flask) -> None:
         review,
         backtest,
         verify,
+        backup_commands.backup,
+        backup_commands.restore,
         db_role,
         bench_group,
         jobs,

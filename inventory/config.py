@@ -181,6 +181,24 @@ class Config:
         "BLANGKO_READY_NEEDS_JOBS",
         "Whether `/readyz` answers 503 when a scheduled job is late or was given up.",
     )
+    BACKUP_PATH: str = _setting(
+        "",
+        "BLANGKO_BACKUP_PATH",
+        "Folder of the backups, best on another machine's disk. With it and BLANGKO_BACKUP_RECIPIENTS one is made every"
+        " night; `flask backup` writes there when it is not told where.",
+    )
+    BACKUP_RECIPIENTS: str = _setting(
+        "",
+        "BLANGKO_BACKUP_RECIPIENTS",
+        "Public keys, of age (`age1…`) or SSH, separated by commas: whoever has one of the private keys reads the"
+        " backups. Never keep a private key on this machine.",
+    )
+    BACKUP_AT: str = _setting(
+        "03:30", "BLANGKO_BACKUP_AT", "Local time of the nightly backup, HH:MM, in BLANGKO_TIME_ZONE."
+    )
+    BACKUP_KEEP: int = _setting(
+        14, "BLANGKO_BACKUP_KEEP", "How many backups stay in the folder; the oldest go once a new one lies there whole."
+    )
     INSTANCE_PATH: str = _setting(
         "",
         "BLANGKO_INSTANCE_PATH",
@@ -206,6 +224,15 @@ class Config:
     def review_time(self) -> time:
         """REVIEW_AT as a time of day in TIME_ZONE."""
         return time.fromisoformat(self.REVIEW_AT)
+
+    @property
+    def backup_time(self) -> time:
+        """BACKUP_AT as a time of day in TIME_ZONE."""
+        return time.fromisoformat(self.BACKUP_AT)
+
+    @property
+    def backup_recipients(self) -> list[str]:
+        return [each.strip() for each in self.BACKUP_RECIPIENTS.split(",") if each.strip()]
 
     @property
     def office_hours(self) -> tuple[time, time]:
@@ -243,6 +270,13 @@ def load(given: Mapping[str, Any] | None = None, environment: Mapping[str, str] 
 def let_processes_add_up(folder: str) -> None:
     """Tell the library of the metrics, which asks the environment, where the processes of a server add up."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+
+
+def environment_of_programs() -> dict[str, str]:
+    """What PostgreSQL's own programs are started with: where they find things, and variables of their own. No setting
+    of ours, and so none of our secrets."""
+    wanted = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "KRB5CCNAME")
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith("PG")}
 
 
 def secret_from_instance(folder: Path) -> str:
@@ -297,6 +331,7 @@ def _checked(values: dict[str, Any]) -> Config:
         *_about_messages(config),
         *_about_secrets(config, environment),
         *_about_names(config, environment),
+        *_about_backups(config),
     ):
         if wrong:
             raise SettingError(message)
@@ -400,6 +435,25 @@ def _about_log_ins(config: Config) -> Checks:
     )
 
 
+def _about_backups(config: Config) -> Checks:
+    return (
+        (not _is_time(config.BACKUP_AT), "BLANGKO_BACKUP_AT must be a time of day such as 03:30."),
+        (not 1 <= config.BACKUP_KEEP <= 10_000, "BLANGKO_BACKUP_KEEP must be from 1 to 10000."),
+        (
+            bool(config.BACKUP_PATH) and not Path(config.BACKUP_PATH).is_absolute(),
+            "BLANGKO_BACKUP_PATH must be a whole path, such as /srv/backups.",
+        ),
+        (
+            not all(_is_public_key(each) for each in config.backup_recipients),
+            "BLANGKO_BACKUP_RECIPIENTS must be public keys such as age1…, separated by commas.",
+        ),
+        (
+            bool(config.BACKUP_PATH) and not config.backup_recipients,
+            "BLANGKO_BACKUP_RECIPIENTS is not set: the backups in BLANGKO_BACKUP_PATH are encrypted to somebody's key.",
+        ),
+    )
+
+
 _SECRET_NAMES = re.compile(r"(^|_)(SECRET|TOKEN|PASSWORD|KEY|KEYS)(_|$)")
 _WITH_SECRETS = ("DATABASE_URL", "SMTP_URL", "PING_URL")
 """Addresses with a password or a secret path in them."""
@@ -415,6 +469,10 @@ def _shown(name: str, value: Any) -> Any:
 
 def _is_time(text: str) -> bool:
     return re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text, re.ASCII) is not None
+
+
+def _is_public_key(text: str) -> bool:
+    return re.fullmatch(r"age1[0-9a-z]{50,100}|ssh-(ed25519|rsa) [A-Za-z0-9+/=]+( .*)?", text, re.ASCII) is not None
 
 
 def _is_hours(text: str) -> bool:

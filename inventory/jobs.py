@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
 from inventory.adapters import pings
-from inventory.config import Config
+from inventory.config import Config, environment_of_programs
 from inventory.db import db
 from inventory.domain.notices import OfficeHours
 from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
@@ -24,6 +26,7 @@ from inventory.messages import Dispatcher
 from inventory.services import (
     api_requests,
     backtests,
+    backups,
     chores,
     lockout,
     messages,
@@ -87,12 +90,22 @@ def jobs_for(settings: Config) -> list[Job]:
     """The jobs of an installation with these settings."""
     nightly = DailyAt(settings.review_time, settings.TIME_ZONE)
     often = Every(settings.REVIEW_EVERY_SECONDS) if settings.REVIEW_EVERY_SECONDS else None
-    return [
+    found = [
         Job(seals.SEALING, nightly, run=seals.seal_slot),
         Job(verification.VERIFICATION, nightly, run=verification.verify_slot),
         Job(backtests.BACKTEST, WeeklyAt(SUNDAY, settings.review_time, settings.TIME_ZONE), run=backtests.run_slot),
         Job(reviews.REVIEW, often or nightly, by_hand=reviews.REVIEW_BY_HAND, run=reviews.review_slot),
     ]
+    if settings.BACKUP_PATH:
+        plan = backups.Plan(
+            folder=Path(settings.BACKUP_PATH),
+            recipients=settings.backup_recipients,
+            keep=settings.BACKUP_KEEP,
+            environment=environment_of_programs(),
+        )
+        at = DailyAt(settings.backup_time, settings.TIME_ZONE)
+        found.append(Job(backups.BACKUP, at, run=partial(backups.back_up_slot, plan)))
+    return found
 
 
 def chores_for(settings: Config) -> list[Chore]:

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 
 from inventory import create_app
-from inventory.config import Config, SettingError, load, secret_from_instance
+from inventory.config import Config, SettingError, environment_of_programs, load, secret_from_instance
 from tests.conftest import dispose
 
 KEY = "k" * 32
@@ -120,6 +120,11 @@ def test_a_short_secret_key_is_refused(env: str) -> None:
         ("BLANGKO_PING_URL", "https://ping.example/a b"),
         ("BLANGKO_METRICS_TOKEN", "short"),
         ("BLANGKO_READY_NEEDS_JOBS", "sometimes"),
+        ("BLANGKO_BACKUP_PATH", "backups"),
+        ("BLANGKO_BACKUP_RECIPIENTS", "age1short"),
+        ("BLANGKO_BACKUP_RECIPIENTS", "AGE-SECRET-KEY-1" + "Q" * 58),
+        ("BLANGKO_BACKUP_AT", "half past three"),
+        ("BLANGKO_BACKUP_KEEP", "0"),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
@@ -130,6 +135,31 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(variable: str, val
 def given_with(variable: str) -> dict[str, str]:
     """What a variable is only looked at together with."""
     return {"BLANGKO_SMTP_URL": "smtp://mail.example"} if variable == "BLANGKO_MAIL_FROM" else {}
+
+
+def test_nightly_backups_need_somebodys_key_and_the_message_repeats_none() -> None:
+    public, private = "age1" + "q" * 58, "AGE-SECRET-KEY-1" + "Q" * 58
+    with pytest.raises(SettingError, match="BLANGKO_BACKUP_RECIPIENTS"):
+        load({}, {"BLANGKO_BACKUP_PATH": "/srv/backups"})
+    with pytest.raises(SettingError) as refused:
+        load({}, {"BLANGKO_BACKUP_RECIPIENTS": f"{public},{private}"})
+    assert private not in str(refused.value)
+    several = {
+        "BLANGKO_BACKUP_PATH": "/srv/backups",
+        "BLANGKO_BACKUP_RECIPIENTS": f" {public}, ssh-ed25519 AAAA+/= me,",
+    }
+    config = load({}, several)
+    assert config.backup_recipients == [public, "ssh-ed25519 AAAA+/= me"]
+    assert (config.backup_time, config.BACKUP_KEEP) == (time(3, 30), 14)
+
+
+def test_a_program_that_is_started_is_given_no_setting_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"DATABASE_URL": POSTGRES, "BLANGKO_SECRET_KEY": KEY, "PGSSLROOTCERT": "/etc/ssl/ours.pem", "PATH": "/bin"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    found = environment_of_programs()
+    assert (found["PATH"], found["PGSSLROOTCERT"]) == ("/bin", "/etc/ssl/ours.pem")
+    assert not {"DATABASE_URL", "BLANGKO_SECRET_KEY"} & set(found)
 
 
 def test_a_mail_server_needs_a_sender() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -189,6 +189,11 @@ def end_within(session: Session, now: datetime, person_id: int, reason: End, *, 
     if except_:
         which = and_(which, LoginSession.digest != digest(except_))
     return _end(session, now, reason, which)
+
+
+def end_everybodys(session: Session, now: datetime) -> int:
+    """End every session there is, in the caller's transaction: these books have just been put back. How many lasted."""
+    return _end(session, now, End.ENDED_BY_ADMINISTRATOR, true())
 
 
 def clear_away(now: datetime, limits: Limits, limit: int = AT_ONCE) -> int:
