@@ -119,7 +119,9 @@ LINE: dict[str, Any] = {
 }
 STOCKTAKE = LISTED | {"lines": [LINE]}
 NAMED = {"stocktake_id": "id"}
-OF_A_COUNT = dict.fromkeys(("item_not_found", "count_in_future", "count_before_opening", "line_counted"), "/lines")
+OF_A_COUNT: dict[str, str] = dict.fromkeys(
+    ("item_not_found", "count_in_future", "count_before_opening", "line_counted"), "/lines"
+)
 LINKS = (
     link("stocktakes_show", **NAMED),
     link("stocktakes_count", **NAMED),

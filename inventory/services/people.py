@@ -226,7 +226,7 @@ def set_language(actor: Actor, language: str) -> None:
     write(lambda session: session.execute(update(Person).where(Person.id == actor.person_id).values(values)))
 
 
-def _ids_managed(actor: Actor) -> Select[tuple[int]]:
+def _ids_managed(actor: Actor) -> Select[int]:
     allowed = reach(actor, Action.MANAGE_PEOPLE)
     return select(Membership.person_id).join(Office).where(offices.in_reach(allowed))
 

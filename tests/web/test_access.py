@@ -128,7 +128,7 @@ def fill(world: World) -> None:
     event_id, day_cap_id = world.event(NOW, TODAY), world.cap(NOW, TODAY, 50)
     import_id = look("opening", (DENPASAR, "kia", TODAY, 5)).id
     entry_id = send_in_figures(SYSTEM)
-    person = next(p for p in people.in_reach(SYSTEM) if p.email == PEOPLE["storekeeper"][0])
+    person = next(p for p in people.find(SYSTEM).people if p.email == PEOPLE["storekeeper"][0])
     document = records.issue_delivery(SYSTEM, NOW, delivery, "https://blangko.test")
     token = documents.get(SYSTEM, document.id)[1].link.rpartition("/")[2]
     proposal = allotments.propose_split(SYSTEM, NOW, DENPASAR, BLANK, SplitTerms(quantity=500))
