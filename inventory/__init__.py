@@ -43,13 +43,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 def _wire(app: Flask) -> None:
     from inventory import api, cli, jobs, models, security, text, web
-    from inventory.db import db, migrate
+    from inventory.db import db, let_go, migrate
     from inventory.security import gates
 
     assert models  # registers the tables
     app.logger.setLevel(app.config["SETTINGS"].LOG_LEVEL)
     _log_safely(app)
     db.init_app(app)
+    app.teardown_appcontext(let_go)  # before the library does the same less patiently
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     text.init_app(app)
     gates.init_app(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import select
 import sqlite3
@@ -70,6 +71,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 # a second look at the account that is logged in.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate()
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -222,6 +225,17 @@ def engine_options(settings: Config, url: str) -> dict[str, Any]:
     elif limits := _limits(settings):
         arguments["options"] = f"{given.get('options', '')} {limits}".strip()
     return options | {"pool_timeout": POOL_SECONDS, "connect_args": arguments}
+
+
+def let_go(_error: BaseException | None = None) -> None:
+    """Give the session's connection back at the end of a request, whatever state it is in: that it broke meanwhile
+    changes nothing of an answer that stands."""
+    try:
+        db.session.remove()
+    except ERRORS as error:
+        log.warning("a connection ended before it was given back (%s)", unavailable(error) or type(error).__name__)
+        db.session().invalidate()
+        db.session.registry.clear()
 
 
 CONNECTING = {

@@ -16,7 +16,7 @@ from flask import Flask, current_app
 
 from inventory.adapters import pings
 from inventory.config import Config
-from inventory.db import db
+from inventory.db import db, unavailable
 from inventory.domain.notices import OfficeHours
 from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
 from inventory.domain.watchers import BEAT_SECONDS, PATIENCE, Watched
@@ -141,8 +141,8 @@ def run_due(app: Flask, job: Job) -> RunView | None:
     with app.app_context():
         try:
             run = _run(job, clock)
-        except Exception:
-            log.exception("%s: the database did not take the run", job.name)
+        except Exception as error:
+            _log_failure(error, "%s: the database did not take the run", job.name)
             return None
         finally:
             db.session.remove()
@@ -164,8 +164,17 @@ def _run(job: Job, clock: Clock) -> RunView | None:
         return job.run(slot, job.schedule, clock, worker_name())
     except Exception as error:
         # It failed before it had begun to take its slot: that is to be seen like any other failure.
-        log.exception("%s failed", job.name)
+        _log_failure(error, "%s failed", job.name)
         return runs.record_failure(job.name, slot, started, clock(), worker_name(), error)
+
+
+def _log_failure(error: Exception, words: str, *names: str) -> None:
+    """While the database is away each chore fails every few seconds: then one line says all there is to say."""
+    reason = unavailable(error)
+    if reason is None:
+        log.error(words, *names, exc_info=error)
+    else:
+        log.error(f"{words}: the database does not serve (%s)", *names, reason)
 
 
 def _ping(address: str, job: str) -> None:
@@ -183,8 +192,8 @@ def beat(app: Flask, started_at: datetime) -> None:
         try:
             names = [job.name for job in app.extensions["jobs"]]
             watchers.beat(worker_name(), started_at, app.config["CLOCK"](), names)
-        except Exception:
-            log.exception("the database did not take the heartbeat")
+        except Exception as error:
+            _log_failure(error, "the database did not take the heartbeat")
             return
         finally:
             db.session.remove()
@@ -196,8 +205,8 @@ def look(app: Flask) -> None:
     with app.app_context():
         try:
             watchers.watch(app.config["CLOCK"](), app.extensions["jobs"], app.extensions["chores"])
-        except Exception:
-            log.exception("the jobs could not be looked at")
+        except Exception as error:
+            _log_failure(error, "the jobs could not be looked at")
         finally:
             db.session.remove()
 
@@ -287,8 +296,8 @@ def do(app: Flask, chore: Chore) -> None:
         try:
             done = chore.work(app.config["CLOCK"])
             chores.note(chore.name, app.config["CLOCK"](), done if isinstance(done, Round) else Round())
-        except Exception:
-            log.exception("%s failed", chore.name)
+        except Exception as error:
+            _log_failure(error, "%s failed", chore.name)
         finally:
             db.session.remove()
 
