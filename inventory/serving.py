@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 from functools import partial
+from itertools import count
 from selectors import EVENT_READ
 from socket import MSG_DONTWAIT, MSG_PEEK, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from typing import Any
@@ -22,6 +23,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
 from inventory import jobs
+from inventory.web import metrics
 
 SETTINGS: dict[str, Any] = {
     # Threads, as a request mostly waits for the database; ours begin with a request once it has wholly come.
@@ -143,6 +145,17 @@ def looked_at(connection: Any) -> tuple[Came, int]:
     return Came.PART if missing > 0 else Came.WHOLE, len(data)
 
 
+def takes_a_number(arbiter: Any, worker: Any) -> None:
+    """In the master, before a worker begins: the lowest number that no other one has."""
+    taken = {each.number for each in arbiter.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
+
+
+def counts_under_its_number(_arbiter: Any, worker: Any) -> None:
+    """In the worker: it counts requests on from where the last one with this number stopped."""
+    metrics.count_as(f"worker-{worker.number}")
+
+
 class EmbeddedServer(BaseApplication):
     """Serves one application object; `options` are gunicorn's settings."""
 
@@ -176,6 +189,8 @@ def serve(app: Flask, *, host: str, port: int, workers: int, threads: int) -> No
         "bind": f"{host}:{port}",
         "workers": workers,
         "threads": threads,
+        "pre_fork": takes_a_number,
+        "post_fork": counts_under_its_number,
         "post_worker_init": start_jobs,
         "on_exit": tidy,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Bounds of the durations of requests."""
 
 _FIRST = threading.Lock()
+_NAME: list[str] = []
+"""What this process is called among those that add up; its id where nobody has said otherwise."""
 
 
 @blueprint.get("/metrics")
@@ -43,6 +46,11 @@ def index() -> Any:
     registry.register(_requests_of_all())
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(registry), content_type=content_type)
+
+
+def count_as(name: str) -> None:
+    """Count the requests of this process under a name that a later one may take over, with the counts."""
+    _NAME.append(name)
 
 
 def _may_read(settings: Config) -> bool:
@@ -148,6 +156,9 @@ def _made(folder: str) -> tuple[Any, Any, Any]:
     the library looks for that in the environment once, when it is first imported."""
     if folder:
         let_processes_add_up(folder)
+        from prometheus_client import values
+
+        values.ValueClass = values.MultiProcessValue(lambda: _NAME[-1] if _NAME else os.getpid())
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
     registry = CollectorRegistry()
