@@ -34,3 +34,7 @@ post_fork = counts_under_its_number
 accesslog = None
 errorlog = "-"
 proc_name = "blangko"
+
+# The master never loads the application, which would give its lines their form.
+if os.environ.get("BLANGKO_LOG_FORMAT") == "json":
+    logconfig_dict = {"formatters": {"generic": {"()": "inventory.adapters.logs.JsonFormatter"}}}

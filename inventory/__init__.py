@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from logging import Handler
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,18 @@ def _log_safely(app: Flask) -> None:
 
     from flask.logging import default_handler
 
+    servers = [logging.getLogger(f"gunicorn.{name}") for name in ("error", "access")]
+    # Whatever logger has no handler, such as a library's, writes by the last one.
+    others = [logging.lastResort] if logging.lastResort else []
+    log_safely(app, [default_handler, *others, *(handler for each in servers for handler in each.handlers)])
+
+
+def log_safely(app: Flask, handlers: Iterable[Handler]) -> None:
+    """Have these handlers write no secret of the application's, in the form that its settings ask for."""
     from inventory.adapters import logs
+    from inventory.security import origin
 
     settings = app.config["SETTINGS"]
     secrets = [app.config["SECRET_KEY"], *settings.secrets.values()]
     secrets += [part for value in settings.secrets.values() for part in logs.secrets_in(value)]
-    servers = [logging.getLogger(f"gunicorn.{name}") for name in ("error", "access")]
-    # Whatever logger has no handler, such as a library's, writes by the last one.
-    others = [logging.lastResort] if logging.lastResort else []
-    logs.make_safe([default_handler, *others, *(handler for each in servers for handler in each.handlers)], secrets)
+    logs.make_safe(handlers, secrets, as_json=settings.LOG_FORMAT == "json", about=origin.of_request)

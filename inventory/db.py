@@ -238,6 +238,17 @@ def let_go(_error: BaseException | None = None) -> None:
         db.session.registry.clear()
 
 
+def tell_of_connections(engine: Engine, tell: Callable[[int], None]) -> None:
+    """Have `tell` called with the number of connections in use whenever it changes."""
+
+    def in_use() -> int:
+        pool: Any = engine.pool
+        return pool.checkedout() if hasattr(pool, "checkedout") else 0
+
+    event.listen(engine, "checkout", lambda *_: tell(in_use()))
+    event.listen(engine, "checkin", lambda *_: tell(in_use() - 1))  # it comes before it is back
+
+
 CONNECTING = {
     "connect_timeout": 5,
     # A server that is switched off closes nothing: these notice it, both while waiting and while sending.

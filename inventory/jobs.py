@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
-from inventory.adapters import pings
+from inventory.adapters import logs, pings
 from inventory.config import Config
 from inventory.db import db, unavailable
 from inventory.domain.notices import OfficeHours
@@ -138,7 +140,7 @@ def run_due(app: Flask, job: Job) -> RunView | None:
     from any number of processes. A failure is recorded and logged, never raised; the case about it follows at once,
     and a good run is told to whoever waits for the ping."""
     clock: Clock = app.config["CLOCK"]
-    with app.app_context():
+    with app.app_context(), _logged_as(job.name):
         try:
             run = _run(job, clock)
         except Exception as error:
@@ -146,8 +148,9 @@ def run_due(app: Flask, job: Job) -> RunView | None:
             return None
         finally:
             db.session.remove()
+        if run is not None:
+            _log(run)
     if run is not None:
-        _log(run)
         if run.status == "done":  # the next beat resolves what was open about it
             _ping(app.config["SETTINGS"].PING_URL, job.name)
         else:
@@ -166,6 +169,11 @@ def _run(job: Job, clock: Clock) -> RunView | None:
         # It failed before it had begun to take its slot: that is to be seen like any other failure.
         _log_failure(error, "%s failed", job.name)
         return runs.record_failure(job.name, slot, started, clock(), worker_name(), error)
+
+
+def _logged_as(job: str) -> AbstractContextManager[None]:
+    """What one run of a job logs, wherever it does, carries the job's name and an id of the run's own."""
+    return logs.run_of(job=job, run_id=secrets.token_hex(8), worker=worker_name())
 
 
 def _log_failure(error: Exception, words: str, *names: str) -> None:
@@ -292,7 +300,7 @@ def clear_away_log_ins(clock: Clock) -> int:
 def do(app: Flask, chore: Chore) -> None:
     """A failure is logged, never raised: what was to be done waits for the next time. A good round is written down:
     when none is for too long, whoever looks at the jobs opens the case."""
-    with app.app_context():
+    with app.app_context(), _logged_as(chore.name):
         try:
             done = chore.work(app.config["CLOCK"])
             chores.note(chore.name, app.config["CLOCK"](), done if isinstance(done, Round) else Round())

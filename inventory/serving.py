@@ -12,10 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
+from errno import EINVAL
 from functools import partial
 from itertools import count
+from mmap import mmap
+from select import POLLIN, poll
 from selectors import EVENT_READ
-from socket import MSG_DONTWAIT, MSG_PEEK, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
+from socket import MSG_DONTWAIT, MSG_PEEK, SHUT_RDWR, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from typing import Any
 
 from flask import Flask
@@ -24,29 +27,6 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from inventory import jobs
 from inventory.web import metrics
-
-SETTINGS: dict[str, Any] = {
-    # Threads, as a request mostly waits for the database; ours begin with a request once it has wholly come.
-    "worker_class": "inventory.serving.WholeRequests",
-    # A worker whose main thread has said nothing for so long hangs, and is replaced. A request may take longer: what
-    # bounds it is how long the database works at a statement.
-    "timeout": 60,
-    # What is under way when the server is told to stop or to load anew is finished. Supervisors wait a little longer.
-    "graceful_timeout": 30,
-    # Longer than the proxy's 60 seconds, so that it is the proxy that closes a connection in which nothing happens:
-    # the other way round a request could be on its way to where nobody listens any more.
-    "keepalive": 75,
-    # Where the workers say that they live: a file, which on a disk may be a disk's time late.
-    "worker_tmp_dir": "/dev/shm",  # noqa: S108
-    # Only ProxyFix looks at what proxies say, as BLANGKO_TRUSTED_PROXIES has it: nobody is believed twice.
-    "forwarded_allow_ips": "",
-    # Nothing here needs to be steered from outside.
-    "control_socket_disable": True,
-    # Each worker loads the application itself, so that a reload takes up what was installed meanwhile.
-    "preload_app": False,
-}
-"""gunicorn's settings wherever it serves this application. How many workers and threads, and when they are replaced, is
-said where they are started."""
 
 WHOLE_SECONDS = 10
 """How long a request may take to come before its connection is closed."""
@@ -101,6 +81,25 @@ class WholeRequests(ThreadWorker):
         self.pending_conns.remove(conn)
         self._hand_over(conn, came)
 
+    def accept(self, listener: Any) -> None:
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno != EINVAL:  # another worker has heard first that this is the end
+                raise
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """At the end of all workers nobody is left in the queue: who is in it is let in, and who comes after is turned
+        away at once. Left open until the last answer it would take in people whom nobody answers."""
+        super().set_accept_enabled(enabled)
+        if enabled or self.alive or not _ENDING[0]:
+            return
+        for listener in self.sockets:
+            while _is_readable(listener):
+                self.accept(listener)
+            with suppress(OSError):
+                listener.shutdown(SHUT_RDWR)
+
     def _cap_keepalive(self, deadline: float) -> None:
         """A worker that stops waits no longer for the rest of a request than for another one."""
         super()._cap_keepalive(deadline)
@@ -123,6 +122,28 @@ class WholeRequests(ThreadWorker):
             return
         future = self.bulky.submit(self.handle, conn)
         future.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+
+_ENDING = mmap(-1, 1)
+"""1 when the server ends: seen by all its processes, as a worker cannot tell that from being replaced."""
+
+
+def says_when_it_ends(arbiter: Any) -> None:
+    """In the master, once it listens: have the workers know when it stops and nobody takes its place."""
+    stop = arbiter.stop
+
+    def stopping(graceful: bool = True) -> None:
+        if not (arbiter.reexec_pid or arbiter.master_pid or arbiter.systemd):
+            _ENDING[0] = 1
+        stop(graceful)
+
+    arbiter.stop = stopping
+
+
+def _is_readable(listener: Any) -> bool:
+    looked = poll()
+    looked.register(listener.fileno(), POLLIN)
+    return any(events == POLLIN for _, events in looked.poll(0))
 
 
 def looked_at(connection: Any) -> tuple[Came, int]:
@@ -154,6 +175,31 @@ def takes_a_number(arbiter: Any, worker: Any) -> None:
 def counts_under_its_number(_arbiter: Any, worker: Any) -> None:
     """In the worker: it counts requests on from where the last one with this number stopped."""
     metrics.count_as(f"worker-{worker.number}")
+
+
+SETTINGS: dict[str, Any] = {
+    # Threads, as a request mostly waits for the database; ours begin with a request once it has wholly come.
+    "worker_class": "inventory.serving.WholeRequests",
+    # A worker whose main thread has said nothing for so long hangs, and is replaced. A request may take longer: what
+    # bounds it is how long the database works at a statement.
+    "timeout": 60,
+    # What is under way when the server is told to stop or to load anew is finished. Supervisors wait a little longer.
+    "graceful_timeout": 30,
+    # Longer than the proxy's 60 seconds, so that it is the proxy that closes a connection in which nothing happens:
+    # the other way round a request could be on its way to where nobody listens any more.
+    "keepalive": 75,
+    # Where the workers say that they live: a file, which on a disk may be a disk's time late.
+    "worker_tmp_dir": "/dev/shm",  # noqa: S108
+    # Only ProxyFix looks at what proxies say, as BLANGKO_TRUSTED_PROXIES has it: nobody is believed twice.
+    "forwarded_allow_ips": "",
+    "when_ready": says_when_it_ends,
+    # Nothing here needs to be steered from outside.
+    "control_socket_disable": True,
+    # Each worker loads the application itself, so that a reload takes up what was installed meanwhile.
+    "preload_app": False,
+}
+"""gunicorn's settings wherever it serves this application. How many workers and threads, and when they are replaced, is
+said where they are started."""
 
 
 class EmbeddedServer(BaseApplication):
