@@ -102,8 +102,9 @@ class WholeRequests(ThreadWorker):
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A worker that stops waits no longer for the rest of a request than for another one."""
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
+        super()._cap_keepalive(deadline)  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
+        waiting: Any = self.pending_conns
+        for conn in waiting:
             conn.timeout = min(conn.timeout, deadline)
 
     def _wake_at(self, conn: Any, size: int) -> None:

@@ -115,11 +115,10 @@ def test_many_clients_and_the_jobs_share_two_connections(make_app: Callable[...,
         app = make_app(_with_driver(cluster.url) + "?application_name=looks")
         with app.app_context():
             World(app).deliver(NOW, TODAY, 100_000)
-        setting = {"BLANGKO_TRANSACTION_POOLER": "1"}
-        jobs = start_jobs(url, tmp_path, BLANGKO_CHECK_EVERY_SECONDS="1", BLANGKO_SECRET_KEY="x" * 40, **setting)
+        jobs = start_jobs(url, tmp_path, BLANGKO_CHECK_EVERY_SECONDS="1", BLANGKO_TRANSACTION_POOLER="1")
         stack.callback(jobs.wait)
         stack.callback(jobs.kill)
-        server = stack.enter_context(Server(url, tmp_path, **setting))
+        server = stack.enter_context(Server(url, tmp_path, BLANGKO_TRANSACTION_POOLER="1"))
         clients = [Client(server.port) for _ in range(8)]
         in_parallel([client.browser.log_in for client in clients])
         stop = threading.Event()

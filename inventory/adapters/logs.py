@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from time import gmtime
 from urllib.parse import unquote, urlsplit
 
 from inventory.domain.audit import MASK
@@ -47,13 +47,13 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = (), about: Callable[[], Facts] = dict) -> None:
         super().__init__()
+        self.converter = gmtime
         self.secrets = longest_first(secrets)
         self.about = about
 
     def format(self, record: logging.LogRecord) -> str:
-        instant = datetime.fromtimestamp(record.created, UTC)
         entry: dict[str, object] = {
-            "time": instant.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
             "process": record.process,
