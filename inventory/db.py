@@ -278,13 +278,13 @@ def _is_alive(connection: Any, _record: Any, _proxy: Any) -> None:
     each transaction a round trip: one that ended has said so, and what it said waits to be read."""
     if not hasattr(connection, "pgconn"):
         return
-    for _ in range(2):  # its last words, and then the end
-        if not _has_spoken(connection.fileno()):
-            return
-        try:
+    try:
+        for _ in range(2):  # its last words, and then the end
+            if not _has_spoken(connection.fileno()):
+                return
             connection.pgconn.consume_input()
-        except Exception:
-            raise DisconnectionError from None
+    except Exception:
+        raise DisconnectionError from None
 
 
 def _has_spoken(descriptor: int) -> bool:

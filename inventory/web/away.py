@@ -8,6 +8,7 @@ import re
 from flask import Response, current_app, jsonify, request
 from flask_babel import force_locale
 from flask_wtf.csrf import generate_csrf, validate_csrf
+from werkzeug.exceptions import HTTPException
 from wtforms import ValidationError
 
 from inventory import text
@@ -46,7 +47,10 @@ def answer(reason: str) -> tuple[Response, int, dict[str, str]]:
 def _kept() -> Fields | None:
     """What was typed, to be sent again; None where nothing was, or where it must not stand in a page: secrets, files,
     and what no page of this site has sent."""
-    if request.method != "POST" or request.is_json or request.files:
+    try:
+        if request.method != "POST" or request.is_json or request.files:
+            return None
+    except HTTPException:  # what came cannot be read
         return None
     typed = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
     if not typed or any(_SECRET.search(name) and value for name, value in typed):
