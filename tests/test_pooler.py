@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from inventory.config import load
 from inventory.db import engine_options
@@ -112,6 +114,7 @@ def test_many_clients_and_the_jobs_share_two_connections(make_app: Callable[...,
         cluster = stack.enter_context(Cluster())
         _fill(cluster.url, tmp_path)
         url = stack.enter_context(pooler(cluster, tmp_path))
+        check_statements(url)
         app = make_app(_with_driver(cluster.url) + "?application_name=looks")
         with app.app_context():
             World(app).deliver(NOW, TODAY, 100_000)
@@ -144,6 +147,33 @@ def test_many_clients_and_the_jobs_share_two_connections(make_app: Callable[...,
         assert len(backends(cluster)) <= POOL_SIZE
         log = (tmp_path / "server.log").read_text()
         assert "Traceback" not in log
+
+
+def check_statements(url: str) -> None:
+    """Statements that are repeated from transaction to transaction: prepared, they would be looked for where another
+    connection has prepared them, or where none has."""
+    assert failures(url, pooler=True) == []
+    assert failures(url, pooler=False) != [], "what the setting is there for"
+
+
+def failures(url: str, *, pooler: bool) -> list[str]:
+    settings = load({"TRANSACTION_POOLER": pooler, "IDLE_TRANSACTION_SECONDS": 0}, {})
+    engine = create_engine(_with_driver(url), **engine_options(settings, _with_driver(url)))
+    found: list[str] = []
+
+    def repeat() -> None:
+        with engine.connect() as connection:
+            try:
+                for _ in range(60):
+                    connection.execute(text("SELECT count(*) FROM offices"))
+                    connection.commit()
+            except DBAPIError as error:
+                found.append(type(error.orig).__name__)
+                connection.invalidate()
+
+    in_parallel([repeat] * 4)
+    engine.dispose()
+    return found
 
 
 def backends(cluster: Cluster) -> set[int]:
