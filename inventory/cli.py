@@ -603,14 +603,14 @@ def jobs() -> None:
     """Run the scheduled jobs in this process until it is stopped. Any number may run: each slot is run once."""
     import logging
 
-    from inventory.adapters import logs
+    from inventory import log_safely
     from inventory.jobs import run_forever
     from inventory.security import database
 
     database.warn(_application())
     settings = current_app.config["SETTINGS"]
     logging.basicConfig(level=settings.LOG_LEVEL, format="%(asctime)s %(levelname)s %(message)s")
-    logs.make_safe(logging.getLogger().handlers, [current_app.config["SECRET_KEY"], *settings.secrets.values()])
+    log_safely(_application(), logging.getLogger().handlers)
     run_forever(_application())
 
 

@@ -48,6 +48,27 @@ class Config:
         "`postgresql://user:password@host/database`, or `sqlite:///file`. Without it, SQLite in"
         " `instance/blangko.sqlite3`.",
     )
+    TRANSACTION_POOLER: bool = _setting(
+        False,
+        "BLANGKO_TRANSACTION_POOLER",
+        "Whether DATABASE_URL leads to a pooler that lends a connection for one transaction, such as pgbouncer with"
+        " `pool_mode = transaction`: statements are then not prepared, and the limits below belong into the server.",
+    )
+    STATEMENT_SECONDS: int = _setting(
+        0,
+        "BLANGKO_STATEMENT_SECONDS",
+        "Seconds after which PostgreSQL gives up a statement of this process; 0 never. For web processes, whose"
+        " proxies wait no longer; jobs may take their time.",
+    )
+    LOCK_SECONDS: int = _setting(
+        0, "BLANGKO_LOCK_SECONDS", "Seconds that this process waits for a lock on PostgreSQL; 0 for ever."
+    )
+    IDLE_TRANSACTION_SECONDS: int = _setting(
+        600,
+        "BLANGKO_IDLE_TRANSACTION_SECONDS",
+        "Seconds after which PostgreSQL ends a transaction in which this process does nothing, with the locks that it"
+        " holds; 0 never.",
+    )
     LANGUAGE: str = _setting("id", "BLANGKO_LANGUAGE", "Language of people who have not chosen one: `id` or `en`.")
     TIME_ZONE: str = _setting("Asia/Jakarta", "BLANGKO_TIME_ZONE", "Time zone of BLANGKO_REVIEW_AT.")
     REVIEW_AT: str = _setting(
@@ -205,6 +226,9 @@ class Config:
         "Folder of the embedded database and key; `instance/` beside `wsgi.py` by default.",
     )
     LOG_LEVEL: str = _setting("INFO", "BLANGKO_LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+    LOG_FORMAT: str = _setting(
+        "text", "BLANGKO_LOG_FORMAT", "`text`, or `json`: each entry of the log one JSON object on a line."
+    )
 
     def __repr__(self) -> str:
         """Without secrets: nobody who prints the settings, or meets them in an error, reads one."""
@@ -323,6 +347,7 @@ def _checked(values: dict[str, Any]) -> Config:
         (environment not in ("production", "embedded"), "BLANGKO_ENV must be production or embedded."),
         (config.LANGUAGE not in ("id", "en"), "BLANGKO_LANGUAGE must be id or en."),
         (config.LOG_LEVEL not in LOG_LEVELS, f"BLANGKO_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}."),
+        (config.LOG_FORMAT not in ("text", "json"), "BLANGKO_LOG_FORMAT must be text or json."),
         (not 0 <= config.UNDO_MINUTES <= 1440, "BLANGKO_UNDO_MINUTES must be from 0 to 1440."),
         (not 0 <= config.API_RATE <= 1_000_000, "BLANGKO_API_RATE must be from 0 to 1000000."),
         (config.MAX_UPLOAD_BYTES < 1000, "BLANGKO_MAX_UPLOAD_BYTES must be at least 1000."),
@@ -349,6 +374,10 @@ def _about_times(config: Config) -> Checks:
         (config.REVIEW_EVERY_SECONDS < 0, "BLANGKO_REVIEW_EVERY_SECONDS must not be negative."),
         (config.CHECK_EVERY_SECONDS < 0, "BLANGKO_CHECK_EVERY_SECONDS must not be negative."),
         (config.MESSAGES_EVERY_SECONDS < 0, "BLANGKO_MESSAGES_EVERY_SECONDS must not be negative."),
+        *(
+            (not 0 <= getattr(config, name) <= 86_400, f"BLANGKO_{name} must be from 0 to 86400.")
+            for name in ("STATEMENT_SECONDS", "LOCK_SECONDS", "IDLE_TRANSACTION_SECONDS")
+        ),
         (not 0 <= config.ESCALATE_AFTER_HOURS <= 1000, "BLANGKO_ESCALATE_AFTER_HOURS must be from 0 to 1000."),
         (
             not _is_hours(config.OFFICE_HOURS),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import select
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +13,15 @@ from typing import Any, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, text
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import Pool
 from sqlalchemy.types import TypeDecorator
+
+from inventory.config import Config
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -27,6 +33,9 @@ NAMING = {
 
 ATTEMPTS = 5
 """How often a transaction is tried when the database itself asks for another try (deadlock, serialization, busy)."""
+
+PATIENCE = 8.0
+"""After so many seconds no further try begins: a busy SQLite file takes five of them to say so each time."""
 
 WRITERS_LOCK = 7301
 """The class of the lock that postings share and a seal takes for itself; the triggers name it too."""
@@ -63,6 +72,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate()
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
@@ -72,6 +83,9 @@ def write(work: Callable[[Session], T]) -> T:
     `work` may be called up to ATTEMPTS times: when the database reports a deadlock, a serialization failure or a
     busy SQLite file the transaction is rolled back and tried again after a short random pause. So it must not have
     effects outside the session.
+
+    A connection that breaks is no reason for another try: where it broke during COMMIT nobody knows whether the
+    transaction came through. Whoever sends the same request id again finds out.
     """
     return _write(work, db.session())
 
@@ -86,6 +100,7 @@ def write_apart(work: Callable[[Session], T]) -> T:
 
 
 def _write(work: Callable[[Session], T], session: Session) -> T:
+    began = time.monotonic()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             begin_write(session)
@@ -93,7 +108,7 @@ def _write(work: Callable[[Session], T], session: Session) -> T:
             session.commit()
         except OperationalError as error:
             session.rollback()
-            if attempt == ATTEMPTS or not wants_retry(error):
+            if attempt == ATTEMPTS or not wants_retry(error) or time.monotonic() - began > PATIENCE:
                 raise
             time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  (spreads the retries, no secret)
         except BaseException:
@@ -148,6 +163,142 @@ def in_batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:
     """The rows in their order, at most `size` at a time: a statement takes only so many parameters."""
     for start in range(0, len(rows), size):
         yield list(rows[start : start + size])
+
+
+# --- when the database does not serve ----------------------------------------------------------------------------
+
+ERRORS = (DBAPIError, NoneFree)
+"""What a database that does not serve raises, and many another fault: `unavailable` tells them apart."""
+
+_STATES = {
+    "08": "no connection",
+    "57P": "no connection",  # it is being stopped, started, or has crashed
+    "25P03": "no connection",  # it ended a transaction that did nothing for too long
+    "53100": "full",
+    "53": "too much at once",  # connections, memory
+    "58030": "broken disk",
+    "25006": "read-only",  # a standby, or a primary that has become one
+    "57014": "too slow",
+    "55P03": "busy",
+    "40001": "busy",
+    "40P01": "busy",
+}
+"""PostgreSQL's SQLSTATEs, or how they begin, the longer ones first where they overlap."""
+_CODES = {
+    sqlite3.SQLITE_BUSY: "busy",
+    sqlite3.SQLITE_LOCKED: "busy",
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_IOERR: "broken disk",
+    sqlite3.SQLITE_CANTOPEN: "no connection",
+    sqlite3.SQLITE_READONLY: "read-only",
+}
+
+
+def unavailable(error: BaseException | None) -> str | None:
+    """Why the database does not serve now, in a word or two for the log; None when the fault is another's. The same
+    request may well be answered in a while: nothing of it was kept, unless the connection broke during COMMIT."""
+    if isinstance(error, NoneFree):
+        return "no connection free"
+    if not isinstance(error, DBAPIError):
+        return None
+    if isinstance(error.orig, sqlite3.Error):
+        return _CODES.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # What the client library says itself: no answer, or one that broke off.
+        gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        return "no connection" if gone else None
+    return next((word for beginning, word in _STATES.items() if state.startswith(beginning)), None)
+
+
+def engine_options(settings: Config, url: str) -> dict[str, Any]:
+    """How the engine of an installation with these settings treats its connections."""
+    # What people typed is no part of what a broken statement says of itself.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not url.startswith("postgresql"):
+        return options
+    given = make_url(url).query
+    arguments: dict[str, Any] = {name: value for name, value in CONNECTING.items() if name not in given}
+    if settings.TRANSACTION_POOLER:
+        # The next transaction may have another server process, which knows no statement that this one prepared.
+        arguments["prepare_threshold"] = None
+    elif limits := _limits(settings):
+        arguments["options"] = f"{given.get('options', '')} {limits}".strip()
+    return options | {"pool_timeout": POOL_SECONDS, "connect_args": arguments}
+
+
+def let_go(_error: BaseException | None = None) -> None:
+    """Give the session's connection back at the end of a request, whatever state it is in: that it broke meanwhile
+    changes nothing of an answer that stands."""
+    try:
+        db.session.remove()
+    except ERRORS as error:
+        log.warning("a connection ended before it was given back (%s)", unavailable(error) or type(error).__name__)
+        db.session().invalidate()
+        db.session.registry.clear()
+
+
+def tell_of_connections(engine: Engine, tell: Callable[[int], None]) -> None:
+    """Have `tell` called with the number of connections in use whenever it changes."""
+
+    def in_use() -> int:
+        pool: Any = engine.pool
+        return pool.checkedout() if hasattr(pool, "checkedout") else 0
+
+    event.listen(engine, "checkout", lambda *_: tell(in_use()))
+    event.listen(engine, "checkin", lambda *_: tell(in_use() - 1))  # it comes before it is back
+
+
+CONNECTING = {
+    "connect_timeout": 5,
+    # A server that is switched off closes nothing: these notice it, both while waiting and while sending.
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "blangko",
+}
+"""Parameters of libpq, where the URL does not name them itself."""
+POOL_SECONDS = 10
+"""How long a request waits for a connection that others of its process hold."""
+
+
+def _limits(settings: Config) -> str:
+    seconds = {
+        "statement_timeout": settings.STATEMENT_SECONDS,
+        "lock_timeout": settings.LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": settings.IDLE_TRANSACTION_SECONDS,
+    }
+    return " ".join(f"-c {name}={value}s" for name, value in seconds.items() if value)
+
+
+@event.listens_for(Pool, "checkout")
+def _is_alive(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Leave connections behind that ended while they lay in the pool. Nothing is asked of the server, which would cost
+    each transaction a round trip: one that ended has said so, and what it said waits to be read."""
+    if not hasattr(connection, "pgconn"):
+        return
+    try:
+        for _ in range(2):  # its last words, and then the end
+            if not _has_spoken(connection.fileno()):
+                return
+            connection.pgconn.consume_input()
+    except Exception:
+        raise DisconnectionError from None
+
+
+def _has_spoken(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_what_cannot_write(context: Any) -> None:
+    """A primary that has become a standby keeps its connections: they would refuse every write for as long as they
+    lie in the pool. The next ones go where the URL finds the primary."""
+    if getattr(context.original_exception, "sqlstate", None) == "25006":
+        context.is_disconnect = True
 
 
 @event.listens_for(Engine, "connect")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import random
+import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
-from inventory.adapters import pings
+from inventory.adapters import logs, pings
 from inventory.config import Config, environment_of_programs
-from inventory.db import db
+from inventory.db import db, unavailable
 from inventory.domain.notices import OfficeHours
 from inventory.domain.schedules import DailyAt, Every, Schedule, WeeklyAt
 from inventory.domain.watchers import BEAT_SECONDS, PATIENCE, Watched
@@ -151,16 +153,17 @@ def run_due(app: Flask, job: Job) -> RunView | None:
     from any number of processes. A failure is recorded and logged, never raised; the case about it follows at once,
     and a good run is told to whoever waits for the ping."""
     clock: Clock = app.config["CLOCK"]
-    with app.app_context():
+    with app.app_context(), _logged_as(job.name):
         try:
             run = _run(job, clock)
-        except Exception:
-            log.exception("%s: the database did not take the run", job.name)
+        except Exception as error:
+            _log_failure(error, "%s: the database did not take the run", job.name)
             return None
         finally:
             db.session.remove()
+        if run is not None:
+            _log(run)
     if run is not None:
-        _log(run)
         if run.status == "done":  # the next beat resolves what was open about it
             _ping(app.config["SETTINGS"].PING_URL, job.name)
         else:
@@ -177,8 +180,22 @@ def _run(job: Job, clock: Clock) -> RunView | None:
         return job.run(slot, job.schedule, clock, worker_name())
     except Exception as error:
         # It failed before it had begun to take its slot: that is to be seen like any other failure.
-        log.exception("%s failed", job.name)
+        _log_failure(error, "%s failed", job.name)
         return runs.record_failure(job.name, slot, started, clock(), worker_name(), error)
+
+
+def _logged_as(job: str) -> AbstractContextManager[None]:
+    """What one run of a job logs, wherever it does, carries the job's name and an id of the run's own."""
+    return logs.run_of(job=job, run_id=secrets.token_hex(8), worker=worker_name())
+
+
+def _log_failure(error: Exception, words: str, *names: str) -> None:
+    """While the database is away each chore fails every few seconds: then one line says all there is to say."""
+    reason = unavailable(error)
+    if reason is None:
+        log.error(words, *names, exc_info=error)
+    else:
+        log.error(f"{words}: the database does not serve (%s)", *names, reason)
 
 
 def _ping(address: str, job: str) -> None:
@@ -196,8 +213,8 @@ def beat(app: Flask, started_at: datetime) -> None:
         try:
             names = [job.name for job in app.extensions["jobs"]]
             watchers.beat(worker_name(), started_at, app.config["CLOCK"](), names)
-        except Exception:
-            log.exception("the database did not take the heartbeat")
+        except Exception as error:
+            _log_failure(error, "the database did not take the heartbeat")
             return
         finally:
             db.session.remove()
@@ -209,8 +226,8 @@ def look(app: Flask) -> None:
     with app.app_context():
         try:
             watchers.watch(app.config["CLOCK"](), app.extensions["jobs"], app.extensions["chores"])
-        except Exception:
-            log.exception("the jobs could not be looked at")
+        except Exception as error:
+            _log_failure(error, "the jobs could not be looked at")
         finally:
             db.session.remove()
 
@@ -296,12 +313,12 @@ def clear_away_log_ins(clock: Clock) -> int:
 def do(app: Flask, chore: Chore) -> None:
     """A failure is logged, never raised: what was to be done waits for the next time. A good round is written down:
     when none is for too long, whoever looks at the jobs opens the case."""
-    with app.app_context():
+    with app.app_context(), _logged_as(chore.name):
         try:
             done = chore.work(app.config["CLOCK"])
             chores.note(chore.name, app.config["CLOCK"](), done if isinstance(done, Round) else Round())
-        except Exception:
-            log.exception("%s failed", chore.name)
+        except Exception as error:
+            _log_failure(error, "%s failed", chore.name)
         finally:
             db.session.remove()
 

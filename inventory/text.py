@@ -19,6 +19,8 @@ from inventory.domain.errors import Refusal
 from inventory.domain.quantities import MAX_QUANTITY, parse_quantity
 
 LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+OF_ACCOUNT = "account_language"
+"""Where the cookie carries the account's language."""
 TRANSLATIONS = str(Path(__file__).parent / "translations")
 
 wtforms_texts = Domain(TRANSLATIONS, "wtforms")
@@ -814,6 +816,12 @@ def language() -> str:
         if chosen in LANGUAGES:
             return chosen
     return current_app.config["SETTINGS"].LANGUAGE
+
+
+def known_language() -> str:
+    """The reader's language as far as the request itself says it: for when the database cannot be asked."""
+    known = (g.get("language"), session.get("language"), session.get(OF_ACCOUNT))
+    return next((each for each in known if each in LANGUAGES), current_app.config["SETTINGS"].LANGUAGE)
 
 
 def in_language(texts: Mapping[str, str]) -> str:

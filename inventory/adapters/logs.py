@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import gmtime
 from urllib.parse import unquote, urlsplit
 
 from inventory.domain.audit import MASK
@@ -28,30 +32,96 @@ class SafeFormatter(logging.Formatter):
     def __init__(self, inner: logging.Formatter, secrets: Iterable[str] = ()) -> None:
         super().__init__()
         self.inner = inner
-        self.secrets = sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
+        self.secrets = longest_first(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
         return safe(self.inner.format(record), self.secrets)
 
 
+Facts = Mapping[str, object]
+
+
+class JsonFormatter(logging.Formatter):
+    """Each entry one JSON object on one line of plain ASCII: what it says, and in which request or run of a job, as
+    `about` tells. It knows the same secrets as a SafeFormatter."""
+
+    def __init__(self, secrets: Iterable[str] = (), about: Callable[[], Facts] = dict) -> None:
+        super().__init__()
+        self.converter = gmtime
+        self.secrets = longest_first(secrets)
+        self.about = about
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            **_RUN.get(),
+            **self.about(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            entry["stack"] = self.formatStack(record.stack_info)
+        plain = {
+            name: masked(value, self.secrets) if isinstance(value, str) else value for name, value in entry.items()
+        }
+        return json.dumps(plain, default=str)
+
+
+_RUN: ContextVar[Facts] = ContextVar("run", default={})  # noqa: B039  (nobody changes it)
+
+
+@contextmanager
+def run_of(**facts: object) -> Iterator[None]:
+    """What is logged inside carries these facts, where entries are JSON."""
+    token = _RUN.set({**_RUN.get(), **facts})
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+
+
 def safe(text: str, secrets: Iterable[str] = ()) -> str:
     """Text as it may stand in a log."""
+    text = masked(text, secrets)
+    lines = [_CONTROL.sub(_written_out, line) for line in re.split(r"\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", text)]
+    return "\n  | ".join(lines)
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """Text without `secrets`, and without what is known to be one by its name or looks."""
     for secret in secrets:
         text = text.replace(secret, MASK)
     text = _IN_ADDRESS.sub(rf"\1{MASK}@", text)
     text = _KNOWN_BY_NAME.sub(rf"\1{MASK}", text)
     text = _LOOKS_SECRET.sub(MASK, text)
-    text = _ROW.sub(f"DETAIL: {MASK}", text)  # PostgreSQL's way to show the whole row that it refuses
-    lines = [_CONTROL.sub(_written_out, line) for line in re.split(r"\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]", text)]
-    return "\n  | ".join(lines)
+    return _ROW.sub(f"DETAIL: {MASK}", text)  # PostgreSQL's way to show the whole row that it refuses
 
 
-def make_safe(handlers: Iterable[logging.Handler], secrets: Iterable[str]) -> None:
-    """Have these handlers write safe lines, each in the form it has."""
+def longest_first(secrets: Iterable[str]) -> list[str]:
+    """Those that are long enough to be looked for; one that is part of another comes after it."""
+    return sorted({each for each in secrets if len(each) >= SHORTEST}, key=len, reverse=True)
+
+
+def make_safe(
+    handlers: Iterable[logging.Handler],
+    secrets: Iterable[str],
+    *,
+    as_json: bool = False,
+    about: Callable[[], Facts] = dict,
+) -> None:
+    """Have these handlers write safe lines: each in the form it has, or JSON objects with what `about` tells."""
     secrets = list(secrets)
     for handler in handlers:
+        if as_json:
+            handler.setFormatter(JsonFormatter(secrets, about))
+            continue
         inner = handler.formatter or logging.Formatter()
         inner = inner.inner if isinstance(inner, SafeFormatter) else inner
+        inner = logging.Formatter() if isinstance(inner, JsonFormatter) else inner
         handler.setFormatter(SafeFormatter(inner, secrets))
 
 

@@ -9,15 +9,16 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from flask_babel import force_locale
 from flask_babel import lazy_gettext as _
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from inventory import text
+from inventory.db import ERRORS, unavailable
 from inventory.domain.errors import Invalid, NotFound, Refusal
-from inventory.security import record
+from inventory.security import outage, record
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -114,15 +115,16 @@ def init_app(app: Flask) -> None:
 
 def answer(error: Any) -> Response:
     """Whatever was raised, as a problem document."""
+    if isinstance(error, ERRORS) and unavailable(error) is None:
+        raise error  # a fault of ours: it is logged on its way, and comes back as a 500
     problem = as_problem(error)
     if not isinstance(error, HTTPException):
         record.refused(problem.refusal)
     if problem.status >= 500:
         # The database may be what is broken: it is not asked who reads.
-        language = g.get("language") or current_app.config["SETTINGS"].LANGUAGE
-        with force_locale(language):
-            return _response(problem)
-    return _response(problem)
+        with force_locale(text.known_language()):
+            return _response(problem, text.known_language())
+    return _response(problem, text.language())
 
 
 def as_problem(error: Any) -> Problem:
@@ -131,6 +133,10 @@ def as_problem(error: Any) -> Problem:
     if isinstance(error, Refusal):
         field = g.get("refused_fields", {}).get(error.code)
         return Problem(error, faults=[(field, error)] if field else ())
+    reason = unavailable(getattr(error, "original_exception", None) or error)
+    if reason is not None:
+        outage.note(reason)
+        return Problem(OF_HTTP[503], headers={"Retry-After": outage.RETRY_AFTER}, status=503)
     status = error.code if isinstance(error, HTTPException) and error.code else 500
     if not isinstance(error, HTTPException) or isinstance(error, InternalServerError):
         return Problem(OF_HTTP[500], status)
@@ -188,10 +194,10 @@ def _below_api(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return either
 
 
-def _response(problem: Problem) -> Response:
+def _response(problem: Problem, language: str) -> Response:
     body = json.dumps(body_of(problem), ensure_ascii=False)
     response = Response(body, problem.status, problem.headers, content_type=MEDIA_TYPE)
-    response.headers["Content-Language"] = text.language()
+    response.headers["Content-Language"] = language
     return response
 
 

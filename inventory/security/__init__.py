@@ -82,6 +82,8 @@ def init_app(app: Flask) -> None:
         login_form=lockout.GuardedLoginForm,
         change_password_form=passwords.OwnPassphraseForm,
     )
+    # A style sheet is for everybody, also while the database cannot say who asks.
+    app.extensions["security"].principal.skip_static = True
     lockout.init_app(app)
     sessions.init_app(app)
     factors.init_app(app)

@@ -12,7 +12,7 @@ from flask_security import LoginForm, hash_password, verify_password
 
 from inventory.domain.errors import TooMany
 from inventory.domain.lockout import DEVICE_KEPT, Counter, key_of, network_of
-from inventory.security import passwords, record
+from inventory.security import outage, passwords, record
 from inventory.security.origin import visitor
 from inventory.services import lockout
 from inventory.services.lockout import Credentials, Reserved
@@ -88,7 +88,7 @@ def take_right_try() -> Reserved | None:
 def _give_back(response: Response) -> Response:
     """Nobody is logged in yet where a second factor is asked; the password was right all the same."""
     reserved = take_right_try()
-    if reserved is not None:
+    if reserved is not None and not outage.is_noted():
         lockout.give_back(current_app.config["CLOCK"](), reserved)
     return response
 

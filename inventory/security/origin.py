@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
 from inventory.domain.access import Actor, Origin
 
@@ -31,6 +31,13 @@ def origin(way: str | None = None) -> Origin:
     """From where this request comes; `way` is `api` below /api/ and else `page`, unless it is given."""
     way = way or ("api" if request.path.startswith("/api/") else "page")
     return Origin(way=way, address=request.remote_addr or "", request_id=request_id())
+
+
+def of_request() -> dict[str, object]:
+    """For the log: which request this is, if it is in one."""
+    if not has_request_context():
+        return {}
+    return {"request_id": request_id(), "method": request.method, "path": request.path, "endpoint": request.endpoint}
 
 
 def visitor() -> Actor:

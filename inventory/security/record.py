@@ -15,6 +15,7 @@ from flask_security import current_user, password_changed, user_authenticated
 from inventory.domain.access import Actor
 from inventory.domain.audit import Event
 from inventory.domain.errors import NotAllowed, NotFound, Refusal
+from inventory.security import outage
 from inventory.security.origin import origin, visitor
 from inventory.services import audit, people
 
@@ -91,6 +92,9 @@ def _write_at_the_end(user: Any, event: Event, facts: dict[str, Any] | None = No
 
 def _write(response: Response) -> Response:
     for actor, event, facts in g.pop("audit_entries", []):
+        if outage.is_noted():
+            log.error("not in the audit, as the database does not serve: %s of person %s", event.value, actor.person_id)
+            continue
         audit.record(_now(), actor, event, facts=facts)
     return response
 
@@ -98,6 +102,8 @@ def _write(response: Response) -> Response:
 def _log_in_refused(response: Response) -> Response:
     """A log-in form that came back instead of letting somebody in was refused, whatever looked through it."""
     asked = request.endpoint == "security.login" and request.method == "POST"
+    if outage.is_noted():
+        return response
     if asked and not g.get("log_in_written") and not 300 <= response.status_code < 400:
         try:
             if not current_user.is_authenticated:

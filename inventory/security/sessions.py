@@ -12,7 +12,7 @@ from flask_security import user_authenticated
 from flask_security.utils import set_request_attr
 
 from inventory.domain.sessions import SEEN_EVERY, device_words
-from inventory.security import lockout
+from inventory.security import lockout, outage
 from inventory.services import sessions
 from inventory.services.lockout import give_back_within
 from inventory.services.sessions import Limits, Place
@@ -90,7 +90,7 @@ def _end(_app: Flask, **_extra: Any) -> None:
 
 def _note_seen(response: Response) -> Response:
     found = g.get("login_session")
-    if found is not None and found.last_seen_at <= _now() - SEEN_EVERY:
+    if found is not None and not outage.is_noted() and found.last_seen_at <= _now() - SEEN_EVERY:
         sessions.seen(found.id, _now())
     return response
 

@@ -88,6 +88,18 @@ def messages_by_state(now: datetime) -> dict[str, int]:
     return {name: db.session.scalar(select(func.count(Message.id)).where(which)) or 0 for name, which in wanted.items()}
 
 
+def waiting(chore: str, now: datetime) -> timedelta:
+    """For how long the oldest of what a chore has to do has been waiting; nothing when nothing does. For machines."""
+    asked = _WAITING.get(chore)
+    since = asked(now) if asked else None
+    return max(now - since, timedelta()) if since is not None else timedelta()
+
+
+def stocks_to_check() -> int:
+    """How many stocks wait to be held against their alerts. For machines that ask."""
+    return db.session.scalar(select(func.count()).select_from(StockCheck)) or 0
+
+
 def _is_known(good_at: datetime | None, held_up: str | None, now: datetime, round: Round) -> bool:
     if round.held_up is not None:
         return round.held_up[:300] == held_up

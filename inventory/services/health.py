@@ -12,14 +12,19 @@ from inventory.db import db
 
 
 def database_state(migrations: str) -> str:
-    """`ready`; `not migrated` when it is at another migration than the newest in the folder `migrations`; or
-    `no answer`."""
+    """`ready`; `not migrated` when it is at an older migration than the newest in the folder `migrations`; or
+    `no answer`.
+
+    One that the folder does not know is of a later release: its schema only adds to ours, and while that release is
+    being brought out we go on serving.
+    """
     try:
         applied = set(db.session.scalars(text("SELECT version_num FROM alembic_version")))
     except SQLAlchemyError:
         db.session.rollback()
         return _answers()
-    return "ready" if applied == _newest(migrations) else "not migrated"
+    known, newest = _known(migrations)
+    return "ready" if applied and (applied == newest or not applied <= known) else "not migrated"
 
 
 def _answers() -> str:
@@ -32,5 +37,7 @@ def _answers() -> str:
 
 
 @lru_cache(maxsize=1)
-def _newest(migrations: str) -> frozenset[str]:
-    return frozenset(ScriptDirectory(migrations).get_heads())
+def _known(migrations: str) -> tuple[frozenset[str], frozenset[str]]:
+    """All migrations of this release, and the newest."""
+    scripts = ScriptDirectory(migrations)
+    return frozenset(each.revision for each in scripts.walk_revisions()), frozenset(scripts.get_heads())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-from flask import Flask, current_app, jsonify, render_template, request, session
+from flask import Flask, current_app, jsonify, render_template, request
 from flask_babel import force_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from inventory import text
+from inventory.db import ERRORS, unavailable
 from inventory.domain.errors import Refusal
 from inventory.security import record
+from inventory.web import away
 
 TITLES = {
     400: _("This request cannot be read"),
@@ -36,10 +40,25 @@ SENTENCES = {
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(Refusal, _with_a_database(_refused))
+    app.register_error_handler(CSRFError, _with_a_database(_stale_form))
+    for kind in ERRORS:
+        app.register_error_handler(kind, _from_database)
     app.register_error_handler(InternalServerError, _broken)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, _with_a_database(_http_error))
+
+
+def _with_a_database(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A page that says what went wrong names its reader; where the database cannot say who that is, this goes first."""
+
+    @wraps(handler)
+    def handled(error: Any) -> Any:
+        try:
+            return handler(error)
+        except ERRORS as failure:
+            return _from_database(failure)
+
+    return handled
 
 
 def _refused(refusal: Refusal) -> Any:
@@ -81,13 +100,23 @@ def _let_the_rest_pass() -> None:
         left -= len(chunk)
 
 
-def _broken(_error: InternalServerError) -> Any:
+def _from_database(error: Exception) -> Any:
+    reason = unavailable(error)
+    if reason is None:
+        raise error  # a fault of ours, which is logged and apologised for like any other
+    return away.answer(reason)
+
+
+def _broken(error: InternalServerError) -> Any:
+    # What fails after the page was made comes here alone.
+    reason = unavailable(error.original_exception)
+    if reason is not None:
+        return away.answer(reason)
     # The database may be what is broken, so this page must not ask it who is reading, nor in which language.
-    language = session.get("language")
-    if language not in text.LANGUAGES:
-        language = current_app.config["SETTINGS"].LANGUAGE
+    language = text.known_language()
     with force_locale(language):
-        return render_template("errors/broken.html", shown_language=language), 500
+        page = current_app.jinja_env.get_template("errors/broken.html").render(shown_language=language)
+    return page, 500
 
 
 def _page(status: int, sentence: str) -> str:

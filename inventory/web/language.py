@@ -52,5 +52,7 @@ def page_to_return_to() -> str:
 
 def _prefer_the_accounts_language(_app: Flask, user: Any, **_extra: Any) -> None:
     """At a shared desk the last reader's choice must not outlive their session."""
+    session.pop(text.OF_ACCOUNT, None)
     if user.language:
         session.pop("language", None)
+        session[text.OF_ACCOUNT] = user.language

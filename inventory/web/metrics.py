@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -15,7 +17,8 @@ from flask import Blueprint, Response, current_app, g, request
 
 from inventory import security
 from inventory.config import Config, let_processes_add_up
-from inventory.security import gates
+from inventory.db import db, tell_of_connections
+from inventory.security import gates, outage
 from inventory.services import chores, health, watchers
 from inventory.services.watchers import JobState, State
 
@@ -27,6 +30,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Bounds of the durations of requests."""
 
 _FIRST = threading.Lock()
+_NAME: list[str] = []
+"""What this process is called among those that add up; its id where nobody has said otherwise."""
 
 
 @blueprint.get("/metrics")
@@ -43,6 +48,11 @@ def index() -> Any:
     registry.register(_requests_of_all())
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(registry), content_type=content_type)
+
+
+def count_as(name: str) -> None:
+    """Count the requests of this process under a name that a later one may take over, with the counts."""
+    _NAME.append(name)
 
 
 def _may_read(settings: Config) -> bool:
@@ -79,10 +89,21 @@ class _Jobs:
         for name, count in chores.messages_by_state(self.now).items():
             told.add_metric([name], count)
         yield told
+        yield from _of_queues(self.now)
         alerts = GaugeMetricFamily("blangko_open_alerts", "Open alerts.", labels=["subject", "level"])
         for (subject, level), count in sorted(watchers.open_by_subject().items()):
             alerts.add_metric([subject, level], count)
         yield alerts
+
+
+def _of_queues(now: datetime) -> Iterator[Any]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    waiting = GaugeMetricFamily("blangko_chore_waiting_seconds", "Age of the oldest that waits.", labels=["chore"])
+    for name in (chores.MESSAGES, chores.STOCK_CHECKS):
+        waiting.add_metric([name], chores.waiting(name, now).total_seconds())
+    yield waiting
+    yield GaugeMetricFamily("blangko_stocks_to_check", "Stocks that postings changed.", chores.stocks_to_check())
 
 
 def _of_jobs(state: State) -> Iterator[Any]:
@@ -130,38 +151,67 @@ def _begin() -> None:
 @blueprint.after_app_request
 def _count(response: Response) -> Response:
     if "request_began" in g:
-        counted, seconds = _requests(current_app.config["SETTINGS"].METRICS_PATH)[1:]
+        counts = _counts()
         endpoint = request.endpoint or "none"
-        counted.labels(endpoint, request.method, str(response.status_code)).inc()
-        seconds.labels(endpoint).observe(time.perf_counter() - g.request_began)
+        counts.answers.labels(endpoint, request.method, str(response.status_code)).inc()
+        counts.seconds.labels(endpoint).observe(time.perf_counter() - g.request_began)
+        if (reason := outage.reason()) is not None:
+            counts.unavailable.labels(reason).inc()
     return response
 
 
-def _requests(folder: str) -> tuple[Any, Any, Any]:
-    with _FIRST:  # two that counted beside each other would write over each other
-        return _made(folder)
+@dataclass(frozen=True)
+class _Counts:
+    """This process's registry and what is in it."""
+
+    registry: Any
+    answers: Any
+    seconds: Any
+    unavailable: Any
+    connections: Any
+
+
+def _counts() -> _Counts:
+    found = current_app.extensions.get("counts")
+    if found is None:
+        with _FIRST:  # two that counted beside each other would write over each other
+            found = _made(current_app.config["SETTINGS"].METRICS_PATH)
+            if "counts" not in current_app.extensions:
+                current_app.extensions["counts"] = found
+                found.connections.set(0)  # whoever had this process's name before has none any more
+                tell_of_connections(db.engine, found.connections.set)
+    return found
 
 
 @lru_cache(maxsize=1)
-def _made(folder: str) -> tuple[Any, Any, Any]:
-    """This process's registry, counter and durations. With a folder the processes of a server add up in its files:
-    the library looks for that in the environment once, when it is first imported."""
+def _made(folder: str) -> _Counts:
+    """With a folder the processes of a server add up in its files: the library looks for that in the environment once,
+    when it is first imported."""
     if folder:
         let_processes_add_up(folder)
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import values
+
+        values.ValueClass = values.MultiProcessValue(lambda: _NAME[-1] if _NAME else os.getpid())
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
     registry = CollectorRegistry()
     labels = ["endpoint", "method", "status"]
-    counted = Counter("blangko_http_requests", "Requests answered.", labels, registry=registry)
     words = "Time until an answer was ready."
-    seconds = Histogram("blangko_http_request_seconds", words, ["endpoint"], registry=registry, buckets=SECONDS)
-    return registry, counted, seconds
+    away = "Requests that the database did not serve, by why."
+    used = "Connections to the database in use."
+    return _Counts(
+        registry=registry,
+        answers=Counter("blangko_http_requests", "Requests answered.", labels, registry=registry),
+        seconds=Histogram("blangko_http_request_seconds", words, ["endpoint"], registry=registry, buckets=SECONDS),
+        unavailable=Counter("blangko_database_unavailable", away, ["reason"], registry=registry),
+        connections=Gauge("blangko_database_connections", used, registry=registry, multiprocess_mode="sum"),
+    )
 
 
 def _requests_of_all() -> Any:
     folder = current_app.config["SETTINGS"].METRICS_PATH
     if not folder:
-        return _requests(folder)[0]
+        return _counts().registry
     from prometheus_client.multiprocess import MultiProcessCollector
 
     return MultiProcessCollector(None, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from flask.logging import default_handler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.adapters.logs import SafeFormatter, make_safe, safe, secrets_in
+from inventory.adapters.logs import JsonFormatter, SafeFormatter, make_safe, run_of, safe, secrets_in
 from inventory.config import Config, SettingError, load
 
 KEY = "a-key-that-nobody-should-read-0123456789"
@@ -160,3 +161,46 @@ def test_an_error_of_the_application_is_logged_safely(make_app: Callable[..., Fl
     assert "hunter2" not in said
     assert app.config["SECRET_KEY"] not in said
     assert len([line for line in said.splitlines() if not line.startswith("  | ")]) == 1
+
+
+# --- entries as JSON ---------------------------------------------------------------------------------------------
+
+
+def entry(message: str, *arguments: object, error: Exception | None = None, **about: object) -> dict[str, object]:
+    info = (type(error), error, error.__traceback__) if error else None
+    record = logging.LogRecord("inventory.x", logging.ERROR, "f.py", 1, message, arguments, info)
+    line = JsonFormatter([KEY], lambda: about).format(record)
+    assert "\n" not in line
+    assert line.isascii()
+    return json.loads(line)
+
+
+@given(st.text(max_size=200))
+def test_a_json_entry_is_one_line_and_says_what_was_said(said: str) -> None:
+    assert entry("%s", "x" + said)["logger"] == "inventory.x"
+
+
+def test_a_json_entry_tells_of_its_request_its_run_and_its_error_and_no_secret() -> None:
+    with run_of(job="review", run_id="1234"):
+        found = entry("went %s with %s", "wrong", KEY, error=ValueError(f"key={KEY}\nnext"), request_id="abcd1234")
+    assert (found["message"], found["level"]) == ("went wrong with ***", "ERROR")
+    assert (found["job"], found["run_id"], found["request_id"]) == ("review", "1234", "abcd1234")
+    assert str(found["error"]).startswith("ValueError")
+    assert KEY not in json.dumps(found)
+    assert "job" not in entry("afterwards")
+
+
+def test_a_request_writes_json_where_the_settings_say_so(make_app: Callable[..., Flask], tmp_path: Path) -> None:
+    before = default_handler.formatter
+    try:
+        app = make_app(f"sqlite:///{tmp_path / 'x.sqlite3'}", LOG_FORMAT="json")
+        formatter = default_handler.formatter
+        assert formatter is not None
+        behind = {"werkzeug.proxy_fix.orig": {}}
+        headers = {"X-Request-Id": "from-the-proxy-1"}
+        with app.test_request_context("/login?password=tops3cret", headers=headers, environ_overrides=behind):
+            found = json.loads(formatter.format(logging.LogRecord("i", logging.INFO, "f.py", 1, "said", (), None)))
+        assert (found["request_id"], found["path"], found["method"]) == ("from-the-proxy-1", "/login", "GET")
+        assert "tops3cret" not in json.dumps(found)
+    finally:
+        default_handler.setFormatter(before)

@@ -27,8 +27,8 @@ SECRET_KEY = "a key for tests only, long enough to pass"
 class Server:
     """`flask serve` on a database of the tests; every process of it can be killed at once."""
 
-    def __init__(self, url: str, instance: Path, workers: int = 2) -> None:
-        self.url, self.instance, self.workers = url, instance, workers
+    def __init__(self, url: str, instance: Path, workers: int = 2, **settings: str) -> None:
+        self.url, self.instance, self.workers, self.settings = url, instance, workers, settings
         self.port = _free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -40,6 +40,7 @@ class Server:
             "BLANGKO_INSTANCE_PATH": str(self.instance),
             "BLANGKO_JOBS_IN_SERVER": "0",
             "BLANGKO_SECOND_FACTOR": "offered",
+            **self.settings,
         }
         command = [sys.executable, "-m", "flask", "serve", "--port", str(self.port), "--workers", str(self.workers)]
         with (self.instance / "server.log").open("ab") as log:

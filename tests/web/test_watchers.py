@@ -221,6 +221,19 @@ def test_metrics_count_requests_by_endpoint_and_answer(app: Flask, client: Flask
     assert after[timed] - before.get(timed, 0) == 2
 
 
+def test_metrics_tell_what_waits_and_how_many_connections_are_in_use(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        World(app).deliver(NOW, TODAY, 100)
+        db.session.remove()
+    app.config["CLOCK"] = lambda: NOW + timedelta(minutes=3)
+    found = samples(client.get("/metrics").text)
+    assert found["blangko_stocks_to_check", ()] == 1
+    assert found["blangko_chore_waiting_seconds", (("chore", "stock checks"),)] == 180
+    assert found["blangko_chore_waiting_seconds", (("chore", "messages"),)] == 0
+    # The one with which the scrape itself looks.
+    assert found["blangko_database_connections", ()] == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "address", "status"),
     [

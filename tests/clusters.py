@@ -1,0 +1,77 @@
+"""A PostgreSQL server that is one test's own: it can be stopped, crashed and started again."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+
+SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=60", "autovacuum=off")
+
+
+class Cluster:
+    """`port` stays the same through stops and starts. Use it as a context: it starts, and leaves nothing behind."""
+
+    def __init__(self, *settings: str) -> None:
+        programs = postgres.binaries()
+        if programs is None:
+            if os.environ.get("CI"):
+                pytest.fail("no PostgreSQL server: install one")
+            pytest.skip("no PostgreSQL server: install one")
+        self.programs, self.settings = programs, (*SETTINGS, *settings)
+        self.user = "postgres" if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="blangko-own-pg-", dir=postgres.IN_MEMORY))
+        self.port = postgres._free_port()
+        self.url = f"postgresql://blangko@127.0.0.1:{self.port}/postgres"
+        if self.user:
+            account = pwd.getpwnam(self.user)
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+
+    def __enter__(self) -> Cluster:
+        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "blangko", "-E", "UTF8", "--no-sync")
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_running():
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} " + " ".join(f"-c {setting}" for setting in self.settings)
+        self._run("pg_ctl", "-D", self.data, "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster: its backends notice, and end by themselves."""
+        os.kill(self._postmaster(), signal.SIGKILL)
+
+    def is_running(self) -> bool:
+        try:
+            os.kill(self._postmaster(), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _postmaster(self) -> int:
+        return int((Path(self.data) / "postmaster.pid").read_text().splitlines()[0])
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.programs / program), *arguments]
+        subprocess.run(
+            command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, env=postgres._plain()
+        )

@@ -1,0 +1,277 @@
+"""A database that is away for a while, under load: real servers, a PostgreSQL that is stopped, crashed and cut off."""
+
+from __future__ import annotations
+
+import http.client
+import resource
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from inventory.db import ATTEMPTS, db, unavailable, write
+from tests.clusters import Cluster
+from tests.conftest import NOW, TODAY, _fill, _with_driver
+from tests.test_jobs import all_slots, start_jobs
+from tests.test_schedulers import until
+from tests.web.server import Browser, Server
+from tests.web.test_server import check_books, count, in_parallel
+from tests.world import World
+
+DAY = TODAY.isoformat()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        _fill(cluster.url, tmp_path_factory.mktemp("instance"))
+        yield cluster
+
+
+@pytest.fixture
+def books(cluster: Cluster, make_app: Callable[..., Flask]) -> Flask:
+    """An application that looks at what the servers wrote, with blanks in the store."""
+    app = make_app(_with_driver(cluster.url))
+    with app.app_context():
+        World(app).deliver(NOW, TODAY, 100_000, bast=f"470/{uuid4().hex[:8]}")
+        db.session.remove()
+    return app
+
+
+class Client:
+    """Prints one card after the other. What is not recorded is sent again as it was, until it is."""
+
+    def __init__(self, port: int) -> None:
+        self.browser = Browser(port)
+        self.sent: set[UUID] = set()
+        self.answers: Counter[int] = Counter()
+
+    def load(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            request = uuid4()
+            self.sent.add(request)
+            while (status := self._print(request)) != 303:
+                self.answers[status] += 1
+                time.sleep(0.05)
+            self.answers[303] += 1
+
+    def _print(self, request: UUID) -> int:
+        try:
+            return self.browser.print_cards(DAY, 1, request)
+        except (OSError, http.client.HTTPException):
+            self.browser.connection.close()
+            return 0
+
+
+def recorded(app: Flask) -> list[UUID]:
+    with app.app_context():
+        found = db.session.scalars(text("SELECT request_id FROM movements WHERE kind = 'print'")).all()
+        db.session.remove()
+    return [UUID(str(each)) for each in found]
+
+
+def under_load(server: Server, disturb: Callable[[], None], clients: int = 4) -> list[Client]:
+    """Load before, during and after what `disturb` does; the clients, with what they were answered."""
+    loaders = [Client(server.port) for _ in range(clients)]
+    in_parallel([loader.browser.log_in for loader in loaders])
+    stop = threading.Event()
+    threads = [threading.Thread(target=loader.load, args=[stop], daemon=True) for loader in loaders]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    disturb()
+    before = [loader.answers[303] for loader in loaders]
+    until(
+        lambda: all(now.answers[303] > then + 3 for now, then in zip(loaders, before, strict=True)),
+        "all go on without a restart",
+    )
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    for loader in loaders:
+        loader.browser.connection.close()
+    return loaders
+
+
+def check_each_once(app: Flask, loaders: list[Client]) -> None:
+    sent = set().union(*(loader.sent for loader in loaders))
+    found = [each for each in recorded(app) if each in sent]
+    assert len(found) == len(set(found)) == len(sent)
+    check_books(app)
+
+
+@pytest.mark.slow
+def test_a_database_that_stops_and_crashes_costs_a_503_and_nothing_else(
+    cluster: Cluster, books: Flask, tmp_path: Path
+) -> None:
+    def away() -> None:
+        for stop in (lambda: cluster.stop("fast"), lambda: cluster.stop("immediate")):
+            stop()
+            time.sleep(2)
+            cluster.start()
+            time.sleep(1)
+
+    with Server(cluster.url, tmp_path) as server:
+        loaders = under_load(server, away)
+        log = (tmp_path / "server.log").read_text()
+    answers = sum((loader.answers for loader in loaders), Counter())
+    assert set(answers) == {303, 503}, (answers, log)
+    assert "the database does not serve" in log
+    assert "Traceback" not in log
+    check_each_once(books, loaders)
+
+
+@pytest.mark.slow
+def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
+    cluster: Cluster, books: Flask, tmp_path: Path
+) -> None:
+    """In the middle of statements and of COMMIT: whoever sends the same request again finds out."""
+
+    def cut() -> None:
+        with psycopg.connect(cluster.url, autocommit=True) as connection:
+            for _ in range(60):
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'blangko' AND pid <> pg_backend_pid()"
+                )
+                time.sleep(0.03)
+
+    with Server(cluster.url, tmp_path) as server:
+        loaders = under_load(server, cut)
+    answers = sum((loader.answers for loader in loaders), Counter())
+    assert set(answers) <= {303, 503}, answers
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
+    check_each_once(books, loaders)
+
+
+@pytest.mark.slow
+def test_one_that_idled_through_a_restart_is_served_at_once(cluster: Cluster, books: Flask, tmp_path: Path) -> None:
+    """Connections that ended in the pool are left there: nobody is told 503 because of them."""
+    with Server(cluster.url, tmp_path, workers=1) as server, ExitStack() as stack:
+        browsers = [stack.enter_context(Browser(server.port)) for _ in range(4)]
+        in_parallel([browser.log_in for browser in browsers])
+        cluster.stop()
+        cluster.start()
+        statuses: list[int] = []
+        in_parallel([lambda each=each: statuses.append(each.print_cards(DAY, 1)) for each in browsers])
+    assert statuses == [303] * 4
+
+
+@pytest.mark.slow
+def test_the_jobs_wait_and_go_on(cluster: Cluster, books: Flask, tmp_path: Path) -> None:
+    process = start_jobs(cluster.url, tmp_path, BLANGKO_CHECK_EVERY_SECONDS="1")
+    try:
+        until(lambda: all_slots(books), "a run")
+        cluster.stop()
+        time.sleep(3)
+        cluster.start()
+        with books.app_context():
+            World(books).deliver(NOW, TODAY, 5, bast=f"471/{uuid4().hex[:8]}")
+            db.session.remove()
+        seen = len(all_slots(books))
+        until(lambda: len(all_slots(books)) > seen + 1, "runs after the outage")
+        until(lambda: count(books, "SELECT count(*) FROM stock_checks") == 0, "what waited is done")
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_primary_that_has_become_a_standby_is_left_for_the_new_one(cluster: Cluster, books: Flask) -> None:
+    """Its connections lie in the pool and would refuse every write: after the first they are gone."""
+    with books.app_context(), psycopg.connect(cluster.url, autocommit=True) as admin:
+        write(lambda session: session.execute(text("UPDATE offices SET population = 1 WHERE code = '51'")))
+        admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        admin.execute("SELECT pg_reload_conf()")
+        time.sleep(0.2)
+        with pytest.raises(Exception) as refused:
+            write(lambda session: session.execute(text("UPDATE offices SET population = 2 WHERE code = '51'")))
+        assert unavailable(refused.value) == "read-only"
+        pid = db.session.scalar(text("SELECT pg_backend_pid()"))
+        db.session.remove()
+        admin.execute("SET default_transaction_read_only = off")
+        admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        admin.execute("SELECT pg_reload_conf()")
+        time.sleep(0.2)
+        write(lambda session: session.execute(text("UPDATE offices SET population = 3 WHERE code = '51'")))
+        assert pid
+        db.session.remove()
+
+
+SAID = {
+    "53100": "full",
+    "53300": "too much at once",
+    "57P01": "no connection",
+    "57P03": "no connection",
+    "25006": "read-only",
+    "40001": "busy",
+    "55P03": "busy",
+    "57014": "too slow",
+    "08006": "no connection",
+    "58030": "broken disk",
+    "23505": None,
+    "42P01": None,
+    "22003": None,
+    "XX000": None,
+}
+
+
+def test_what_postgresql_says_is_told_apart(world: World) -> None:
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("what SQLite says is told apart in the pages' tests")
+    for state, reason in SAID.items():
+        tries = 0
+
+        def work(session: object, state: str = state) -> None:
+            nonlocal tries
+            tries += 1
+            session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'said' USING ERRCODE = '{state}'; END $$"))  # type: ignore[attr-defined]
+
+        with pytest.raises(Exception) as raised:
+            write(work)
+        assert unavailable(raised.value) == reason, state
+        assert tries == (ATTEMPTS if state == "40001" else 1)
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_under_sqlite_keeps_the_books_whole(
+    sqlite_template: Path, tmp_path: Path, make_app: Callable[..., Flask]
+) -> None:
+    """The server's files may grow no further for a while: every posting is whole or not at all, and it goes on."""
+    file = tmp_path / "blangko.sqlite3"
+    file.write_bytes(sqlite_template.read_bytes())
+    app = make_app(f"sqlite:///{file}")
+    with app.app_context():
+        World(app).deliver(NOW, TODAY, 100_000)
+        db.session.remove()
+        db.engine.dispose()
+
+    def full() -> None:
+        assert server.process is not None
+        workers = children(server.process.pid)
+        assert workers
+        for worker in workers:
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (8192, resource.RLIM_INFINITY))
+        time.sleep(2)
+        for worker in workers:
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    with Server(f"sqlite:///{file}", tmp_path) as server:
+        loaders = under_load(server, full)
+    answers = sum((loader.answers for loader in loaders), Counter())
+    assert set(answers) == {303, 503}, answers
+    check_each_once(app, loaders)
+
+
+def children(process: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

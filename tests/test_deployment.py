@@ -1,0 +1,166 @@
+"""What is in `.deploy/` can be read by what it is for, and names nothing that is not there."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import runpy
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flask import Flask
+from gunicorn.config import Config as ServerConfig
+
+from inventory.config import Config, load
+from inventory.serving import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / ".deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+FILES = sorted(file for file in DEPLOY.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+
+VARIABLE = re.compile(r"\b(?:BLANGKO_[A-Z_]+|DATABASE_URL)\b")
+OF_GUNICORN = {"BIND", "WEB_CONCURRENCY"}
+"""What `gunicorn.conf.py` reads itself."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def variables() -> dict[str, str]:
+    return {setting.metadata["variable"]: name for name, setting in Config.__dataclass_fields__.items()}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_variable_that_is_named_is_a_setting(file: Path) -> None:
+    named = set(VARIABLE.findall(file.read_text(encoding="utf-8")))
+    assert named <= set(variables())
+
+
+def unit(file: Path) -> dict[str, dict[str, list[str]]]:
+    """A unit's settings; one may stand there more than once."""
+    found: dict[str, dict[str, list[str]]] = {}
+    section: dict[str, list[str]] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("["):
+            section = found.setdefault(line.strip("[]"), {})
+            continue
+        name, equals, value = line.partition("=")
+        assert equals, line
+        section.setdefault(name, []).append(value)
+    return found
+
+
+def check_command(app: Flask, words: list[str]) -> None:
+    program = Path(words[0]).name
+    if program == "gunicorn":
+        assert (ROOT / words[words.index("--config") + 1]).is_file()
+        assert words[-1] == "wsgi:app"
+        return
+    assert program == "flask"
+    assert words[1:3] == ["--app", "wsgi"]
+    group: Any = app.cli
+    command = group.get_command(None, words[3]) if words[3] != "db" else None
+    if words[3] == "db":
+        from flask_migrate.cli import db as migrations
+
+        command = migrations.get_command(None, words[4])  # type: ignore[arg-type]
+    assert command is not None, words
+
+
+@pytest.fixture(scope="module")
+def cli_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    from inventory import create_app
+
+    folder = tmp_path_factory.mktemp("instance")
+    return create_app({"ENV": "embedded", "INSTANCE_PATH": str(folder), "DATABASE_URL": f"sqlite:///{folder / 'x'}"})
+
+
+@pytest.mark.parametrize("file", UNITS, ids=lambda file: file.name)
+def test_units_start_what_there_is_with_settings_that_are_taken(file: Path, cli_app: Flask) -> None:
+    service = unit(file)["Service"]
+    for command in service["ExecStart"]:
+        check_command(cli_app, shlex.split(command))
+    given = dict(each.split("=", 1) for each in service["Environment"])
+    rest = {"BLANGKO_SECRET_KEY": "x" * 40, "DATABASE_URL": "postgresql://a@b/c", "BLANGKO_HOSTS": "blangko.test"}
+    assert load({}, given | rest).production
+    assert service["User"] != ["root"]
+    assert service["ProtectSystem"] == ["strict"]
+    assert service["NoNewPrivileges"] == ["yes"]
+
+
+def test_the_server_is_given_time_to_end() -> None:
+    """systemd and compose kill what has not ended by itself: later than gunicorn gives up on its workers."""
+    assert SETTINGS["graceful_timeout"] < int(
+        unit(DEPLOY / "systemd" / "blangko-web.service")["Service"]["TimeoutStopSec"][0]
+    )
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    assert SETTINGS["graceful_timeout"] < int(compose["services"]["web"]["stop_grace_period"].removesuffix("s"))
+    proxy = re.search(r"keepalive_timeout\s+(\d+)s", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    assert proxy
+    assert int(proxy[1]) < SETTINGS["keepalive"]
+
+
+def test_gunicorn_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    monkeypatch.setenv("BLANGKO_LOG_FORMAT", "json")
+    found = runpy.run_path(str(DEPLOY / "gunicorn.conf.py"))
+    config = ServerConfig()
+    taken = {name: value for name, value in found.items() if name in config.settings}
+    for name, value in taken.items():
+        config.set(name, value)
+    assert set(SETTINGS) <= set(taken)
+    assert config.workers == 3
+    assert config.worker_class_str == "inventory.serving.WholeRequests"
+    assert config.logconfig_dict["formatters"]
+    own = {name for name in found if not name.startswith("__")} - set(taken)
+    assert own <= {"os", "SETTINGS", "counts_under_its_number", "takes_a_number"}, "gunicorn would not know these"
+
+
+def test_containers_run_as_nobody_and_write_nowhere(compose: Any, cli_app: Flask) -> None:
+    services = compose["services"]
+    assert set(services) == {"database", "migrate", "web", "jobs", "proxy"}
+    for name in ("migrate", "web", "jobs"):
+        service = services[name]
+        assert service["read_only"] is True
+        assert service["user"] != "0:0"
+        assert service["cap_drop"] == ["ALL"]
+        given = service.get("environment", {})
+        assert set(given) <= set(variables()) | OF_GUNICORN
+        assert all(isinstance(value, str) for value in given.values())
+    check_command(cli_app, services["jobs"]["command"])
+    for command in services["migrate"]["command"][-1].split(" && "):
+        check_command(cli_app, shlex.split(command))
+    assert set(compose["volumes"]) == {"database"}
+
+
+def test_what_the_container_is_made_of_is_there() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+    copied = re.findall(r"^COPY --from=build (.+)$", text, re.MULTILINE)
+    for source in [each for line in copied for each in line.split()[:-1]]:
+        assert source == "/venv" or (ROOT / source.removeprefix("/app/")).exists(), source
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001:10001"]
+    assert "HEALTHCHECK" in text
+
+
+def test_the_pooler_lends_connections_for_a_transaction() -> None:
+    found = configparser.ConfigParser()
+    found.read(DEPLOY / "pgbouncer.ini")
+    assert found["pgbouncer"]["pool_mode"] == "transaction"
+
+
+def test_the_proxys_file_closes_what_it_opens() -> None:
+    text = re.sub(r"#.*", "", (DEPLOY / "nginx.conf").read_text(encoding="utf-8"))
+    assert text.count("{") == text.count("}")
+    for line in (line.strip() for line in text.splitlines()):
+        assert not line or line[-1] in ";{}", line
