@@ -32,6 +32,8 @@ AT_ONCE = 20
 """Offices whose histories are one posting."""
 TEAM_OF_EVERY = 8
 """Of so many regencies and cities, one has an outreach team with blanks of its own."""
+SHORTAGES_FROM = 150
+"""Calendar days of a history that is long enough to be interrupted by a shortage."""
 CARDS_A_DAY = 0.00045
 """Cards on an open day for each resident: Denpasar's 330 of 726,000."""
 
@@ -62,7 +64,7 @@ def fill(
     """
     require(actor, Action.MANAGE_OFFICES, f"{offices.ROOT_CODE}/")
     _require_no_real_data()
-    rows = offices.official_list()
+    rows = list(offices.official_list())
     offices.load(actor, [*rows, *_teams(rows)])
     items.ensure_standard()
     chosen = _chosen(only)
@@ -164,12 +166,12 @@ def _write(plan: _Plan, number: int, some: Sequence[OfficeView]) -> int:
     def document(session: Session) -> dict[str, int]:
         found.clear()
         for office in some:
-            for item, profile in _profiles(plan.seed, office):
+            for item, profile in _profiles(plan, office):
                 entries = _entries(session, plan, office, item, profile)
                 found[office.id, plan.item_ids[item]] = entries
         return {}
 
-    keys = [(office.id, plan.item_ids[item]) for office in some for item, _ in _profiles(plan.seed, office)]
+    keys = [(office.id, plan.item_ids[item]) for office in some for item, _ in _profiles(plan, office)]
     return ledger.post_in_bulk(
         plan.actor,
         plan.now,
@@ -182,38 +184,32 @@ def _write(plan: _Plan, number: int, some: Sequence[OfficeView]) -> int:
     )
 
 
-def _profiles(seed: int, office: OfficeView) -> list[tuple[str, Profile]]:
+def _profiles(plan: _Plan, office: OfficeView) -> list[tuple[str, Profile]]:
     """What an office keeps, and how it uses it up; the same for the same seed."""
-    rng = Random(f"{seed}/{office.code}")  # noqa: S311  (repeatable, and hides nothing)
-    if office.kind in ("regency", "city"):
-        per_day = min(max((office.population or 200_000) * CARDS_A_DAY * rng.uniform(0.7, 1.3), 15), 700)
-        cards = Profile(per_day=per_day, ends_with=_ending(rng, per_day), shortages=_shortages(rng))
-        child = replace(
-            cards, per_day=per_day / 4, ends_with=_ending(rng, per_day / 4), reasons=demo.CHILD, outreach_a_year=0
-        )
-        return [("ktp-wni", replace(cards, outreach_a_year=0)), ("kia", child)]
-    per_day = rng.uniform(3, 11)
-    small = Profile(
+    rng = Random(f"{plan.seed}/{office.code}")  # noqa: S311  (repeatable, and hides nothing)
+    if office.kind not in ("regency", "city"):
+        return [("ktp-wni", _profile(plan, rng, rng.uniform(3, 11)))]
+    per_day = min(max((office.population or 200_000) * CARDS_A_DAY * rng.uniform(0.7, 1.3), 15), 700)
+    child = replace(_profile(plan, rng, per_day / 4), reasons=demo.CHILD)
+    return [("ktp-wni", _profile(plan, rng, per_day)), ("kia", child)]
+
+
+def _profile(plan: _Plan, rng: Random, per_day: float) -> Profile:
+    # What comes is a number of packs, and what is used before a shortage or after it must be more than one.
+    pack = 50 if per_day < 60 else 500
+    size = max(pack, round(5 * per_day / pack) * pack)
+    long_enough = plan.days >= SHORTAGES_FROM
+    ending = rng.choice((0, rng.uniform(1, 10), rng.uniform(8, 30), rng.uniform(25, 90)))
+    return Profile(
         per_day=per_day,
-        ends_with=_ending(rng, per_day),
-        pack=100,
-        asks=500,
-        gets=(100, 200, 200, 300, 500),
-        grant_share=0,
-        shortages=_shortages(rng),
-        outreach_a_year=0,  # outreach starts from the regency's office, with its blanks
-        capacity=4,
-        low_days=(1, 12),
+        ends_with=round(per_day * ending),
+        pack=pack,
+        asks=10 * size,
+        gets=(size, size, 2 * size, 2 * size, 4 * size),
+        shortages=((rng.uniform(0.3, 0.7), rng.randint(2, 9)),) if long_enough and rng.random() < 0.6 else (),
+        outreach_a_year=0,  # it would have to stand in the calendar of each office
+        capacity=4 if per_day < 15 else 1.9,
     )
-    return [("ktp-wni", small)]
-
-
-def _ending(rng: Random, per_day: float) -> int:
-    return round(per_day * rng.choice((0, rng.uniform(1, 10), rng.uniform(8, 30), rng.uniform(25, 90))))
-
-
-def _shortages(rng: Random) -> tuple[tuple[float, int], ...]:
-    return tuple((rng.uniform(0.15, 0.85), rng.randint(2, 9)) for _ in range(rng.choice((0, 0, 1, 1, 2))))
 
 
 @lru_cache
