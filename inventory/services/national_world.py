@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
 from inventory.db import db, in_batches
@@ -23,7 +23,7 @@ from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demo_history import Profile, make_history
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import Line
-from inventory.models import Delivery, Movement, Office
+from inventory.models import Balance, Delivery, Movement, Office
 from inventory.services import calendars, demo, items, ledger, offices
 from inventory.services.deliveries import Handover
 from inventory.services.offices import OfficeView
@@ -80,6 +80,19 @@ def fill(
         progress(told)
     _housekeeping()
     return told
+
+
+def largest(count: int) -> list[str]:
+    """The codes of offices with most movements of a stock, of all that there are."""
+    rows = (
+        select(Office.code).join(Balance, Balance.office_id == Office.id).order_by(Balance.last_seq.desc(), Office.id)
+    )
+    return list(dict.fromkeys(db.session.scalars(rows.limit(2 * count))))[:count]
+
+
+def movements() -> int:
+    """How many there are."""
+    return int(db.session.scalar(select(func.sum(Balance.last_seq))) or 0)
 
 
 def size() -> int:
