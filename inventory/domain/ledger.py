@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -186,12 +187,12 @@ def check_moment(line: Line, now: datetime, time_zone: str) -> None:
 
 
 def total_effect(lines: Iterable[Line]) -> Effect:
-    sums: dict[tuple[Kind, str], int] = {}
+    sums: dict[tuple[Kind, str], int] = defaultdict(int)
     for line in lines:
-        sums[line.kind, line.reason] = sums.get((line.kind, line.reason), 0) + line.quantity
+        sums[line.kind, line.reason] += line.quantity
     total = NOTHING
-    for what, quantity in sums.items():
-        total = total.plus(effect_of(*what).times(quantity))
+    for (kind, reason), quantity in sums.items():
+        total = total.plus(effect_of(kind, reason).times(quantity))
     return total
 
 
