@@ -529,6 +529,107 @@ def bench_pages(as_json: bool, quick: bool) -> None:
     _show_figures(pages.measure(quick=quick), as_json=as_json)
 
 
+@bench_group.command("bulk", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="A sixth of the movements.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill; a server that is thrown away without it.")
+def bench_bulk(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure how fast many movements are written at once, beside a bare COPY of the same rows.
+
+    Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import bulk
+
+    _show_figures(bulk.measure(quick=quick, url=url), as_json=as_json)
+
+
+@bench_group.command("world")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--days", type=click.IntRange(30, 3650), default=730, show_default=True, help="Calendar days of history.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Another one makes another country.")
+@click.option("--offices", "only", type=click.IntRange(1), help="Histories for this many offices instead of all.")
+def bench_world(as_json: bool, days: int, seed: int, only: int | None) -> None:
+    """Fill the EMPTY PostgreSQL database of DATABASE_URL with a made-up country: ten million movements and more.
+
+    Interrupted, it goes on where it was when it is called again with the same options.
+    """
+    from inventory import security
+    from inventory.bench import world
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    try:
+        _show_figures(world.fill(security.now(), days=days, seed=seed, only=only, say=say), as_json=as_json)
+    except Refusal as refusal:
+        _refuse(refusal)
+
+
+@bench_group.command("scale", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Fewer rounds and smaller books, in some minutes.")
+@click.option("--url", help="A country of `bench world`, to measure growth up to; some movements are posted there.")
+def bench_scale(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure what stays quick on a country: pages over all offices, a balance of long ago, and everything as the books
+    grow. Starts a PostgreSQL server that is thrown away.
+
+    Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import scale
+
+    _show_figures(scale.measure(quick=quick, url=url), as_json=as_json)
+
+
+@bench_group.command("measure-country", hidden=True)
+@click.argument("rounds", type=int)
+def bench_measure_country(rounds: int) -> None:
+    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory import security
+    from inventory.bench import processes, scale
+
+    click.echo(processes.as_told(scale.measure_country(_application(), security.now(), rounds)))
+
+
+@bench_group.command("measure-past", hidden=True)
+@click.argument("movements", type=int)
+def bench_measure_past(movements: int) -> None:
+    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory import security
+    from inventory.bench import processes, scale
+
+    click.echo(processes.as_told(scale.measure_past(security.now(), movements)))
+
+
+@bench_group.command("measure-fill", hidden=True)
+@click.argument("days", type=int)
+@click.argument("offices", type=int)
+def bench_measure_fill(days: int, offices: int) -> None:
+    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory import security
+    from inventory.bench import processes, scale
+
+    click.echo(processes.as_told(scale.measure_fill(security.now(), days, offices)))
+
+
+@bench_group.command("measure-latency", hidden=True)
+@click.argument("count", type=int)
+def bench_measure_latency(count: int) -> None:
+    """What `bench scale` runs in a process of its own, on a made-up country."""
+    from inventory import security
+    from inventory.bench import processes, scale
+
+    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count)))
+
+
+@bench_group.command("measure-bulk", hidden=True)
+@click.argument("days", type=int)
+def bench_measure_bulk(days: int) -> None:
+    """What `bench bulk` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory.bench import bulk, processes
+
+    click.echo(processes.as_told(bulk.measure_here(days)))
+
+
 @bench_group.command("measure-import", hidden=True)
 @click.argument("rows", type=int)
 def bench_measure_import(rows: int) -> None:

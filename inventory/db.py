@@ -7,7 +7,7 @@ import random
 import select
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -163,6 +163,25 @@ def in_batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:
     """The rows in their order, at most `size` at a time: a statement takes only so many parameters."""
     for start in range(0, len(rows), size):
         yield list(rows[start : start + size])
+
+
+def copy_in(session: Session, table: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows into `table` by PostgreSQL's COPY, which runs triggers and checks as an INSERT does.
+
+    `rows` may be made while the database takes in the ones before; nothing else can be asked of it until all are
+    written. Raises what SQLAlchemy raises for an INSERT.
+    """
+    connection = session.connection()
+    driver: Any = connection.connection.driver_connection
+    # Names of our own tables and columns.
+    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+    errors: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except errors as error:
+        raise DBAPIError.instance(statement, None, error, errors, dialect=connection.dialect) from error
 
 
 # --- when the database does not serve ----------------------------------------------------------------------------

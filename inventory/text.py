@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -831,11 +831,22 @@ def in_language(texts: Mapping[str, str]) -> str:
 
 def number(value: int | float) -> str:
     """A whole number, grouped as the reader's language does: 1.639 or 1,639."""
-    return format_decimal(value, format="#,##0")
+    return _decimal(value, "#,##0")
 
 
 def decimals(value: float, places: int = 1) -> str:
-    return format_decimal(value, format="#,##0." + "0" * places)
+    return _decimal(value, "#,##0." + "0" * places)
+
+
+def _decimal(value: int | float, format: str) -> str:
+    return _written_number(str(get_locale()), value, type(value), format)
+
+
+@lru_cache(maxsize=20_000)
+def _written_number(_locale: str, value: int | float, _kind: type, format: str) -> str:
+    """In the reader's language, which is `_locale`. A table has hundreds of numbers, many of them small ones that all
+    tables have."""
+    return format_decimal(value, format=format)
 
 
 def percent(share: float) -> str:
@@ -847,6 +858,11 @@ def day(value: date, format: str = "long") -> str:
     """A calendar day in words. It is an office's own day, so no time zone touches it."""
     if isinstance(value, datetime):
         raise TypeError("a day, not an instant")
+    return _written_day(str(get_locale()), value, format)
+
+
+@lru_cache(maxsize=5_000)
+def _written_day(_locale: str, value: date, format: str) -> str:
     return format_date(value, format=format)
 
 

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "inventory"
 REFUSAL_CLASSES = {"Refusal", "Invalid", "NotFound", "NotAllowed", "TooMany", "Elsewhere"}
 LEDGER = "services/ledger.py"
+BULK = "services/ledger_bulk.py"
 LEDGER_TABLES = {"Movement", "Balance", "DailyTotal"}
 LONGEST_FUNCTION = 60
 # Where the clock may be read: everything below is told the time.
@@ -77,11 +78,18 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
     others = [
         f"{path}:{call.lineno}"
         for path, tree in modules().items()
-        if path != LEDGER
+        if path not in (LEDGER, BULK)
         for call in calls(tree)
-        if writes(call, LEDGER_TABLES)
+        if writes(call, LEDGER_TABLES) or name_of(call.func) == "copy_in"
     ]
     assert others == []
+    users = [
+        path
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "write_all" and name_of(node.value) == "ledger_bulk"
+    ]
+    assert users == [LEDGER]
 
 
 def test_only_the_ledgers_part_for_numbers_writes_where_they_are() -> None:

@@ -21,7 +21,7 @@ from inventory.db import db
 from tests import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
-BASELINE = "20261203_makers"
+BASELINE = "20261203_ranges_at_once"
 """The rules hold for what comes after it; before, there was no installation to bring forward."""
 
 TIGHTENS = (

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -128,10 +129,11 @@ class Line:
 
 def effect_of(kind: Kind | str, reason: str) -> Effect:
     """The effect of one unit. Raises Invalid `unknown_movement` for a kind and reason that the law does not have."""
-    try:
-        return EFFECTS[Kind(kind), reason]
-    except (KeyError, ValueError):
-        raise Invalid("unknown_movement", kind=str(kind), reason=reason) from None
+    # A kind and the text that says it are equal, and one for a dictionary.
+    effect = EFFECTS.get((kind, reason))  # pyright: ignore[reportArgumentType]
+    if effect is None:
+        raise Invalid("unknown_movement", kind=str(kind), reason=reason)
+    return effect
 
 
 def route_of(kind: Kind | str, reason: str) -> tuple[str, str]:
@@ -185,9 +187,12 @@ def check_moment(line: Line, now: datetime, time_zone: str) -> None:
 
 
 def total_effect(lines: Iterable[Line]) -> Effect:
-    total = NOTHING
+    sums: dict[tuple[Kind, str], int] = defaultdict(int)
     for line in lines:
-        total = total.plus(line.effect)
+        sums[line.kind, line.reason] += line.quantity
+    total = NOTHING
+    for (kind, reason), quantity in sums.items():
+        total = total.plus(effect_of(kind, reason).times(quantity))
     return total
 
 
@@ -198,21 +203,22 @@ def obeys_law(figures: Mapping[str, int]) -> bool:
 
 
 def first_day_below_zero(
-    now: Mapping[str, int], by_day: Mapping[date, Effect], since: date
+    now: Mapping[str, int], by_day: Mapping[date, Sequence[int]], since: date
 ) -> tuple[date, str, int] | None:
     """The earliest day from `since` on whose closing balance is negative: (day, figure, closing) or None.
 
-    `now` is the balance after everything; `by_day` the net effect of each day after or on `since`. The closing
-    balance of a day is `now` less all that later days did, so only those days are walked, never the past.
+    `now` is the balance after everything; `by_day` the net effect of each day after or on `since`, in the order of
+    FIGURES. The closing balance of a day is `now` less all that later days did, so only those days are walked, never
+    the past.
     """
     found: tuple[date, str, int] | None = None
-    closing = Effect(**{figure: now[figure] for figure in FIGURES})
+    closing = [now[figure] for figure in FIGURES]
     for day in sorted((day for day in by_day if day >= since), reverse=True):
-        for figure in NEVER_NEGATIVE:
-            value = getattr(closing, figure)
-            if value < 0:
-                found = (day, figure, value)
-        closing = closing.plus(by_day[day].times(-1))
+        if min(closing) < 0:
+            for figure, value in zip(FIGURES, closing, strict=True):
+                if value < 0 and figure in NEVER_NEGATIVE:
+                    found = (day, figure, value)
+        closing = [a - b for a, b in zip(closing, by_day[day], strict=True)]
     return found
 
 

@@ -239,13 +239,14 @@ def _recorded_since(office_id: int, item_id: int, day: date, known_at: datetime)
 
 def _figures_less(office_id: int, item_id: int, taken: Sequence[Taken]) -> Effect:
     """The figures of now, less quantities of movements. One statement, so that both are of the same moment."""
-    off = union_all(*taken).subquery()
+    rows_off = union_all(*taken).subquery()
+    what = rows_off.c.kind, rows_off.c.reason
+    off = select(*what, func.sum(rows_off.c.quantity).label("quantity")).group_by(*what).subquery()
     figures = [getattr(Balance, figure) for figure in FIGURES]
     rows = db.session.execute(
-        select(*figures, off.c.kind, off.c.reason, func.sum(off.c.quantity))
+        select(*figures, off.c.kind, off.c.reason, off.c.quantity)
         .outerjoin(off, true())
         .where(Balance.office_id == office_id, Balance.item_id == item_id)
-        .group_by(*figures, off.c.kind, off.c.reason)
     ).all()
     result = Effect(*rows[0][: len(FIGURES)]) if rows else NOTHING
     for *_, kind, reason, quantity in rows:

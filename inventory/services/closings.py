@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from inventory.db import db, write
 from inventory.domain.access import SYSTEM, Action, Actor, reach, require
 from inventory.domain.audit import Event
+from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.closings import (
     DAYS_WATCHED,
     WORDS_LENGTH,
@@ -124,6 +126,7 @@ class Unclosed:
     office_id: int
     office_code: str
     office_name: str
+    office_path: str
     days: tuple[date, ...]
     never: bool
 
@@ -325,21 +328,36 @@ def unclosed(
         allowed = and_(allowed, or_(false(), *map(within, below)))
     keeping = _keeping_stock(allowed)
     first = {row.office_id: row.day for row in _first_closings(allowed)}
-    end = max((local_day(now, row.time_zone) for row in keeping), default=local_day(now, "Asia/Jayapura"))
+    zones = {row.time_zone for row in keeping}
+    end = max((local_day(now, zone) for zone in zones), default=local_day(now, "Asia/Jayapura"))
     start = end - LONGEST_LOOK_BACK
     closed = _closed_days(allowed, start)
-    offices_calendars = calendars.of_offices([(row.id, row.working_days) for row in keeping], start, end)
+    watched = _Watched(now, start, calendars.of_offices([(row.id, row.working_days) for row in keeping], start, end))
     found: list[Unclosed] = []
     for row in keeping:
         days: list[date] = []
         if row.id in first:
-            yesterday = local_day(now, row.time_zone) - timedelta(days=1)
-            working = offices_calendars[row.id].open_days(start, yesterday)[-DAYS_WATCHED:]
-            days = days_left_out(working, closed.get(row.id, ()), first[row.id])
+            days = days_left_out(watched.days(row.id, row.time_zone), closed.get(row.id, ()), first[row.id])
         if days or row.id not in first:
-            told = {"office_id": row.id, "office_code": row.code, "office_name": row.name}
+            told = {"office_id": row.id, "office_code": row.code, "office_name": row.name, "office_path": row.path}
             found.append(Unclosed(**told, days=tuple(days), never=row.id not in first))
     return found[:limit]
+
+
+class _Watched:
+    """Which working days of an office are looked at. Most offices share a calendar and a clock, and so these days."""
+
+    def __init__(self, now: datetime, start: date, by_office: Mapping[int, OfficeCalendar]) -> None:
+        self._start, self._by_office = start, by_office
+        self._yesterday = cache(lambda zone: local_day(now, zone) - timedelta(days=1))
+        self._known: dict[tuple[int, date], list[date]] = {}
+
+    def days(self, office_id: int, time_zone: str) -> list[date]:
+        calendar, last = self._by_office[office_id], self._yesterday(time_zone)
+        key = id(calendar), last
+        if key not in self._known:
+            self._known[key] = calendar.open_days(self._start, last)[-DAYS_WATCHED:]
+        return self._known[key]
 
 
 def unclosed_days(now: datetime) -> list[tuple[int, tuple[date, ...]]]:
@@ -520,7 +538,7 @@ def _known() -> ColumnElement[Any]:
 def _keeping_stock(allowed: ColumnElement[bool]) -> Sequence[Any]:
     keeps = select(Balance.office_id).where(Balance.last_seq > 0).distinct()
     return db.session.execute(
-        select(Office.id, Office.code, Office.name, Office.time_zone, Office.working_days)
+        select(Office.id, Office.code, Office.name, Office.path, Office.time_zone, Office.working_days)
         .where(allowed, Office.active, Office.id.in_(keeps))
         .order_by(Office.code)
     ).all()

@@ -118,13 +118,10 @@ def _spoiled(actor: Actor, chosen: Sequence[OfficeView], item_id: int) -> dict[i
 
 def _missed(actor: Actor, now: datetime, chosen: Sequence[OfficeView]) -> Counter[tuple[int, str]]:
     """By the chosen office's id: days that were left unclosed, and offices that never closed one."""
-    found = closings.unclosed(actor, now, below=[office.path for office in chosen])
-    rows = db.session.execute(select(Office.id, Office.path).where(Office.id.in_([each.office_id for each in found])))
-    path_of = {row.id: row.path for row in rows}
     missed: Counter[tuple[int, str]] = Counter()
-    for each in found:
+    for each in closings.unclosed(actor, now, below=[office.path for office in chosen]):
         for office in chosen:
-            if path_of[each.office_id].startswith(office.path):
+            if each.office_path.startswith(office.path):
                 missed[office.id, "days"] += len(each.days)
                 missed[office.id, "never"] += each.never
     return missed

@@ -475,10 +475,10 @@ def _parts(holding: Holding, office: OfficeView, history: Sequence[DayEntry], no
             yield make(number, before, AFTERNOON, used)
             used = []
         line = partial(Line, office_id=office.id, item_id=item.id, effective_on=entry.day)
-        for lines, handover in _incoming(entry, office, line):
+        for lines, handover in incoming(entry, office, line):
             number += 1
             yield make(number, entry.day, MORNING, lines, handover)
-        used.extend(_used(entry, line))
+        used.extend(used_lines(entry, line))
         before = entry.day
     if used:
         yield make(number + 1, before, AFTERNOON, used)
@@ -502,7 +502,7 @@ def _part(
     return _Part(at, f"{holding.office}/{holding.item}", number, tuple(lines), handover)
 
 
-def _incoming(
+def incoming(
     entry: DayEntry, office: OfficeView, line: Callable[..., Line]
 ) -> Iterator[tuple[list[Line], Handover | None]]:
     if entry.opening:
@@ -534,7 +534,7 @@ def _handover(arrival: Arrival, day: date, office: OfficeView) -> Handover:
     )
 
 
-def _used(entry: DayEntry, line: Callable[..., Line]) -> Iterator[Line]:
+def used_lines(entry: DayEntry, line: Callable[..., Line]) -> Iterator[Line]:
     """The lines of what a day used up, reasons and causes in the ledger's order."""
     for reason in (*PRINT_REASONS, CONSUMED):
         if entry.printed.get(reason):

@@ -129,12 +129,21 @@ def of_actor(actor: Actor, now: datetime, narrowed: Filter | None = None, page: 
     listed = select(sources, Office.code, Office.name, Office.path, Office.time_zone, Person.full_name)
     listed = listed.join(Office, Office.id == sources.c.office_id)
     listed = listed.outerjoin(Person, Person.id == sources.c.owner_id).where(*conditions)
-    counted = listed.subquery()
-    hurting = func.coalesce(func.sum(case((counted.c.hurts_on <= today, 1), else_=0)), 0)
-    found, hurt = db.session.execute(select(func.count(), hurting).select_from(counted)).one()
-    page = min(max(page, 1), max(1, -(-int(found) // PER_PAGE)))
-    rows = db.session.execute(listed.order_by(*_order(sources, today)).limit(PER_PAGE).offset((page - 1) * PER_PAGE))
-    return Desk(entries=tuple(_entries(rows.all(), today)), found=int(found), hurting=int(hurt), page=page)
+    # The days come out of long texts of facts: they are read once, for the page and for what is counted of all.
+    hurting = func.sum(case((sources.c.hurts_on <= today, 1), else_=0)).over().label("hurting")
+    ordered = listed.add_columns(func.count().over().label("found"), hurting).order_by(*_order(sources, today))
+
+    def at(page: int) -> Sequence[Any]:
+        return db.session.execute(ordered.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).all()
+
+    page = max(page, 1)
+    rows = at(page)
+    if not rows and page > 1:  # past the last one
+        first = at(1)
+        page = max(1, -(-first[0].found // PER_PAGE)) if first else 1
+        rows = at(page) if page > 1 else first
+    found, hurt = (rows[0].found, rows[0].hurting) if rows else (0, 0)
+    return Desk(entries=tuple(_entries(rows, today)), found=int(found), hurting=int(hurt), page=page)
 
 
 def owners(actor: Actor, limit: int = MOST_OWNERS) -> list[PersonName]:

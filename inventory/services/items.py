@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, let_writers_through, write
@@ -56,9 +56,10 @@ def ensure_standard() -> None:
     write(put)
 
 
-def active() -> list[ItemView]:
-    """The items in use, in the order in which pages show them."""
-    return [_view(row) for row in db.session.scalars(select(Item).where(Item.active).order_by(Item.position))]
+def active(*conditions: ColumnElement[bool]) -> list[ItemView]:
+    """The items in use, in the order in which pages show them; those that meet conditions of the services'."""
+    rows = db.session.scalars(select(Item).where(Item.active, *conditions).order_by(Item.position))
+    return [_view(row) for row in rows]
 
 
 def get(code: str) -> ItemView:

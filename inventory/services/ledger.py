@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -37,7 +37,7 @@ from inventory.domain.ledger import (
 from inventory.domain.offices import OfficeKind
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, DeliveryRequestLine, Item, Movement, Office, StockCheck
-from inventory.services import audit, open_requests, ranges
+from inventory.services import audit, ledger_bulk, open_requests, ranges
 from inventory.services.lookup import the_row
 
 Key = tuple[int, int]
@@ -155,10 +155,12 @@ def post_in_bulk(
     lines_of: Callable[[Key], Lines],
     *,
     document: Callable[[Session], References],
+    origin: str = "imported",
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write the lines of many stocks in one transaction, all or none; how many. `lines_of` gives one stock's lines
-    when their turn comes, so that only those are held in memory; `progress` is told how many are written.
+    when their turn comes, so that only some are held in memory, and may not use the session: the database is busy
+    meanwhile. `progress` is told how many are written.
 
     That it is done once is for `document` to see to, which runs first: it refuses when the request was carried out.
     `digest` stands for what was asked. Raises what `post` raises, but for `request_id_reused`.
@@ -169,34 +171,60 @@ def post_in_bulk(
         "recorded_at": now,
         "request_id": request_id,
         "request_digest": digest,
-        "origin": "imported",
+        "origin": origin,
     }
 
     def record(session: Session) -> int:
-        references = document(session)
-        written, moved = 0, []
-        for key in ordered:
-            lines = lines_of(key)
-            if not lines:
-                continue
-            for line, _ in lines:
-                check_line(line)
-            ranges.of_lines(session, [line for line, _ in lines])
-            numbered = list(enumerate((line for line, _ in lines), start=written + 1))
-            rows = _post_key(session, key, numbered, {**stamp, **references})
-            _insert_many(session, _INSERT, [{**row, **own} for row, (_, own) in zip(rows, lines, strict=True)])
-            written += len(lines)
-            moved += [key] if _changes_stock([line for line, _ in lines]) else []
-            progress(written)
-        if not written:
+        marked = {**stamp, **document(session)}
+        stocks, last = _stocks_in_bulk(ranges.known_items(session), ordered, lines_of), 0
+
+        def tell(number: int) -> None:
+            nonlocal last
+            last = number
+            progress(number)
+
+        by_copy = session.get_bind().dialect.name == "postgresql"
+        moved = (ledger_bulk.write_all if by_copy else _write_one_by_one)(session, stocks, marked, tell)
+        if not last:
             raise Invalid("nothing_entered")
         _look_at(session, now, moved)
-        return written
+        return last
 
     try:
         return write(record)
     except IntegrityError as error:
         raise _in_words(error) from error
+
+
+def _stocks_in_bulk(
+    known: Mapping[int, ranges.KnownItem], ordered: Iterable[Key], lines_of: Callable[[Key], Lines]
+) -> Iterator[ledger_bulk.Stock]:
+    """The stocks that have lines, checked, their lines numbered one after the other."""
+    written = 0
+    for key in ordered:
+        lines = lines_of(key)
+        for line, _ in lines:
+            check_line(line)
+            ranges.check_kept(known[line.item_id], line)
+        if lines:
+            yield ledger_bulk.Stock(key, lines, written + 1)
+            written += len(lines)
+
+
+def _write_one_by_one(
+    session: Session, stocks: Iterator[ledger_bulk.Stock], stamp: Mapping[str, Any], progress: Callable[[int], None]
+) -> list[Key]:
+    """What `ledger_bulk.write_all` does, for SQLite."""
+    moved = []
+    for stock in stocks:
+        lines = [line for line, _ in stock.lines]
+        rows = _post_key(session, stock.key, list(enumerate(lines, start=stock.first)), stamp)
+        none = dict.fromkeys(name for _, own in stock.lines for name in own)
+        each_own = zip(rows, stock.lines, strict=True)
+        _insert_many(session, _INSERT, [{**none, **row, **own} for row, (_, own) in each_own])
+        moved += [stock.key] if _changes_stock(lines) else []
+        progress(stock.last)
+    return moved
 
 
 def require_untouched(session: Session, key: Key) -> Mapping[str, int]:

@@ -108,6 +108,8 @@ def children(actor: Actor, action: Action, office: OfficeView) -> list[OfficeVie
 def ancestors(actor: Actor, action: Action, office: OfficeView) -> list[OfficeView]:
     """The offices above `office` that the actor may see as well, topmost first (for a breadcrumb)."""
     codes = office.path.strip("/").split("/")[:-1]
+    if not codes:
+        return []
     rows = db.session.scalars(select(Office).where(Office.code.in_(codes)).order_by(func.length(Office.path)))
     allowed = reach(actor, action)
     return [view(row) for row in rows if allowed.includes(row.path)]

@@ -43,6 +43,11 @@ class Numbered(NamedTuple):
     ranges: Ranges
 
 
+class KnownItem(NamedTuple):
+    code: str
+    numbered: bool
+
+
 class State(NamedTuple):
     """Where numbers are. Only what is between two offices has a transfer."""
 
@@ -87,6 +92,19 @@ def of_lines(session: Session, lines: Sequence[Line]) -> list[Numbered]:
         check_agreement(item.code, item.numbered, line.quantity, ranges)
         found.append(Numbered(number, line, ranges))
     return found
+
+
+def known_items(session: Session) -> dict[int, KnownItem]:
+    """Of each item by its id, whether its numbers are kept."""
+    return {
+        row.id: KnownItem(row.code, row.numbered) for row in session.execute(select(Item.id, Item.code, Item.numbered))
+    }
+
+
+def check_kept(item: KnownItem, line: Line) -> None:
+    """What `of_lines` refuses, of one line that is no reversal."""
+    if item.numbered or line.ranges:
+        check_agreement(item.code, item.numbered, line.quantity, check_ranges(line.ranges))
 
 
 def of_movement(session: Session, movement_id: int) -> Ranges:

@@ -7,19 +7,36 @@ counted in SQL from narrow columns, so that a country is as quick as a district.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from operator import add
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, false, func, literal, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    Subquery,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.orm import aliased
 
 from inventory.db import db
 from inventory.domain import series
-from inventory.domain.access import Action, Actor, Reach, reach
-from inventory.domain.alerts import Level
+from inventory.domain.access import Action, Actor, Reach, reach, require
+from inventory.domain.alerts import SEVERITY, Level
 from inventory.domain.series import Moved
 from inventory.domain.stock_overview import PER_PAGE, SORTS, Asking
 from inventory.models import Balance, DailyTotal, Item, Office, StoredProjection
@@ -78,6 +95,12 @@ class OverviewRow:
     trend_on: date | None
 
     @property
+    def told(self) -> tuple[Any, ...]:
+        """All that there is to tell of it, as one value."""
+        figures = {**vars(self.figures), "levels": tuple(self.figures.levels.items())}
+        return *figures.values(), *(value for name, value in vars(self).items() if name != "figures")
+
+    @property
     def level(self) -> str | None:
         """Of an office by itself."""
         found = [level for level, count in self.figures.levels.items() if count]
@@ -108,14 +131,18 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, ask
     A handful of queries, however many offices there are. Raises NotFound `office_not_found`, `item_not_found`;
     NotAllowed.
     """
-    office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    item = items.get(item_code)
+    return below(actor, now, offices.get(actor, Action.VIEW_STOCK, office_code), items.get(item_code), asking)
+
+
+def below(actor: Actor, now: datetime, office: OfficeView, item: ItemView, asking: Asking) -> Overview:
+    """The same, for who has looked up the office and the item. Raises NotAllowed."""
+    require(actor, Action.VIEW_STOCK, office.path)
     allowed = reach(actor, Action.VIEW_STOCK)
-    stocks = _stocks(within(office.path), item.id, allowed, asking)
     if asking.flat:
+        stocks = _stocks(within(office.path), item.id, in_reach(allowed), asking)
         found, rows, whole, asking = _one_by_one(stocks, asking)
     else:
-        found, rows, whole, asking = _along_the_tree(stocks, office, allowed, asking)
+        found, rows, whole, asking = _along_the_tree(office, item.id, allowed, asking)
     return Overview(
         office=office,
         item=item,
@@ -127,23 +154,20 @@ def of_office(actor: Actor, now: datetime, office_code: str, item_code: str, ask
     )
 
 
-def kept_items(actor: Actor, office_code: str) -> list[ItemView]:
-    """The items in use that any office at or below one ever held, in their order. Raises NotFound, NotAllowed."""
-    office = offices.get(actor, Action.VIEW_STOCK, office_code)
-    allowed = in_reach(reach(actor, Action.VIEW_STOCK))
-    of_item = (
-        select(Balance.office_id)
-        .join(Office, Office.id == Balance.office_id)
-        .where(Balance.item_id == Item.id, Balance.last_seq > 0, within(office.path), allowed)
-    )
-    held = set(db.session.scalars(select(Item.id).where(of_item.exists())))
-    return [item for item in items.active() if item.id in held]
+def kept_items(actor: Actor, office: OfficeView) -> list[ItemView]:
+    """The items in use that any office at or below one ever held, in their order. Raises NotAllowed."""
+    require(actor, Action.VIEW_STOCK, office.path)
+    allowed = reach(actor, Action.VIEW_STOCK)
+    of_item = select(Balance.office_id).where(Balance.item_id == Item.id, Balance.last_seq > 0)
+    if office.parent_id is not None or not _sees_all(allowed, office.path):
+        of_item = of_item.join(Office, Office.id == Balance.office_id).where(within(office.path), in_reach(allowed))
+    return items.active(of_item.exists())
 
 
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
-def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: Asking) -> Subquery:
+def _stocks(where: ColumnElement[bool], item_id: Any, seen: ColumnElement[bool], asking: Asking) -> Subquery:
     """SQL: each stock of the item in these offices, as far as it was asked for."""
     reviewed = StoredProjection.level.is_not(None)
     # What was used up since the last review is out all the same; what was refilled since is not known before the next.
@@ -152,7 +176,7 @@ def _stocks(where: ColumnElement[bool], item_id: int, allowed: Reach, asking: As
         (and_(reviewed, Balance.store <= 0), Level.OUT.value), (refilled, null()), else_=StoredProjection.level
     )
     is_out = level == Level.OUT.value
-    wanted = [Balance.item_id == item_id, Balance.last_seq > 0, where, in_reach(allowed)]
+    wanted = [Balance.item_id == item_id, Balance.last_seq > 0, where, seen]
     if asking.level:
         wanted.append(level == asking.level)
     if asking.words:
@@ -198,10 +222,13 @@ def _called(words: str) -> ColumnElement[bool]:
     )
 
 
-def _first_below(column: ColumnElement[str], path: str) -> ColumnElement[str]:
-    """SQL: the path of the office right below `path` that an office belongs to; its own for the office at `path`."""
-    place = func.strpos if db.engine.dialect.name == "postgresql" else func.instr
-    return func.substr(column, 1, len(path) + place(func.substr(column, len(path) + 1), "/"))
+def _first_below(column: ColumnElement[str], dialect: str) -> ColumnElement[str]:
+    """SQL: the code of the office right below the path of so many parts, or letters, that an office belongs to; empty
+    for the office at the path."""
+    if dialect == "postgresql":
+        return func.split_part(column, "/", bindparam("parts", type_=Integer) + 1)
+    rest = func.substr(column, bindparam("length", type_=Integer) + 1)
+    return func.substr(rest, 1, func.instr(rest, "/") - 1)
 
 
 def _sums(stocks: Subquery) -> list[ColumnElement[Any]]:
@@ -237,22 +264,98 @@ Found = tuple[int, Sequence[Any], Any, Asking]
 """How many lines there are, those of the page, the sums of all that was asked for, and what page it is."""
 
 
-def _along_the_tree(stocks: Subquery, office: OfficeView, allowed: Reach, asking: Asking) -> Found:
+@lru_cache(maxsize=2)
+def _rolled_up(dialect: str) -> Select[Any]:
+    """SQL: the sums of all stocks of an item below a path, by the office right below and by level. Put together once:
+    that takes longer than the country's stocks take to be added up."""
+    return _by_office_and_level(dialect, true())
+
+
+def _by_office_and_level(dialect: str, seen: ColumnElement[bool]) -> Select[Any]:
+    top = bindparam("path", type_=String)
+    where = and_(Office.path >= top, Office.path < bindparam("beyond", type_=String))
+    stocks = _stocks(where, bindparam("item_id", type_=Integer), seen, Asking())
+    keyed = select(stocks, _first_below(stocks.c.path, dialect).label("key")).subquery()
+    column = keyed.c
+    own_length = bindparam("length", type_=Integer) + func.length(column.key) + 1
+
+    def known(what: Any) -> Any:
+        return case((column.use.is_not(None), what))
+
+    return select(
+        column.key,
+        column.level,
+        func.count().label("holders"),
+        func.sum(case((or_(column.key == "", func.length(column.path) == own_length), 1), else_=0)).label("own"),
+        *(func.sum(column[name]).label(name) for name in ("store", "transit", "to_come", "use")),
+        func.sum(known(column.store)).label("known_store"),
+        func.sum(known(column.reorder)).label("reorder_point"),
+        func.min(column.cover).label("least_cover"),
+        func.max(column.lead).label("lead"),
+        *(func.min(column[name]).label(name) for name in ("next_on", "out_on", "early_on")),
+        func.max(column.synthetic).label("synthetic"),
+        func.max(column.made_at).label("made_at"),
+    ).group_by(column.key, column.level)
+
+
+@lru_cache(maxsize=2)
+def _lines(_dialect: str) -> Any:
+    """SQL: an office and those right below it."""
+    top = bindparam("office_id", type_=Integer)
+    return select(*_TOLD, Office.parent_id, Office.active).where(or_(Office.id == top, Office.parent_id == top))
+
+
+def _along_the_tree(office: OfficeView, item_id: int, allowed: Reach, asking: Asking) -> Found:
     """The office by itself and those right below, which are few: all are read, in one go over the stocks. Offices
     right below are there even when they hold nothing."""
-    keyed = select(stocks, _first_below(stocks.c.path, office.path).label("key")).subquery()
-    sums = select(keyed.c.key, *_sums(keyed)).group_by(keyed.c.key).subquery()
-    own = and_(Office.id == office.id, sums.c.own > 0)
-    right_below = and_(Office.parent_id == office.id, or_(Office.active, sums.c.holders > 0))
-    rows = db.session.execute(
-        select(*_TOLD, sums)
-        .outerjoin(sums, Office.path == sums.c.key)
-        .where(or_(own, right_below), in_reach(allowed))
-        .order_by(*_order(_keys_of(sums), asking))
-    ).all()
+    dialect, seen, all_seen = db.engine.dialect.name, in_reach(allowed), _sees_all(allowed, office.path)
+    told = _lines(dialect) if all_seen else _lines(dialect).where(seen)
+    summed = _rolled_up(dialect) if all_seen else _by_office_and_level(dialect, seen)
+    asked = {"path": office.path, "beyond": office.path + "~", "item_id": item_id}
+    asked |= {"parts": office.path.count("/"), "length": len(office.path)}
+    parts: dict[str, list[Any]] = defaultdict(list)
+    for part in db.session.execute(summed, asked).all():
+        parts[part.key].append(SimpleNamespace(**part._mapping, **_counted(part)))
+    rows = []
+    for row in db.session.execute(told, {"office_id": office.id}).all():
+        line = _together(parts["" if row.id == office.id else row.code])
+        if line.own if row.id == office.id else row.active or line.holders:
+            line.id, line.code, line.name, line.path = row.id, row.code, row.name, row.path
+            rows.append(line)
+    rows = _sorted(rows, asking)
     asking = _within(asking, len(rows))
     first = (asking.page - 1) * PER_PAGE
     return len(rows), rows[first : first + PER_PAGE], _together(rows), asking
+
+
+def _counted(part: Any) -> dict[str, int]:
+    """How many have each level, of some that have the same."""
+    return {f"level_{part.level}": part.holders, "worst": SEVERITY[Level(part.level)]} if part.level else {}
+
+
+def _sorted(rows: Sequence[Any], asking: Asking) -> list[Any]:
+    """As `_order` has it: what is not known comes last, whichever way round; equals by their code."""
+
+    def cover(row: Any) -> float | None:
+        spread = float(row.known_store) / row.use if row.use else None
+        return row.least_cover if row.holders == 1 else spread
+
+    def by(name: str) -> Callable[[Any], Any]:
+        return lambda row: getattr(row, name)
+
+    wanted: dict[str, list[Callable[[Any], Any]]] = {
+        "level": [by("worst"), lambda row: None if row.out_on is None else -row.out_on.toordinal()],
+        "office": [lambda row: row.name.lower()],
+        "next": [by("next_on")],
+        "out": [lambda row: date.min if row.level_out else row.out_on],
+        "cover": [cover],
+        **{name: [by(name)] for name in ("store", "transit", "to_come", "use")},
+    }
+    found = sorted(rows, key=lambda row: row.code)
+    for key in reversed(wanted[asking.sort if asking.sort in SORTS else "level"]):
+        known = [row for row in found if key(row) is not None]
+        found = sorted(known, key=key, reverse=asking.down) + [row for row in found if key(row) is None]
+    return found
 
 
 def _one_by_one(stocks: Subquery, asking: Asking) -> Found:
@@ -281,17 +384,23 @@ def _within(asking: Asking, found: int) -> Asking:
     return replace(asking, page=min(max(asking.page, 1), max(1, -(-found // PER_PAGE))))
 
 
-def _together(rows: Sequence[Any]) -> Any:
+def _together(rows: Iterable[Any]) -> Any:
     """The sums of lines, as one line."""
+    found: dict[str, Any] = dict.fromkeys(_JOINS)
+    for row in rows:
+        for name, value in vars(row).items():
+            if value is not None and name in found:
+                before = found[name]
+                found[name] = value if before is None else _JOINS[name](before, value)
+    return SimpleNamespace(**found)
 
-    def of(name: str, join: Callable[[list[Any]], Any]) -> Any:
-        known = [value for row in rows if (value := getattr(row, name)) is not None]
-        return join(known) if known else None
 
-    added = (*SUMS, "known_store", "reorder_point", "synthetic", *(f"level_{level}" for level in LEVELS))
-    joins = dict.fromkeys(added, sum) | dict.fromkeys(("lead", "made_at"), max)
-    joins |= dict.fromkeys(("next_on", "out_on", "early_on"), min)
-    return SimpleNamespace(**{name: of(name, join) for name, join in joins.items()})
+_JOINS: dict[str, Callable[[Any, Any], Any]] = {
+    **dict.fromkeys((*SUMS, "own", "known_store", "reorder_point", *(f"level_{level}" for level in LEVELS)), add),
+    **dict.fromkeys(("lead", "made_at", "worst", "synthetic"), max),
+    **dict.fromkeys(("next_on", "out_on", "early_on", "least_cover"), min),
+}
+"""How what is told of several lines is told of them together."""
 
 
 def _order(keys: Mapping[str, Any], asking: Asking) -> list[Any]:
@@ -309,23 +418,11 @@ def _order(keys: Mapping[str, Any], asking: Asking) -> list[Any]:
     return [*order, Office.code]
 
 
-def _keys_of(sums: Subquery) -> dict[str, Any]:
-    """SQL: what lines of several offices are sorted by."""
-    column = sums.c
-    names = ("store", "transit", "to_come", "use", "next_on", "out_on", "worst")
-    return {name: column[name] for name in names} | {"cover": _cover(sums), "is_out": column.level_out > 0}
-
-
 def _minus(day: ColumnElement[Any]) -> ColumnElement[Any]:
     """SQL: a number that is the larger the sooner the day."""
     if db.engine.dialect.name == "postgresql":
         return literal(date(2000, 1, 1)) - day
     return -func.julianday(day)
-
-
-def _cover(sums: Subquery) -> ColumnElement[Any]:
-    spread = case((sums.c.use > 0, sums.c.known_store / sums.c.use))
-    return case((sums.c.holders == 1, sums.c.least_cover), else_=spread)
 
 
 # --- one page ----------------------------------------------------------------------------------------------------
@@ -356,7 +453,7 @@ def _figures(row: Any, *, alone: bool) -> Figures:
 def _with_trends(
     rows: Sequence[Any], office: OfficeView, item_id: int, allowed: Reach, today: date, *, flat: bool
 ) -> tuple[OverviewRow, ...]:
-    below = {} if flat else _right_below([row.id for row in rows if row.id != office.id], allowed)
+    below = {} if flat else _right_below(office, allowed)
     alone = {row.id for row in rows if flat or row.id == office.id or (row.holders or 0) == (row.own or 0) > 0}
     together = [row.id for row in rows if row.id not in alone and _sees_all(allowed, row.path)]
     trends = dict(subtree_trends.of_offices(together, item_id))
@@ -382,7 +479,8 @@ def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[
     """The Figures of each office with all below it, as far as the actor may see them, by its path; and whether it is
     the only one of them that ever held the item. One query, however many offices."""
     top = aliased(Office)
-    stocks = _stocks(or_(*(within(each.path) for each in tops)), item_id, reach(actor, Action.VIEW_STOCK), Asking())
+    seen = in_reach(reach(actor, Action.VIEW_STOCK))
+    stocks = _stocks(or_(*(within(each.path) for each in tops)), item_id, seen, Asking())
     under = and_(stocks.c.path >= top.path, stocks.c.path < top.path + "~")
     keyed = (
         select(stocks, top.path.label("key")).join(top, under).where(top.id.in_([each.id for each in tops])).subquery()
@@ -391,13 +489,20 @@ def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[
     return {row.key: (_figures(row, alone=row.holders == row.own), row.holders == row.own) for row in rows}
 
 
-def _right_below(office_ids: Sequence[int], allowed: Reach) -> dict[int, int]:
-    rows = db.session.execute(
-        select(Office.parent_id, func.count())
-        .where(Office.parent_id.in_(office_ids), Office.active, in_reach(allowed))
-        .group_by(Office.parent_id)
-    )
-    return {office_id: count for office_id, count in rows if office_id is not None}
+@lru_cache(maxsize=2)
+def _counts(_dialect: str) -> Any:
+    """SQL: how many active offices are right below each of those right below one."""
+    middle = aliased(Office)
+    counted = select(Office.parent_id, func.count()).join(middle, middle.id == Office.parent_id)
+    return counted.where(middle.parent_id == bindparam("office_id"), Office.active).group_by(Office.parent_id)
+
+
+def _right_below(office: OfficeView, allowed: Reach) -> dict[int, int]:
+    query = _counts(db.engine.dialect.name)
+    if not _sees_all(allowed, office.path):
+        query = query.where(in_reach(allowed))
+    rows: Any = db.session.execute(query, {"office_id": office.id})
+    return {row[0]: row[1] for row in rows}
 
 
 def sees_all(actor: Actor, path: str) -> bool:
@@ -420,12 +525,14 @@ def closings(office_ids: Sequence[int], item_id: int, today: date) -> dict[int, 
 
 def _closings(stores: Mapping[int, int], item_id: int, today: date) -> dict[int, list[int]]:
     """Back from what is in the stores now, by what the daily totals say of each day."""
+    if not stores:
+        return {}
     first = today - timedelta(days=RECENT_DAYS - 1)
     change = func.sum(effect_on(DailyTotal, "store"))
     rows = db.session.execute(
         select(DailyTotal.office_id, DailyTotal.day, change)
         .where(
-            DailyTotal.office_id.in_(stores) if stores else false(),
+            DailyTotal.office_id.in_(stores),
             DailyTotal.item_id == item_id,
             DailyTotal.day > first,
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import render_template, request, url_for
 from flask_babel import gettext
+from markupsafe import Markup
 from wtforms import BooleanField, SelectField
 
 from inventory import security, text
@@ -15,7 +18,7 @@ from inventory.domain.access import Action
 from inventory.domain.stock_overview import SORTS, WORDS_LENGTH, Asking, scale_of
 from inventory.services import items, offices, stock_overview
 from inventory.services.items import ItemView
-from inventory.services.stock_overview import Overview
+from inventory.services.stock_overview import Overview, OverviewRow
 from inventory.web import pictures
 from inventory.web.forms import QueryForm, WordsField, choices
 from inventory.web.forms import lazy as _
@@ -77,10 +80,10 @@ def page(code: str) -> Any:
     """The whole page; with nothing below that ever held an item, it says so."""
     actor, now = security.current_actor(), security.now()
     office = offices.get(actor, Action.VIEW_STOCK, code)
-    kept = stock_overview.kept_items(actor, code)
+    kept = stock_overview.kept_items(actor, office)
     form = FilterForm()
     item = chosen_item(kept)
-    found = form.read(lambda: stock_overview.of_office(actor, now, code, item.code, form.asking())) if item else None
+    found = form.read(lambda: stock_overview.below(actor, now, office, item, form.asking())) if item else None
     shown = render_template(
         "offices/balances.html",
         office=office,
@@ -98,12 +101,13 @@ def page(code: str) -> Any:
 def rows(code: str) -> Any:
     """The lines below an office, to be put under its own line."""
     actor, now = security.current_actor(), security.now()
-    item = chosen_item(stock_overview.kept_items(actor, code))
+    office = offices.get(actor, Action.VIEW_STOCK, code)
+    item = chosen_item(stock_overview.kept_items(actor, office))
     if item is None:
         return ""
     sort = request.args.get("sort", "-level")
     asking = Asking(sort=sort.removeprefix("-"), down=sort.startswith("-"))
-    found = stock_overview.of_office(actor, now, code, item.code, asking)
+    found = stock_overview.below(actor, now, office, item, asking)
     depth = min(max(asked_number("depth"), 1), DEEPEST)
     drawn = _drawn(found, scale=asked_number("scale"))
     return render_template("offices/_rows.html", found=found, depth=depth, address=Addresses(found), **drawn)
@@ -112,7 +116,9 @@ def rows(code: str) -> Any:
 def chosen_item(kept: list[ItemView]) -> ItemView | None:
     """The item that the address names; else the first of those that are kept."""
     named = request.args.get("item")
-    return items.get(named) if named else (kept[0] if kept else None)
+    if named:
+        return next((item for item in kept if item.code == named), None) or items.get(named)
+    return kept[0] if kept else None
 
 
 def asked_number(name: str) -> int:
@@ -120,16 +126,40 @@ def asked_number(name: str) -> int:
     return int(asked) if re.fullmatch(r"[0-9]{1,6}", asked, re.ASCII) else 1
 
 
+LINES_KEPT = 1_000
+"""Drawn lines that a process remembers, of some three kilobytes each."""
+_kept: OrderedDict[Any, Markup] = OrderedDict()
+
+
+def _drawing_once(found: Overview, scale: int) -> Callable[..., Markup]:
+    """Draws a line of the table, unless the very same one was drawn before: most of a country's lines are the same from
+    one reader to the next. Everything that a line shows is in what it is remembered by."""
+    of_page = text.language(), found.item.code, found.asking.sort, found.asking.down, found.asking.flat, scale
+
+    def once(row: OverviewRow, *drawn_with: Any, caller: Callable[[], Markup]) -> Markup:
+        key = *of_page, found.office.code == row.code, *drawn_with, row.told
+        known = _kept.get(key)
+        if known is None:
+            known = _kept[key] = Markup(caller())  # noqa: S704  (what the template made)
+            while len(_kept) > LINES_KEPT:
+                _kept.popitem(last=False)
+        return known
+
+    return once
+
+
 def _drawn(found: Overview | None, scale: int | None = None) -> dict[str, Any]:
     """What lines are drawn with: one scale for all bars of a page, and for what is opened later on it."""
     figures = [row.figures for row in found.rows] if found else []
     marks = [mark for each in figures if each.use for mark in (each.reorder, each.lead)]
+    scale = scale or scale_of([each.cover for each in figures], marks)
     # In the reader's language once, not once for every line.
     return {
         "columns": {name: str(said) for name, said in COLUMNS.items()},
         "level_words": {name: str(said) for name, said in text.LEVELS.items()},
         "said": {name: str(said) for name, said in SAID.items()},
-        "scale": scale or scale_of([each.cover for each in figures], marks),
+        "scale": scale,
+        "drawn_once": _drawing_once(found, scale) if found else None,
         "bar": pictures.bar,
         "sparkline": pictures.sparkline,
     }

@@ -249,9 +249,12 @@ def test_nobody_sees_beyond_their_reach(world: World) -> None:
         assert {row.code for row in found.rows} == {DENPASAR, "51.71.01"}
         own = [each for each in kept("00/51/51.71/") if each[0].code in (DENPASAR, "51.71.01")]
         assert told(found.whole) == added_up(own)
-    assert [item.code for item in stock_overview.kept_items(keeper, DENPASAR)] == [BLANK, "kia"]
+    own, above = (offices.get(SYSTEM, Action.VIEW_STOCK, code) for code in (DENPASAR, "51"))
+    assert [item.code for item in stock_overview.kept_items(keeper, own)] == [BLANK, "kia"]
     with pytest.raises(NotAllowed):
-        stock_overview.kept_items(keeper, "51")
+        stock_overview.kept_items(keeper, above)
+    with pytest.raises(NotAllowed):
+        stock_overview.below(keeper, NOW, above, items.get(BLANK), Asking())
 
 
 # --- the last days -----------------------------------------------------------------------------------------------

@@ -62,13 +62,15 @@ def measure_here(stocks: int) -> list[Figure]:
         seconds.append(took)
         del found
     peak = peak_megabytes()
-    alone = _in_memory()
+    alone, reading = _in_memory(), _reading_alone()
     name = f"review of {stocks:,} office-items × {DAYS} days from PostgreSQL ({rows:,} daily totals), "
     return [
         Figure(name + "wall time / projection alone in memory", round(seconds[0] / alone, 3), 4, 2, at_most=True),
+        Figure(name + "wall time / reading the daily totals alone", round(seconds[0] / reading, 3), 3, 2, at_most=True),
         Figure(name + "the same when alerts are open already", round(median(seconds[1:]) / alone, 3), at_most=True),
         Figure(name + "seconds", round(seconds[0], 2), at_most=True),
         Figure(name + "seconds of the projection alone", round(alone, 2), at_most=True),
+        Figure(name + "seconds of reading the daily totals alone", round(reading, 2), at_most=True),
         Figure(name + "MB of memory at most, the application's own 100 included", round(peak), at_most=True),
     ]
 
@@ -83,6 +85,15 @@ def _in_memory() -> float:
     assert made is not None
     arguments, seasons = (made.history, made.ahead, made.horizon, made.position), made.seasons
     return median(timed(lambda: project(*arguments, seasons=seasons))[0] for _ in range(RUNS))
+
+
+def _reading_alone() -> float:
+    """Seconds until the daily totals of all stocks are arrays; the median of some."""
+    from inventory.services import daily_totals, projection_inputs
+
+    rows, through = projection_inputs.stocks_in_reach(SYSTEM, None), NOW.date() - timedelta(days=1)
+    first = through - timedelta(days=DAYS - 1)
+    return median(timed(lambda: daily_totals.read_days(rows, first, through))[0] for _ in range(RUNS))
 
 
 def _expect_empty() -> None:

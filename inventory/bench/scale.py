@@ -1,0 +1,278 @@
+"""What stays quick on a country: pages over all its offices, a balance of long ago, and everything as the books grow.
+
+Server time is that of requests inside one process, by Flask's own test client, so that it is the application's and the
+database's alone. What is compared takes turns, and each figure is a median, as a machine has good and bad moments.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from flask import Flask, render_template_string
+
+from inventory.bench import Figure, postgres
+from inventory.bench.processes import figures_from
+from inventory.domain.access import SYSTEM, Action, Role
+from inventory.domain.ledger import Kind, Line
+
+PASSWORD = "kata sandi untuk ukuran"  # noqa: S105  (of an account that is thrown away)
+WATCHER, KEEPER = "negara@bench.test", "gudang@bench.test"
+ITEM = "ktp-wni"
+EMPTY = "/bench-empty"
+ROLL_UP = f"/offices/00/balances?item={ITEM}"
+NATIONAL = {
+    "the same, one by one": f"{ROLL_UP}&all=y",
+    "offices that run out": "/run-outs",
+    "what needs a decision": "/alerts",
+    "days left unclosed": "/closings",
+    "three provinces compared": f"/compare?item={ITEM}&office=11&office=32&office=35",
+}
+DAYS = 30
+"""Calendar days of the country whose pages are measured: their number does not matter to them."""
+FEW, MANY = 150, 1_500
+"""Offices of the books that are compared: of thirty days and of three hundred, or of thirty days and the country's."""
+SETTINGS = {"BLANGKO_SECOND_FACTOR": "offered"}
+
+
+def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
+    """The figures on databases of a server of our own; with `url`, growth is measured up to the country in it.
+
+    The country at `url` is one of `bench world`. Some movements are posted there.
+    """
+    with postgres.database(None) as address:
+        figures = figures_from(["measure-country", str(5 if quick else 15)], address, SETTINGS)
+        figures += figures_from(["measure-past", "20000" if quick else "100000"], _another(address, "past"), SETTINGS)
+        small, large = _another(address, "small"), url or _another(address, "large")
+        for database, days in ((small, 30), (large, 300)):
+            if database != url:
+                figures_from(
+                    ["measure-fill", str(days), str(FEW if quick or url is None else MANY)], database, SETTINGS
+                )
+        return figures + _growth(small, large, *((2, 50) if quick else (5, 200)))
+
+
+def _another(address: str, name: str) -> str:
+    """The URL of another, empty database of our own server."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlsplit(address)._replace(path=f"/{name}").geturl()
+
+
+# --- pages of the whole country ----------------------------------------------------------------------------------
+
+
+def measure_country(app: Flask, now: datetime, rounds: int) -> list[Figure]:
+    """The figures of pages over all offices, on an empty database that is filled. For a process of its own."""
+    from inventory.services import reviews
+
+    _fill(now, DAYS, None)
+    reviews.review(SYSTEM, lambda: now, "bench")
+    with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
+        return apart.submit(_national_pages, app, now, rounds).result()
+
+
+def _national_pages(app: Flask, now: datetime, rounds: int) -> list[Figure]:
+    client = _logged_in(app, now, WATCHER, Role.VIEWER, "00")
+    pages = {"national roll-up page, 8,000 offices": ROLL_UP} | NATIONAL
+    taken = _in_turns({"": EMPTY} | pages, lambda path: _seconds(client, path), rounds)
+    figures = []
+    for number, name in enumerate(pages):
+        ratio = statistics.median(page / empty for page, empty in zip(taken[name], taken[""], strict=True))
+        limits: dict[str, Any] = {} if number else {"must": 5, "aim": 3}
+        figures.append(Figure(f"{name}: server time / empty page", round(ratio, 2), at_most=True, **limits))
+    figures.append(Figure("empty page, milliseconds", round(1000 * statistics.median(taken[""]), 2), at_most=True))
+    return figures
+
+
+def _in_turns(asked: dict[str, str], work: Callable[[str], float], rounds: int) -> dict[str, list[float]]:
+    """What the work takes for each, one after the other, in so many rounds; the first is for warming up."""
+    rows = [{name: work(each) for name, each in asked.items()} for _ in range(rounds + 1)][1:]
+    return {name: [row[name] for row in rows] for name in asked}
+
+
+# --- a balance of long ago ---------------------------------------------------------------------------------------
+
+
+def measure_past(now: datetime, movements: int) -> list[Figure]:
+    """How long the balance of a day a year ago takes, of a stock with so many movements in two years."""
+    from inventory.services import balances
+
+    code, days = _one_office(now, movements)
+    long_ago = now.date() - timedelta(days=days // 2)
+    work = {
+        "now": lambda: balances.of_office(SYSTEM, code),
+        "past": lambda: balances.as_of(SYSTEM, code, ITEM, long_ago),
+    }
+    taken = _in_turns({name: name for name in work}, lambda name: _timed(work[name]), 41)
+    ratio = statistics.median(taken["past"]) / statistics.median(taken["now"])
+    name = f"balance of a day a year ago, {movements:,} movements in the office / current balance"
+    return [Figure(name, round(ratio, 2), 4, 2, at_most=True)]
+
+
+def _one_office(now: datetime, movements: int) -> tuple[str, int]:
+    """Its code, and the days of its history."""
+    from flask_migrate import upgrade
+
+    from inventory.services import items, ledger, offices
+
+    upgrade()
+    row = {"code": "51", "name": "Bali", "kind": "province", "parent": "", "time_zone": "Asia/Makassar"}
+    offices.load(SYSTEM, [row | {"population": ""}])
+    items.ensure_standard()
+    key = offices.get(SYSTEM, Action.VIEW_STOCK, "51").id, items.get(ITEM).id
+    days = 730
+    first = now.date() - timedelta(days=days)
+    lines = [_line(key, Kind.RECEIPT, "opening", 9_000_000, first)]
+    reasons = ("new", "lost", "damaged", "changed_data", "moved_in")
+    for number in range(movements):
+        lines.append(_line(key, Kind.PRINT, reasons[number % 5], 1, first + timedelta(days=number * days // movements)))
+    ledger.post_in_bulk(
+        SYSTEM, now, uuid4(), "0" * 64, [key], lambda _: [(line, {}) for line in lines], document=lambda _: {}
+    )
+    return "51", days
+
+
+# --- growth ------------------------------------------------------------------------------------------------------
+
+
+def measure_fill(now: datetime, days: int, only: int) -> list[Figure]:
+    """A country of so many days in so many offices, with its review, on an empty database that is filled."""
+    from inventory.services import reviews
+
+    _fill(now, days, only)
+    reviews.review(SYSTEM, lambda: now, "bench")
+    return []
+
+
+def _growth(small: str, large: str, rounds: int, count: int) -> list[Figure]:
+    """The slowest in a hundred of posts and of pages, on many movements beside few."""
+    found: dict[str, list[list[float]]] = {}
+    for _ in range(rounds):
+        for place, database in enumerate((small, large)):
+            for each in figures_from(["measure-latency", str(count)], database, SETTINGS):
+                found.setdefault(each.figure, [[], []])[place].append(each.value)
+    few, many = (int(statistics.median(each)) for each in found.pop("movements"))
+    sizes = f"{many:,} movements / at {few:,}"
+    return [
+        Figure(
+            f"p99 of {name}, at {sizes}",
+            round(statistics.median(slow) / statistics.median(quick), 2),
+            1.3,
+            1.1,
+            at_most=True,
+        )
+        for name, (quick, slow) in found.items()
+    ]
+
+
+def measure_latency(app: Flask, now: datetime, count: int) -> list[Figure]:
+    """The 99th percentile of so many posts and of each page, in milliseconds, on the country that there is."""
+    from inventory.services import national_world
+
+    codes, movements = national_world.largest(12), national_world.movements()
+    with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
+        found = apart.submit(_slowest, app, now, codes, count).result()
+    return [*found, Figure("movements", movements)]
+
+
+def _slowest(app: Flask, now: datetime, codes: Sequence[str], count: int) -> list[Figure]:
+    watcher = _logged_in(app, now, WATCHER, Role.VIEWER, "00")
+    keeper = _logged_in(app, now, KEEPER, Role.STOREKEEPER, codes[0])
+    posts = _posts(app, now, codes, count + 1)
+    asked = {
+        "a post": lambda _: next(posts)(),
+        "an office's first page": lambda _: _get(keeper, f"/offices/{codes[0]}/today"),
+        "an office's page": lambda code: _get(watcher, f"/offices/{code}"),
+        "a stock card": lambda code: _get(watcher, f"/offices/{code}/stock-card/{ITEM}"),
+        "a roll-up": lambda code: _get(watcher, f"/offices/{code.partition('.')[0]}/balances?item={ITEM}"),
+        "a projection": lambda code: _get(watcher, f"/offices/{code}/projection/{ITEM}"),
+        "what needs a decision": lambda code: _get(watcher, f"/alerts?office={code}"),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in asked}
+    for number in range(count + 1):
+        for name, work in asked.items():
+            taken[name].append(_timed(lambda work=work, number=number: work(codes[number % len(codes)])))
+    return [Figure(name, 1000 * statistics.quantiles(times[1:], n=100)[-1]) for name, times in taken.items()]
+
+
+def _posts(app: Flask, now: datetime, codes: Sequence[str], count: int) -> Iterator[Callable[[], object]]:
+    """Calls that each post one movement: a card that arrives, so that there is always room for it."""
+    from inventory.services import items, ledger, offices
+
+    with app.app_context():
+        item = items.get(ITEM).id
+        ids = [offices.get(SYSTEM, Action.VIEW_STOCK, code).id for code in codes]
+
+    def post(line: Line) -> None:
+        with app.app_context():
+            ledger.post(SYSTEM, now, uuid4(), [line], origin="synthetic")
+
+    for number in range(count):
+        line = _line((ids[number % len(ids)], item), Kind.RECEIPT, "supplied", 1, now.date())
+        yield lambda line=line: post(line)
+
+
+def _line(key: tuple[int, int], kind: Kind, reason: str, quantity: int, day: date) -> Line:
+    return Line(office_id=key[0], item_id=key[1], kind=kind, reason=reason, quantity=quantity, effective_on=day)
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+def _fill(now: datetime, days: int, only: int | None) -> None:
+    from flask_migrate import upgrade
+
+    from inventory.services import national_world
+
+    upgrade()
+    national_world.fill(SYSTEM, now, days=days, seed=1, only=only, progress=lambda _: None)
+
+
+def _logged_in(app: Flask, now: datetime, email: str, role: Role, office: str) -> Any:
+    """A client whose person has logged in; the account is made when it is missing, and an empty page with the first."""
+    from inventory import security
+    from inventory.domain.errors import Refusal
+    from inventory.services import people
+
+    told: dict[str, Any] = {"full_name": "Bench", "role": role, "office_code": office, "given": False}
+    with app.app_context(), suppress(Refusal):  # it is there already
+        people.add(SYSTEM, now, email=email, password_hash=security.hashed(PASSWORD), **told)
+    if "bench_empty" not in app.view_functions:
+        page = "{% extends 'layout.html' %}{% block main %}{% endblock %}"
+        view = security.needs(Action.SIGN_OUT)(lambda: render_template_string(page))
+        app.add_url_rule(EMPTY, "bench_empty", view)
+    client = app.test_client()
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', client.get("/login").text)
+    assert token
+    answer = client.post("/login", data={"email": email, "password": PASSWORD, "csrf_token": token[1]})
+    if answer.status_code != 302:
+        raise RuntimeError(f"{email} could not log in: {answer.status_code}")
+    return client
+
+
+def _get(client: Any, path: str) -> None:
+    answer = client.get(path)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{path} was answered with {answer.status_code}")
+
+
+def _seconds(client: Any, path: str) -> float:
+    return _timed(lambda: _get(client, path))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
