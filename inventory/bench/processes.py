@@ -9,15 +9,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from inventory.bench import Figure
 
 
-def figures_from(command: list[str], url: str) -> list[Figure]:
-    """What `flask bench COMMAND…` tells as JSON in its last line, run on a database of its own ("": SQLite).
+def figures_from(command: list[str], url: str, more: Mapping[str, str] | None = None) -> list[Figure]:
+    """What `flask bench COMMAND…` tells as JSON in its last line, run on a database of its own ("": SQLite), with
+    `more` settings.
 
     Raises RuntimeError with the end of its error output when it fails.
     """
@@ -26,7 +27,7 @@ def figures_from(command: list[str], url: str) -> list[Figure]:
         settings = {"DATABASE_URL": url, "BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder}
         # The command is this interpreter and this application.
         told = subprocess.run(  # noqa: S603
-            asked, env=os.environ | settings, capture_output=True, text=True, check=False
+            asked, env=os.environ | settings | dict(more or {}), capture_output=True, text=True, check=False
         )
     if told.returncode:
         raise RuntimeError(told.stderr[-2000:])
