@@ -12,7 +12,6 @@ from uuid import uuid4
 from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
 
 from inventory import config
 
@@ -43,7 +42,7 @@ def create_app() -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = config.load({}).DATABASE_URL
     db = SQLAlchemy(app)
     names = ("office", "item", "quantity", "day", "now", "request")
-    core = text(CORE.format(**{name: f":{name}" for name in names}))
+    core = db.text(CORE.format(**{name: f":{name}" for name in names}))
 
     @app.get("/empty")
     def empty() -> ResponseReturnValue:

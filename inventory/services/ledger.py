@@ -5,15 +5,40 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, and_, case, cast, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Insert,
+    Integer,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from inventory.db import db, insert_or, write
+from inventory.db import db, insert_or, on_postgresql, write, write_at_once
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotFound, Refusal
@@ -110,13 +135,9 @@ def post(
         check_line(line)
     _check_moments(now, lines)
     digest = body_digest(actor.person_id, lines, extra)
-    stamp = {
-        "actor_id": actor.person_id,
-        "recorded_at": now,
-        "request_id": request_id,
-        "request_digest": digest,
-        "origin": origin,
-    }
+    stamp = _stamp(actor, now, request_id, digest, origin)
+    if document is None and not expecting and (alone := _at_once(lines, stamp)):
+        return Posting((alone,), replayed=False)
     try:
         movements = write(lambda session: _record(session, lines, stamp, document, expecting))
     except (IntegrityError, Refusal) as error:
@@ -129,6 +150,28 @@ def post(
             raise Refusal("request_id_reused") from error
         return Posting(earlier[1], replayed=True)
     return Posting(movements, replayed=False)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What else is written by the very statement that writes a movement: an INSERT made from that movement's `id` and
+    `seq`, whose parameters have names of their own, and their values."""
+
+    insert: Callable[[CTE], Insert]
+    values: Mapping[str, Any]
+
+
+def posts_at_once() -> bool:
+    """Whether `post_at_once` is worth a try on this database."""
+    return on_postgresql()
+
+
+def post_at_once(actor: Actor, now: datetime, request_id: UUID, line: Line, beside: Beside) -> Recorded | None:
+    """What `post` does, and what is to be written `beside` it: all of it or nothing. None, and nothing was written, for
+    all but the simplest of lines, and for what cannot be: `post` says why. Raises Invalid."""
+    check_line(line)
+    _check_moments(now, [line])
+    return _at_once([line], _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered"), beside)
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -406,6 +449,17 @@ def _post_key(
     ]
 
 
+def _stamp(actor: Actor, now: datetime, request_id: UUID, digest: str, origin: str) -> dict[str, Any]:
+    """What all movements of a posting have in common."""
+    return {
+        "actor_id": actor.person_id,
+        "recorded_at": now,
+        "request_id": request_id,
+        "request_digest": digest,
+        "origin": origin,
+    }
+
+
 def _row(line: Line) -> dict[str, Any]:
     return {
         "office_id": line.office_id,
@@ -615,6 +669,131 @@ def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance
         day, figure, closing = below
         item = session.scalar(select(Item.code).where(Item.id == key[1]))
         raise Refusal("day_below_zero", item=item, day=day, figure=figure, closing=closing)
+
+
+# --- a posting in one statement ----------------------------------------------------------------------------------
+
+
+def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None) -> Recorded | None:
+    """One line in one round trip, where the database is PostgreSQL and nothing about it is out of the ordinary: no
+    reversal, no numbers, no later day that it could upset, and stock enough. Else None, and nothing was written: then
+    the general way is gone, which says what is wrong, if anything is.
+    """
+    line = lines[0]
+    if len(lines) > 1 or line.reverses_id is not None or line.ranges or not on_postgresql():
+        return None
+    if not _changes_stock(lines):
+        return None
+    row = _row(line) | dict(stamp) | {"request_line": 1}
+    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, line.effect, strict=True)}
+    synthetic = {"is_synthetic": stamp["origin"] == "synthetic"}
+    values = row | effect | synthetic | dict(beside.values if beside else {})
+    try:
+        written = write_at_once(_one_statement(beside.insert if beside else None), values)
+    except IntegrityError:  # posted before, or what the database refuses in any case
+        return None
+    if written is None:
+        return None
+    told = {column.key: row.get(column.key) for column in _COLUMNS}
+    told |= {
+        "id": written.id,
+        "seq": written.seq,
+        "kind": line.kind,
+        "recorded_at": stamp["recorded_at"].astimezone(UTC),
+    }
+    return Recorded(**told)
+
+
+@cache
+def _one_statement(beside: Callable[[CTE], Insert] | None) -> str:
+    """The statement of `_at_once`, compiled once.
+
+    Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
+    the balance, the daily total, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
+    the last SELECT asks for by EXISTS before it begins with the movement.
+    """
+    changed = _changed().cte("changed")
+    totalled = _totalled(changed).returning(_ONE.label("done")).cte("totalled")
+    looked = _looked(changed).returning(_ONE.label("done")).cte("looked")
+    row = select(*(_given(Movement, name) for name in _AS_GIVEN), changed.c.last_seq)
+    moved = _INSERT.from_select([*_AS_GIVEN, "seq"], row).returning(Movement.id, Movement.seq).cte("moved")
+    last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
+    if beside is not None:
+        last = last.add_cte(beside(moved).cte("beside"))
+    return str(last.compile(dialect=psycopg.dialect()))
+
+
+_AS_GIVEN = (
+    "office_id",
+    "item_id",
+    "kind",
+    "reason",
+    "quantity",
+    "served_waiting",
+    "effective_on",
+    "shift",
+    "happened_at",
+    "note",
+    "actor_id",
+    "recorded_at",
+    "request_id",
+    "request_line",
+    "request_digest",
+    "origin",
+)
+"""The columns of a movement that its line and its posting say."""
+_ONE = literal_column("1", Integer)
+"""Not a parameter: they are all given by name."""
+
+
+def _given(table: type[Movement] | type[Balance], name: str, parameter: str | None = None) -> BindParameter[Any]:
+    return bindparam(parameter or name, type_=table.__table__.c[name].type)
+
+
+def _changed() -> Any:
+    """The balance, if nothing speaks against it. What `_conditional_update` is for known lines."""
+    columns = Balance.__table__.c
+    by = {figure: _given(Balance, figure, f"by_{figure}") for figure in FIGURES}
+    day = _given(Balance, "last_on", "effective_on")
+    numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
+    values: dict[str, Any] = {figure: columns[figure] + by[figure] for figure in FIGURES}
+    values["last_seq"] = columns.last_seq + _ONE
+    values["first_on"] = case((columns.first_on < day, columns.first_on), else_=day)
+    values["last_on"] = day
+    values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
+    return (
+        update(Balance.__table__)
+        .where(
+            columns.office_id == _given(Balance, "office_id"),
+            columns.item_id == _given(Balance, "item_id"),
+            *(columns[figure] + by[figure] >= text("0") for figure in NEVER_NEGATIVE),
+            or_(columns.last_on.is_(None), columns.last_on <= day),
+            not_(numbered),
+        )
+        .values(values)
+        .returning(columns.last_seq)
+    )
+
+
+def _totalled(changed: CTE) -> Any:
+    table = DailyTotal.__table__
+    names = [column.name for column in table.c]
+    given = [_given(Movement, "effective_on" if name == "day" else name) for name in names]
+    statement = postgresql.insert(table).from_select(names, select(*given).select_from(changed))
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: table.c[name] + statement.excluded[name] for name in ("quantity", "served_waiting")},
+    )
+
+
+def _looked(changed: CTE) -> Any:
+    table = StockCheck.__table__
+    given = [_given(Movement, name) for name in ("office_id", "item_id", "recorded_at")]
+    row = select(*given, _ONE).select_from(changed)
+    statement = postgresql.insert(table).from_select(["office_id", "item_id", "since", "postings"], row)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={"postings": table.c.postings + _ONE}
+    )
 
 
 # --- reading back ------------------------------------------------------------------------------------------------
