@@ -106,8 +106,8 @@ def _write(work: Callable[[Session], T], session: Session) -> T:
     raise AssertionError("unreachable")
 
 
-def write_at_once(statement: str, values: Mapping[str, Any]) -> Row[Any] | None:
-    """One statement of PostgreSQL's that is a transaction of its own, sent in one round trip; its row, if it has one.
+def write_at_once(statement: str, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """One statement of PostgreSQL's that is a transaction of its own, sent in one round trip; its rows.
 
     It ends what the session was reading, and is tried again as often and for the same reasons as what `write` runs.
     """
@@ -115,7 +115,7 @@ def write_at_once(statement: str, values: Mapping[str, Any]) -> Row[Any] | None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _alone().connect() as connection:
-                return connection.exec_driver_sql(statement, dict(values)).one_or_none()
+                return connection.exec_driver_sql(statement, dict(values)).all()
         except OperationalError as error:
             if attempt == ATTEMPTS or not wants_retry(error):
                 raise

@@ -228,7 +228,7 @@ def _post(stocks: Stocks) -> None:
 
 
 def _post_many(stocks: Stocks) -> None:
-    """What one office printed on ten days."""
+    """What one office printed on a day, card by card."""
     from inventory.services import ledger
 
     office_id, _ = CHANCE.choice(stocks.offices)
@@ -238,12 +238,11 @@ def _post_many(stocks: Stocks) -> None:
             office_id=office_id,
             item_id=stocks.item_id,
             kind=Kind.PRINT,
-            reason=reason,
+            reason=PRINT_REASONS[number % len(PRINT_REASONS)],
             quantity=1,
-            effective_on=now.date() - timedelta(days=day),
+            effective_on=now.date(),
         )
-        for day in range(AT_ONCE // len(PRINT_REASONS))
-        for reason in PRINT_REASONS
+        for number in range(AT_ONCE)
     ]
     ledger.post(stocks.actor, now, uuid4(), lines)
 

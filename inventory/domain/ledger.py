@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -185,9 +186,12 @@ def check_moment(line: Line, now: datetime, time_zone: str) -> None:
 
 
 def total_effect(lines: Iterable[Line]) -> Effect:
-    total = NOTHING
+    sums: dict[tuple[Kind, str], int] = defaultdict(int)
     for line in lines:
-        total = total.plus(line.effect)
+        sums[line.kind, line.reason] += line.quantity
+    total = NOTHING
+    for (kind, reason), quantity in sums.items():
+        total = total.plus(effect_of(kind, reason).times(quantity))
     return total
 
 

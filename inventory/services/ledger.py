@@ -30,6 +30,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     tuple_,
     update,
 )
@@ -136,8 +137,8 @@ def post(
     _check_moments(now, lines)
     digest = body_digest(actor.person_id, lines, extra)
     stamp = _stamp(actor, now, request_id, digest, origin)
-    if document is None and not expecting and (alone := _at_once(lines, stamp)):
-        return Posting((alone,), replayed=False)
+    if document is None and not expecting and (written := _at_once(lines, stamp)):
+        return Posting(written, replayed=False)
     try:
         movements = write(lambda session: _record(session, lines, stamp, document, expecting))
     except (IntegrityError, Refusal) as error:
@@ -171,7 +172,8 @@ def post_at_once(actor: Actor, now: datetime, request_id: UUID, line: Line, besi
     all but the simplest of lines, and for what cannot be: `post` says why. Raises Invalid."""
     check_line(line)
     _check_moments(now, [line])
-    return _at_once([line], _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered"), beside)
+    stamp = _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered")
+    return next(iter(_at_once([line], stamp, beside)), None)
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -690,53 +692,96 @@ def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance
 # --- a posting in one statement ----------------------------------------------------------------------------------
 
 
-def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None) -> Recorded | None:
-    """One line in one round trip, where the database is PostgreSQL and nothing about it is out of the ordinary: no
-    reversal, no numbers, no later day that it could upset, and stock enough. Else None, and nothing was written: then
-    the general way is gone, which says what is wrong, if anything is.
+def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None) -> tuple[Recorded, ...]:
+    """Lines of one stock and day in one round trip, where the database is PostgreSQL and nothing about them is out of
+    the ordinary: no reversal, no numbers, no later day that they could upset, and stock enough. Else none, and nothing
+    was written: then the general way is gone, which says what is wrong, if anything is.
     """
-    line = lines[0]
-    if len(lines) > 1 or line.reverses_id is not None or line.ranges or not on_postgresql():
-        return None
-    if not _changes_stock(lines):
-        return None
-    row = _row(line) | dict(stamp) | {"request_line": 1}
-    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, line.effect, strict=True)}
-    synthetic = {"is_synthetic": stamp["origin"] == "synthetic"}
-    values = row | effect | synthetic | dict(beside.values if beside else {})
+    if not on_postgresql() or not _alike(lines):
+        return ()
+    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, total_effect(lines), strict=True)}
+    values: dict[str, Any] = {**_row(lines[0]), **stamp, **effect, "request_line": 1, "lines": len(lines)}
+    if len(lines) > 1:
+        values |= {name: [row[name] for row in map(_row, lines)] for name in _BY_LINE}
+        values |= {"request_line": list(range(1, len(lines) + 1))}
+    values |= {"is_synthetic": stamp["origin"] == "synthetic", **(beside.values if beside else {})}
     try:
-        written = write_at_once(_one_statement(beside.insert if beside else None), values)
+        written = write_at_once(_one_statement(beside.insert if beside else None, len(lines) > 1), values)
     except IntegrityError:  # posted before, or what the database refuses in any case
-        return None
-    if written is None:
-        return None
-    told = {column.key: row.get(column.key) for column in _COLUMNS}
-    told |= {
-        "id": written.id,
-        "seq": written.seq,
-        "kind": line.kind,
-        "recorded_at": stamp["recorded_at"].astimezone(UTC),
-    }
-    return Recorded(**told)
+        return ()
+    at = stamp["recorded_at"].astimezone(UTC)
+    return tuple(_as_recorded(line, row, at) for line, row in zip(lines, written, strict=True)) if written else ()
+
+
+def _alike(lines: Sequence[Line]) -> bool:
+    """Whether they are of one stock and day, plain, and change the stock."""
+    first = lines[0]
+    return _changes_stock(lines) and all(
+        line.reverses_id is None
+        and not line.ranges
+        and (line.office_id, line.item_id, line.effective_on) == (first.office_id, first.item_id, first.effective_on)
+        for line in lines
+    )
+
+
+def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
+    return Recorded(
+        id=row.id,
+        office_id=line.office_id,
+        item_id=line.item_id,
+        seq=row.seq,
+        kind=line.kind,
+        reason=line.reason,
+        quantity=line.quantity,
+        served_waiting=line.served_waiting,
+        effective_on=line.effective_on,
+        recorded_at=recorded_at,
+        delivery_id=None,
+        transfer_id=None,
+        proposal_id=None,
+        stocktake_id=None,
+        reverses_id=None,
+    )
 
 
 @cache
-def _one_statement(beside: Callable[[CTE], Insert] | None) -> str:
-    """The statement of `_at_once`, compiled once.
+def _one_statement(beside: Callable[[CTE], Insert] | None, many: bool) -> str:
+    """The statement of `_at_once`, compiled once; for `many` lines, what they differ in is one array for each column.
 
     Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
-    the balance, the daily total, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
-    the last SELECT asks for by EXISTS before it begins with the movement.
+    the balance, the daily totals, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
+    the last SELECT asks for by EXISTS before it begins with the movements.
     """
     changed = _changed().cte("changed")
-    totalled = _totalled(changed).returning(_ONE.label("done")).cte("totalled")
+    rows = _rows().cte("rows") if many else None
+
+    def said(name: str) -> Any:
+        return _given(Movement, name) if rows is None or name not in rows.c else rows.c[name]
+
+    totalled = _totalled(changed, rows, said).returning(_ONE.label("done")).cte("totalled")
     looked = _looked(changed).returning(_ONE.label("done")).cte("looked")
-    row = select(*(_given(Movement, name) for name in _AS_GIVEN), changed.c.last_seq)
+    before = changed.c.last_seq - _LINES
+    row = select(*(said(name) for name in _AS_GIVEN), before + said("request_line")).select_from(changed)
+    if rows is not None:
+        row = row.join(rows, true()).order_by(rows.c.request_line)
     moved = _INSERT.from_select([*_AS_GIVEN, "seq"], row).returning(Movement.id, Movement.seq).cte("moved")
     last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
     if beside is not None:
         last = last.add_cte(beside(moved).cte("beside"))
-    return str(last.compile(dialect=psycopg.dialect()))
+    return str(last.order_by(moved.c.seq).compile(dialect=psycopg.dialect()))
+
+
+_BY_LINE = ("kind", "reason", "quantity", "served_waiting", "shift", "happened_at", "note")
+_LINES = bindparam("lines", type_=Integer)
+
+
+def _rows() -> Any:
+    """What the lines of one stock and day differ in."""
+    arrays = {
+        name: cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
+        for name, kind in ((name, Movement.__table__.c[name].type) for name in (*_BY_LINE, "request_line"))
+    }
+    return select(*(func.unnest(array).label(name) for name, array in arrays.items()))
 
 
 _AS_GIVEN = (
@@ -773,7 +818,7 @@ def _changed() -> Any:
     day = _given(Balance, "last_on", "effective_on")
     numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
     values: dict[str, Any] = {figure: columns[figure] + by[figure] for figure in FIGURES}
-    values["last_seq"] = columns.last_seq + _ONE
+    values["last_seq"] = columns.last_seq + _LINES
     values["first_on"] = case((columns.first_on < day, columns.first_on), else_=day)
     values["last_on"] = day
     values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
@@ -791,11 +836,17 @@ def _changed() -> Any:
     )
 
 
-def _totalled(changed: CTE) -> Any:
+def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any:
     table = DailyTotal.__table__
-    names = [column.name for column in table.c]
-    given = [_given(Movement, "effective_on" if name == "day" else name) for name in names]
-    statement = postgresql.insert(table).from_select(names, select(*given).select_from(changed))
+    names = [column.name for column in table.primary_key]
+    keys = {name: said("effective_on" if name == "day" else name) for name in names}
+    sums = {name: said(name) for name in ("quantity", "served_waiting")}
+    if rows is None:
+        totals = select(*keys.values(), *sums.values()).select_from(changed)
+    else:
+        summed = select(*keys.values(), *(func.sum(each) for each in sums.values()))
+        totals = summed.select_from(changed).join(rows, true()).group_by(rows.c.kind, rows.c.reason)
+    statement = postgresql.insert(table).from_select([*keys, *sums], totals)
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={name: table.c[name] + statement.excluded[name] for name in ("quantity", "served_waiting")},

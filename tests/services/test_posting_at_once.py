@@ -35,6 +35,7 @@ from tests.world import BLANK, DENPASAR, World
 
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 NUMBERED = "kia"
+EVERYDAY = [(Kind.RECEIPT, "supplied"), (Kind.PRINT, "new"), (Kind.PRINT, "lost"), (Kind.SPOIL, "misprint")]
 KINDS = sorted(key for key in EFFECTS if key[0] not in OF_DOCUMENTS)
 
 
@@ -78,7 +79,7 @@ def steps() -> st.SearchStrategy[tuple[int | None, dict[str, Any]]]:
     """What is posted, and of which earlier request it is said to be a repetition."""
     lines = st.fixed_dictionaries(
         {
-            "kind_and_reason": st.sampled_from([*KINDS, *[(Kind.RECEIPT, "supplied"), (Kind.PRINT, "new")] * 4]),
+            "kind_and_reason": st.sampled_from([*KINDS, *EVERYDAY * 3]),
             "quantity": st.integers(1, 60),
             "back": st.sampled_from([0, 0, 0, 1, 2, 5]),
             "served_waiting": st.sampled_from([0, 0, 1]),
@@ -87,9 +88,18 @@ def steps() -> st.SearchStrategy[tuple[int | None, dict[str, Any]]]:
             "numbers": st.sampled_from(["", "", "A000001-A000005"]),
             "origin": st.sampled_from(["entered", "entered", "synthetic"]),
             "minutes": st.sampled_from([None, 1, 60]),
+            "more": st.just([]) | st.lists(st.sampled_from(EVERYDAY), max_size=4),
+            "more_back": st.sampled_from([0, 0, 1]),
         }
     )
     return st.tuples(st.none() | st.none() | st.integers(0, 3), lines)
+
+
+def lines_of(office: int, step: dict[str, Any]) -> list[Line]:
+    first = replace(line_of(office, step), note=step["note"])
+    day = first.effective_on - timedelta(days=step["more_back"])
+    told = {"shift": None, "served_waiting": 0, "quantity": 3, "effective_on": day, "happened_at": None, "ranges": ()}
+    return [first, *(replace(first, kind=kind, reason=reason, **told) for kind, reason in step["more"])]
 
 
 def line_of(office: int, step: dict[str, Any]) -> Line:
@@ -143,10 +153,10 @@ def test_whatever_is_posted_has_the_same_outcome_and_leaves_the_same_books(
             known = sent[office]
             request = known[repeated] if repeated is not None and repeated < len(known) else uuid4()
             known += [] if request in known else [request]
-            line = line_of(office, step)
+            lines = lines_of(office, step)
 
-            def work(line: Line = line, request: UUID = request, origin: str = step["origin"]) -> Any:
-                return post(world.storekeeper, line, request, origin=origin)
+            def work(lines: list[Line] = lines, request: UUID = request, origin: str = step["origin"]) -> Any:
+                return ledger.post(world.storekeeper, NOW, request, lines, origin=origin)
 
             if office == here:
                 told.append(outcome(work))
@@ -283,6 +293,8 @@ def test_many_lines_take_no_more_round_trips_than_a_few(world: World) -> None:
     few = round_trips(lambda: ledger.post(actor, NOW, uuid4(), lines(10)))
     posted = []
     assert round_trips(lambda: posted.append(ledger.post(actor, NOW, uuid4(), lines(100)))) == few <= 9
+    same_day = [replace(each, effective_on=TODAY) for each in lines(100)]
+    assert round_trips(lambda: ledger.post(actor, NOW, uuid4(), same_day)) == 1
     movements = posted[0].movements
     assert [each.effective_on for each in movements] == [each.effective_on for each in lines(100)]
     ids = [each.id for each in movements]
