@@ -7,14 +7,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
-from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import DateTime, Dialect, Engine, Executable, MetaData, Row, event, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -124,12 +124,21 @@ def write_at_once(statement: str, values: Mapping[str, Any]) -> Sequence[Row[Any
 
 
 def glance(statement: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
-    """The one row of a SELECT, if it has one. Without a transaction around it where none is under way, which on
-    PostgreSQL takes one round trip instead of three."""
+    """The one row of a SELECT, if it has one; it is made once, and all of its parameters are given by name.
+
+    Without a transaction around it where none is under way, which on PostgreSQL takes one round trip instead of three.
+    """
     if not on_postgresql() or (db.session.registry.has() and db.session().in_transaction()):
         return db.session.execute(statement, values).one_or_none()
     with _alone().connect() as connection:
-        return connection.execute(statement, values).one_or_none()
+        return connection.exec_driver_sql(_text_of(statement), dict(values)).one_or_none()
+
+
+@lru_cache(maxsize=64)
+def _text_of(statement: Executable) -> str:
+    """What PostgreSQL is sent: to make it out anew each time takes as long as the answer."""
+    made: Any = statement
+    return str(made.compile(dialect=psycopg.dialect()))
 
 
 def on_postgresql() -> bool:
@@ -138,13 +147,12 @@ def on_postgresql() -> bool:
 
 def _alone() -> Engine:
     """Connections of the same pool on which each statement is a transaction of its own."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    if app not in _alone_by_app:
-        _alone_by_app[app] = db.engine.execution_options(isolation_level="AUTOCOMMIT")
-    return _alone_by_app[app]
+    return _alone_beside(db.engine)
 
 
-_alone_by_app: WeakKeyDictionary[Flask, Engine] = WeakKeyDictionary()
+@lru_cache(maxsize=4)
+def _alone_beside(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _end_reading() -> None:

@@ -211,7 +211,7 @@ MOMENT_FIELDS = {"moment_in_future": "/happened_at", "moment_on_other_day": "/ha
 USE_FIELDS = DAY_FIELDS | MOMENT_FIELDS | {"reason_not_for_item": "/printed", "nothing_entered": "/printed"}
 
 
-@blueprint.arguments(UseBody)
+@blueprint.arguments(UseBody())  # made once: making it takes longer than reading by it
 def _add_at_once(body: dict[str, Any], code: str, asked: Asked) -> Response | None:
     """`add`, where one movement is all of it."""
     _check_once_each(body)

@@ -510,7 +510,8 @@ def _move_balance(session: Session, key: Key, lines: Sequence[Line], *, syntheti
 
 
 def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthetic: bool) -> Any:
-    columns = Balance.__table__.c
+    table: Any = Balance.__table__
+    columns = table.c
     moved = {figure: getattr(effect, figure) for figure in FIGURES if getattr(effect, figure)}
     enough = [columns[figure] >= -by for figure, by in moved.items() if by < 0 and figure in NEVER_NEGATIVE]
     first = min(line.effective_on for line in lines)
@@ -522,7 +523,7 @@ def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthet
     if synthetic:
         values["synthetic"] = True
     return (
-        update(Balance.__table__)
+        update(table)
         .where(columns.office_id == key[0], columns.item_id == key[1], *enough)
         .values(values)
         .returning(*columns)
@@ -813,7 +814,8 @@ def _given(table: type[Movement] | type[Balance], name: str, parameter: str | No
 
 def _changed() -> Any:
     """The balance, if nothing speaks against it. What `_conditional_update` is for known lines."""
-    columns = Balance.__table__.c
+    table: Any = Balance.__table__
+    columns = table.c
     by = {figure: _given(Balance, figure, f"by_{figure}") for figure in FIGURES}
     day = _given(Balance, "last_on", "effective_on")
     numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
@@ -823,7 +825,7 @@ def _changed() -> Any:
     values["last_on"] = day
     values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
     return (
-        update(Balance.__table__)
+        update(table)
         .where(
             columns.office_id == _given(Balance, "office_id"),
             columns.item_id == _given(Balance, "item_id"),
@@ -837,7 +839,7 @@ def _changed() -> Any:
 
 
 def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any:
-    table = DailyTotal.__table__
+    table: Any = DailyTotal.__table__
     names = [column.name for column in table.primary_key]
     keys = {name: said("effective_on" if name == "day" else name) for name in names}
     sums = {name: said(name) for name in ("quantity", "served_waiting")}
@@ -854,7 +856,7 @@ def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any
 
 
 def _looked(changed: CTE) -> Any:
-    table = StockCheck.__table__
+    table: Any = StockCheck.__table__
     given = [_given(Movement, name) for name in ("office_id", "item_id", "recorded_at")]
     row = select(*given, _ONE).select_from(changed)
     statement = postgresql.insert(table).from_select(["office_id", "item_id", "since", "postings"], row)

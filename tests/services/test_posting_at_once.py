@@ -139,7 +139,9 @@ def books(office: int, requests: dict[UUID, int]) -> dict[str, list[Any]]:
 
 @ON_POSTGRESQL
 @given(st.lists(steps(), min_size=5, max_size=25))
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_is_posted_has_the_same_outcome_and_leaves_the_same_books(
     world: World, script: list[tuple[int | None, dict[str, Any]]]
 ) -> None:
