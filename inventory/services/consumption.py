@@ -19,7 +19,7 @@ from inventory.domain.ranges import Ranges
 from inventory.domain.ranges import count as numbers_in
 from inventory.models import Item, Office
 from inventory.services import items, offices
-from inventory.services.ledger import Beside, Posting, post, post_at_once
+from inventory.services.ledger import Beside, Facts, Posting, post, post_at_once
 from inventory.services.movements import MovementView, view_of
 
 FIRST_DAY = date(2011, 1, 1)
@@ -125,16 +125,38 @@ def post_used_at_once(
     """What `post_used` does with one movement, and what is to be written `beside` it: all of it or nothing. `beside`
     is given the movement as it will be, but for its id and its number, which are 0.
 
-    None, and nothing was written, for all that is not that simple, and for what cannot be: `post_used` says why.
-    Raises what `post_used` raises.
+    None, and nothing was written, for all that is not that simple, and for what cannot be: `post_used` says why. What
+    it raises may have been so a moment ago only: that too `post_used` says.
     """
-    use = _use(actor, now, office_code, item_code, day, note, at, None)
-    lines = _printed_lines(use, printed) + _spoiled_lines(use, spoiled, shift)
-    if len(lines) != 1:
+
+    def attempt(stock: Facts) -> MovementView | None:
+        use = _use_of(stock, now, day, note, at, None)
+        lines = _printed_lines(use, printed) + _spoiled_lines(use, spoiled, shift)
+        if len(lines) != 1:
+            return None
+        shown = view_of(actor, now, request_id, office_code, item_code, lines[0])
+        written = post_at_once(actor, now, request_id, lines[0], beside(shown), stock)
+        return replace(shown, id=written.id, seq=written.seq) if written else None
+
+    remembered = _remembered.get((office_code, item_code))
+    if remembered is not None:
+        require(actor, Action.POST_MOVEMENT, remembered.path)
+        posted = attempt(remembered)
+        if posted is not None:
+            return posted
+    stock = _stock(actor, office_code, item_code)
+    if stock == remembered:
         return None
-    shown = view_of(actor, now, request_id, office_code, item_code, lines[0])
-    written = post_at_once(actor, now, request_id, lines[0], beside(shown))
-    return replace(shown, id=written.id, seq=written.seq) if written else None
+    if len(_remembered) >= REMEMBERED_AT_MOST:
+        _remembered.clear()
+    _remembered[office_code, item_code] = stock
+    return attempt(stock)
+
+
+REMEMBERED_AT_MOST = 10_000
+_remembered: dict[tuple[str, str], Facts] = {}
+"""What this process was last told of offices and items. It may have changed since: only a statement that finds out by
+itself is given it."""
 
 
 def post_returned(
@@ -174,22 +196,11 @@ def post_returned(
 # --- parts -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stock:
-    """What an entry has to know of its office and its item."""
-
-    office_id: int
-    time_zone: str
-    item_id: int
-    item_code: str
-    is_blank: bool
-
-
 @dataclass(frozen=True)
 class _Use:
     """What the lines of one entry have in common."""
 
-    stock: _Stock
+    stock: Facts
     day: date
     at: datetime | None
     note: str
@@ -220,7 +231,17 @@ def _use(
     at: time | datetime | None,
     ranges: Mapping[str, Ranges] | None,
 ) -> _Use:
-    stock = _stock(actor, office_code, item_code)
+    return _use_of(_stock(actor, office_code, item_code), now, day, note, at, ranges)
+
+
+def _use_of(
+    stock: Facts,
+    now: datetime,
+    day: date,
+    note: str,
+    at: time | datetime | None,
+    ranges: Mapping[str, Ranges] | None,
+) -> _Use:
     check_day(day, local_day(now, stock.time_zone), FIRST_DAY)
     given = {reason: numbers for reason, numbers in (ranges or {}).items() if numbers}
     return _Use(stock, day, _moment(stock, day, at), note.strip(), given)
@@ -229,6 +250,7 @@ def _use(
 _STOCK = (
     select(
         Office.id,
+        Office.code,
         Office.path,
         Office.time_zone,
         Item.id.label("item_id"),
@@ -241,7 +263,7 @@ _STOCK = (
 )
 
 
-def _stock(actor: Actor, office_code: str, item_code: str) -> _Stock:
+def _stock(actor: Actor, office_code: str, item_code: str) -> Facts:
     """What `offices.get` and `items.get` say, asked for at once: every entry begins with it."""
     # No database is asked for what cannot be a code: PostgreSQL breaks off a query with a NUL in it.
     wanted = {"office": office_code, "item": "" if "\x00" in item_code else item_code}
@@ -251,17 +273,19 @@ def _stock(actor: Actor, office_code: str, item_code: str) -> _Stock:
     require(actor, Action.POST_MOVEMENT, row.path)
     if row.item_id is None:
         raise NotFound("item_not_found", code=item_code[:40])
-    return _Stock(
+    return Facts(
         office_id=row.id,
+        office_code=row.code,
+        path=row.path,
         time_zone=row.time_zone,
         item_id=row.item_id,
         item_code=row.item_code,
-        is_blank=row.prints_per_unit is None,
+        prints_per_unit=row.prints_per_unit,
     )
 
 
 def _printed_lines(use: _Use, printed: Mapping[str, Printed]) -> list[Line]:
-    allowed = PRINT_REASONS if use.stock.is_blank else (CONSUMED,)
+    allowed = PRINT_REASONS if use.stock.prints_per_unit is None else (CONSUMED,)
     printed = _counted(printed, {reason: use.ranges[reason] for reason in use.ranges if reason not in EVERYDAY_CAUSES})
     for reason, count in printed.items():
         if reason not in allowed and (count.quantity or count.served_waiting):
@@ -299,7 +323,7 @@ def _post(actor: Actor, now: datetime, request_id: UUID, lines: list[Line]) -> P
     return post(actor, now, request_id, lines)
 
 
-def _moment(stock: _Stock, day: date, at: time | datetime | None) -> datetime | None:
+def _moment(stock: Facts, day: date, at: time | datetime | None) -> datetime | None:
     if isinstance(at, datetime):
         return at
     return local_moment(day, at, stock.time_zone) if at is not None else None

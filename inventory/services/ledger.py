@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Insert,
     Integer,
+    String,
     and_,
     bindparam,
     case,
@@ -153,6 +154,20 @@ def post(
     return Posting(movements, replayed=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What somebody remembers of an office and an item. A statement that is given it finds out by itself whether it is
+    still so, and writes nothing when it is not."""
+
+    office_id: int
+    office_code: str
+    path: str
+    time_zone: str
+    item_id: int
+    item_code: str
+    prints_per_unit: int | None
+
+
 @dataclass(frozen=True)
 class Beside:
     """What else is written by the very statement that writes a movement: an INSERT made from that movement's `id` and
@@ -167,13 +182,16 @@ def posts_at_once() -> bool:
     return on_postgresql()
 
 
-def post_at_once(actor: Actor, now: datetime, request_id: UUID, line: Line, beside: Beside) -> Recorded | None:
+def post_at_once(
+    actor: Actor, now: datetime, request_id: UUID, line: Line, beside: Beside, facts: Facts
+) -> Recorded | None:
     """What `post` does, and what is to be written `beside` it: all of it or nothing. None, and nothing was written, for
-    all but the simplest of lines, and for what cannot be: `post` says why. Raises Invalid."""
+    all but the simplest of lines, where the `facts` are no more so, and for what cannot be: `post` says why. Raises
+    Invalid."""
     check_line(line)
-    _check_moments(now, [line])
+    check_moment(line, now, facts.time_zone)
     stamp = _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered")
-    return next(iter(_at_once([line], stamp, beside)), None)
+    return next(iter(_at_once([line], stamp, beside, facts)), None)
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -693,7 +711,9 @@ def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance
 # --- a posting in one statement ----------------------------------------------------------------------------------
 
 
-def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None) -> tuple[Recorded, ...]:
+def _at_once(
+    lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None, facts: Facts | None = None
+) -> tuple[Recorded, ...]:
     """Lines of one stock and day in one round trip, where the database is PostgreSQL and nothing about them is out of
     the ordinary: no reversal, no numbers, no later day that they could upset, and stock enough. Else none, and nothing
     was written: then the general way is gone, which says what is wrong, if anything is.
@@ -706,8 +726,10 @@ def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | N
         values |= {name: [row[name] for row in map(_row, lines)] for name in _BY_LINE}
         values |= {"request_line": list(range(1, len(lines) + 1))}
     values |= {"is_synthetic": stamp["origin"] == "synthetic", **(beside.values if beside else {})}
+    values |= vars(facts) if facts else {}
+    statement = _one_statement(beside.insert if beside else None, many=len(lines) > 1, sure=facts is None)
     try:
-        written = write_at_once(_one_statement(beside.insert if beside else None, len(lines) > 1), values)
+        written = write_at_once(statement, values)
     except IntegrityError:  # posted before, or what the database refuses in any case
         return ()
     at = stamp["recorded_at"].astimezone(UTC)
@@ -746,14 +768,15 @@ def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
 
 
 @cache
-def _one_statement(beside: Callable[[CTE], Insert] | None, many: bool) -> str:
-    """The statement of `_at_once`, compiled once; for `many` lines, what they differ in is one array for each column.
+def _one_statement(beside: Callable[[CTE], Insert] | None, *, many: bool, sure: bool) -> str:
+    """The statement of `_at_once`, compiled once; for `many` lines, what they differ in is one array for each column;
+    with facts of which nobody is `sure`, these are looked at as well.
 
     Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
     the balance, the daily totals, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
     the last SELECT asks for by EXISTS before it begins with the movements.
     """
-    changed = _changed().cte("changed")
+    changed = (_changed() if sure else _changed().where(_still_so())).cte("changed")
     rows = _rows().cte("rows") if many else None
 
     def said(name: str) -> Any:
@@ -835,6 +858,26 @@ def _changed() -> Any:
         )
         .values(values)
         .returning(columns.last_seq)
+    )
+
+
+def _still_so() -> ColumnElement[bool]:
+    """Whether the Facts are as they were."""
+    prints = bindparam("prints_per_unit", type_=Integer)
+    return (
+        exists()
+        .where(
+            Office.id == bindparam("office_id", type_=Integer),
+            Office.code == bindparam("office_code", type_=String),
+            Office.path == bindparam("path", type_=String),
+            Office.time_zone == bindparam("time_zone", type_=String),
+        )
+        .where(
+            Item.id == bindparam("item_id", type_=Integer),
+            Item.code == bindparam("item_code", type_=String),
+            Item.active,
+            Item.prints_per_unit.is_not_distinct_from(prints),
+        )
     )
 
 

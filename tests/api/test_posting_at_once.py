@@ -12,12 +12,12 @@ from unittest import mock
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from inventory.db import db
 from inventory.domain.scopes import ApiScope
-from inventory.models import ApiRequest
-from inventory.services import api_requests, ledger
+from inventory.models import ApiRequest, Item, Office
+from inventory.services import api_requests, consumption, ledger
 from tests.api.client import Caller, code_of, make_token
 from tests.concurrent import at_once, audit
 from tests.conftest import NOW, TODAY
@@ -175,7 +175,47 @@ def test_of_many_equal_postings_one_is_recorded(database_url: str, crowded_app: 
         audit()
 
 
-def test_a_posting_takes_three_round_trips(machine: Caller) -> None:
-    """Who asks, where it goes, and the posting with its key and answer."""
+def test_a_posting_takes_two_round_trips(machine: Caller) -> None:
+    """Who asks, and the posting with its key and answer: office and item are remembered."""
     machine.post(PATH, prints(1))
+    assert round_trips(lambda: machine.post(PATH, prints(1))) == 2
+    consumption._remembered.clear()
     assert round_trips(lambda: machine.post(PATH, prints(1))) == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "outcome"),
+    [
+        (Office, {"path": "00/94/94.72/"}, "not_allowed"),
+        (Office, {"code": "51.99"}, "office_not_found"),
+        (Office, {"time_zone": "Asia/Jakarta"}, "moment_on_other_day"),
+        (Item, {"active": False}, "item_not_found"),
+        (Item, {"code": "lain"}, "item_not_found"),
+        (Item, {"kind": "consumable", "prints_per_unit": 500}, "reason_not_for_item"),
+        (Item, {"numbered": True}, "ranges_missing"),
+    ],
+    ids=["path", "code", "zone", "inactive", "item code", "consumable", "numbered"],
+)
+def test_what_is_remembered_and_has_changed_is_seen(
+    world: World, table: type[Office] | type[Item], change: dict[str, Any], outcome: str
+) -> None:
+    """Half past midnight in Denpasar is the day before in Jakarta."""
+    world.deliver(NOW, TODAY, 100)
+    machine = Caller(world.app, make_token(ApiScope.MOVEMENTS_WRITE, office="51"))
+    body = prints(1, happened_at="2024-05-15T00:30:00+08:00")
+    assert machine.post(PATH, body).status_code == 201
+    code = DENPASAR if table is Office else BLANK
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("SET session_replication_role = replica")
+        connection.execute(update(table.__table__).where(table.code == code).values(change))  # type: ignore[arg-type]
+        connection.exec_driver_sql("SET session_replication_role = origin")
+    for _ in range(2):
+        assert code_of(machine.post(PATH, body)) == outcome
+    assert db.session.scalar(select(func.count()).select_from(ApiRequest)) == 1
+
+
+def test_where_somebody_may_post_is_asked_each_time(machine: Caller, world: World) -> None:
+    assert machine.post(PATH, prints(1)).status_code == 201
+    other = Caller(world.app, make_token(ApiScope.MOVEMENTS_WRITE, office="51.03"))
+    assert code_of(other.post(PATH, prints(1))) == "not_allowed"
+    assert world.figures().store == 99
