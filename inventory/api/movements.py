@@ -399,7 +399,8 @@ def _text_around(shown: MovementView) -> api_requests.Parts:
     # Which nobody can have written into a note.
     mark = secrets.token_hex(16)
     dumped["movements"][0] |= {"id": f"{mark} id", "seq": f"{mark} seq"}
-    until_id, rest = current_app.json.response(dumped).get_data(as_text=True).split(f'"{mark} id"')
+    answer: Any = current_app.json.response(dumped)
+    until_id, rest = answer.get_data(as_text=True).split(f'"{mark} id"')
     until_seq, rest = rest.split(f'"{mark} seq"')
     return until_id, until_seq, rest
 
