@@ -630,6 +630,29 @@ def bench_measure_bulk(days: int) -> None:
     click.echo(processes.as_told(bulk.measure_here(days)))
 
 
+@bench_group.command("speed", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Fewer offices and shorter rounds, within two minutes.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
+def bench_speed(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure how fast movements are posted, beside what this machine does at best.
+
+    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import speed
+
+    _show_figures(speed.measure(quick=quick, url=url), as_json=as_json)
+
+
+@bench_group.command("measure-speed", hidden=True)
+@click.option("--quick", is_flag=True)
+def bench_measure_speed(quick: bool) -> None:
+    """What `bench speed` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory.bench import processes, speed
+
+    click.echo(processes.as_told(speed.measure_here(_application(), quick=quick)))
+
+
 @bench_group.command("measure-import", hidden=True)
 @click.argument("rows", type=int)
 def bench_measure_import(rows: int) -> None:

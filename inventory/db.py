@@ -7,14 +7,16 @@ import random
 import select
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, event, make_url, text
+from sqlalchemy import DateTime, Dialect, Engine, Executable, MetaData, Row, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -108,15 +110,76 @@ def _write(work: Callable[[Session], T], session: Session) -> T:
             session.commit()
         except OperationalError as error:
             session.rollback()
-            if attempt == ATTEMPTS or not wants_retry(error) or time.monotonic() - began > PATIENCE:
+            if not _once_more(attempt, began, error):
                 raise
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  (spreads the retries, no secret)
         except BaseException:
             session.rollback()
             raise
         else:
             return result
     raise AssertionError("unreachable")
+
+
+def write_at_once(statement: str, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    """One statement of PostgreSQL's that is a transaction of its own, sent in one round trip; its rows.
+
+    It ends what the session was reading, and is tried again as often and for the same reasons as what `write` runs.
+    """
+    _end_reading()
+    began = time.monotonic()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with _alone().connect() as connection:
+                return connection.exec_driver_sql(statement, dict(values)).all()
+        except OperationalError as error:
+            if not _once_more(attempt, began, error):
+                raise
+    raise AssertionError("unreachable")
+
+
+def glance(statement: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
+    """The one row of a SELECT, if it has one; it is made once, and all of its parameters are given by name.
+
+    Without a transaction around it where none is under way, which on PostgreSQL takes one round trip instead of three.
+    """
+    if not on_postgresql() or (db.session.registry.has() and db.session().in_transaction()):
+        return db.session.execute(statement, values).one_or_none()
+    with _alone().connect() as connection:
+        return connection.exec_driver_sql(_text_of(statement), dict(values)).one_or_none()
+
+
+@lru_cache(maxsize=64)
+def _text_of(statement: Executable) -> str:
+    """What PostgreSQL is sent: to make it out anew each time takes as long as the answer."""
+    made: Any = statement
+    return str(made.compile(dialect=psycopg.dialect()))
+
+
+def on_postgresql() -> bool:
+    return db.engine.dialect.name == "postgresql"
+
+
+def _alone() -> Engine:
+    """Connections of the same pool on which each statement is a transaction of its own."""
+    return _alone_beside(db.engine)
+
+
+@lru_cache(maxsize=4)
+def _alone_beside(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _end_reading() -> None:
+    if db.session.registry.has() and db.session().in_transaction():
+        db.session.rollback()
+
+
+def _once_more(attempt: int, began: float, error: OperationalError) -> bool:
+    """Whether a transaction that began then is worth another try, after a short random pause."""
+    if attempt == ATTEMPTS or not wants_retry(error) or time.monotonic() - began > PATIENCE:
+        return False
+    time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311  (spreads the retries, no secret)
+    return True
 
 
 def begin_write(session: Session) -> None:

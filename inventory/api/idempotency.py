@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -14,7 +15,7 @@ from flask import Response, g, request
 from inventory import security
 from inventory.api.problems import Problem, of_field
 from inventory.domain.errors import Invalid, Refusal
-from inventory.services import api_requests
+from inventory.services import api_requests, ledger
 from inventory.services.api_requests import Answer, Claim
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -24,6 +25,15 @@ KEPT_HEADERS = ("Content-Type", "Location", "ETag")
 RETRY_AFTER = "2"
 
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A key, the id under which what came under it is recorded, and what stands for what was asked."""
+
+    key: str
+    request_id: UUID
+    digest: str
 
 
 def posting(view: View) -> View:
@@ -57,6 +67,30 @@ def posting(view: View) -> View:
     checked: Any = once
     checked._apidoc = {**getattr(view, "_apidoc", {}), "posting": True}
     return checked
+
+
+def at_once(quick: Callable[..., Response | None]) -> Callable[[View], View]:
+    """Before `posting`: an operation that is first tried by `quick`, which is given what was `asked` and records it
+    together with its key and answer, all of it or nothing. Where that does not go, or a rule says no, nothing was
+    recorded, and the operation is carried out as if this had not been tried: it knows what the key had before."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def first(*args: Any, **kwargs: Any) -> Any:
+            if ledger.posts_at_once():
+                key = _key()
+                try:
+                    answered = quick(*args, **kwargs, asked=Asked(key, request_id(key), _digest()))
+                except (Refusal, Problem):
+                    answered = None
+                if answered is not None:
+                    return answered
+            return view(*args, **kwargs)
+
+        tried: Any = first
+        return tried
+
+    return decorate
 
 
 def request_id(key: str) -> UUID:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
 
-from flask import g
+from flask import Response, current_app, g
 from marshmallow import fields, validate
 
 from inventory import security
@@ -14,7 +15,7 @@ from inventory.api import problems, rates
 from inventory.api.auth import needs
 from inventory.api.cursors import PageQuery, page
 from inventory.api.fields import Choice, Code, Day, Few, Instant, ItemCode, Quantity, Text, fault
-from inventory.api.idempotency import posting
+from inventory.api.idempotency import Asked, at_once, posting
 from inventory.api.problems import of_field
 from inventory.api.schemas import Schema, list_of
 from inventory.api.specification import ProblemSchema, Resource
@@ -23,9 +24,9 @@ from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import CONSUMED, EFFECTS, EVERYDAY_CAUSES, NOTE_LENGTH, PRINT_REASONS, SHIFTS, Kind
 from inventory.domain.ranges import MAX_RANGES, Ranges, parse_ranges
 from inventory.security import record
-from inventory.services import consumption, ledger, movements, reversals
+from inventory.services import api_requests, consumption, ledger, movements, reversals
 from inventory.services.consumption import Printed
-from inventory.services.ledger import Posting
+from inventory.services.ledger import Beside, Posting
 from inventory.services.movements import MovementView
 
 blueprint = Resource(
@@ -210,8 +211,41 @@ MOMENT_FIELDS = {"moment_in_future": "/happened_at", "moment_on_other_day": "/ha
 USE_FIELDS = DAY_FIELDS | MOMENT_FIELDS | {"reason_not_for_item": "/printed", "nothing_entered": "/printed"}
 
 
+@blueprint.arguments(UseBody())  # made once: making it takes longer than reading by it
+def _add_at_once(body: dict[str, Any], code: str, asked: Asked) -> Response | None:
+    """`add`, where one movement is all of it."""
+    _check_once_each(body)
+    if any(each["ranges"] for each in (*body["printed"], *body["spoiled"])):
+        return None
+    actor, now, text = g.actor, security.now(), ("", "", "")
+
+    def beside(shown: MovementView) -> Beside:
+        nonlocal text
+        text = _text_around(shown)
+        headers = {"Content-Type": "application/json"}
+        return api_requests.done_beside(actor, now, asked.key, asked.digest, status=201, headers=headers, body=text)
+
+    written = consumption.post_used_at_once(
+        actor,
+        now,
+        asked.request_id,
+        code,
+        body["item"],
+        body["day"],
+        *_quantities(body),
+        body["note"],
+        body["happened_at"],
+        shift=body["shift"],
+        beside=beside,
+    )
+    if written is None:
+        return None
+    return Response(f"{text[0]}{written.id}{text[1]}{written.seq}{text[2]}", 201, mimetype="application/json")
+
+
 @blueprint.route("/offices/<code:code>/movements", methods=["POST"])
 @needs(Action.POST_MOVEMENT, fields=USE_FIELDS)
+@at_once(_add_at_once)
 @posting
 @blueprint.arguments(UseBody, example=USE)
 @blueprint.response(201, PostingSchema, example={"movements": [EXAMPLE]})
@@ -345,13 +379,33 @@ def _use(body: dict[str, Any], code: str, request_id: UUID) -> Posting:
         code,
         body["item"],
         body["day"],
-        {each["reason"]: Printed(each["quantity"], each["served_waiting"]) for each in body["printed"]},
-        {each["cause"]: each["quantity"] for each in body["spoiled"]},
+        *_quantities(body),
         body["note"],
         body["happened_at"],
         shift=body["shift"],
         ranges=_kept(numbers),
     )
+
+
+def _quantities(body: dict[str, Any]) -> tuple[dict[str, Printed], dict[str, int]]:
+    """What was printed by reason, and what was spoiled by cause."""
+    printed = {each["reason"]: Printed(each["quantity"], each["served_waiting"]) for each in body["printed"]}
+    return printed, {each["cause"]: each["quantity"] for each in body["spoiled"]}
+
+
+def _text_around(shown: MovementView) -> api_requests.Parts:
+    """The answer of a posting of this one movement: until its id, from there to its number, and the rest."""
+    dumped: Any = _POSTING.dump({"movements": [told(shown)]})
+    # Which nobody can have written into a note.
+    mark = secrets.token_hex(16)
+    dumped["movements"][0] |= {"id": f"{mark} id", "seq": f"{mark} seq"}
+    answer: Any = current_app.json.response(dumped)
+    until_id, rest = answer.get_data(as_text=True).split(f'"{mark} id"')
+    until_seq, rest = rest.split(f'"{mark} seq"')
+    return until_id, until_seq, rest
+
+
+_POSTING = PostingSchema()
 
 
 def _check_once_each(body: dict[str, Any]) -> None:

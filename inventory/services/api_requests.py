@@ -8,18 +8,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    Insert,
+    String,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from inventory.db import db, write
 from inventory.domain.access import Actor
 from inventory.domain.errors import Invalid, NotAllowed, Refusal
 from inventory.models import ApiRequest
+from inventory.services.ledger import Beside
 
 CLAIM_LASTS = timedelta(seconds=60)
 """Whoever claimed a key longer ago and did not answer has crashed."""
 KEPT = timedelta(days=30)
 CLEARED_AT_ONCE = 1000
+
+
+Parts = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +80,53 @@ def claim(actor: Actor, now: datetime, key: str, digest: str) -> Claim | Answer:
     except IntegrityError:
         return _claimed_before(actor, mine, now, digest)
     return mine
+
+
+def done_beside(
+    actor: Actor, now: datetime, key: str, digest: str, *, status: int, headers: Mapping[str, str], body: Parts
+) -> Beside:
+    """For a posting of one statement: `key`, with the answer that it will have. Its body is these three parts, with
+    the movement's id between the first two and its number between the last two.
+
+    A key that was claimed before breaks the statement: then nothing is written, and `claim` says what there was.
+    """
+    first, second, third = body
+    values = {
+        "key_person": actor.person_id,
+        "key": key,
+        "key_digest": digest,
+        "key_claim": secrets.token_hex(16),
+        "key_status": status,
+        "key_headers": json.dumps(dict(headers)),
+        "key_rights": json.dumps(sorted(_rights(actor))),
+        "key_at": now,
+        "before_id": first,
+        "before_seq": second,
+        "after_seq": third,
+    }
+    return Beside(_insert_done, values)
+
+
+def _insert_done(moved: CTE) -> Insert:
+    def given(name: str, parameter: str) -> BindParameter:
+        return bindparam(parameter, type_=ApiRequest.__table__.c[name].type)
+
+    body = given("body", "before_id") + cast(moved.c.id, Text)
+    body += given("body", "before_seq") + cast(moved.c.seq, Text) + given("body", "after_seq")
+    row = {
+        "person_id": given("person_id", "key_person"),
+        "key": given("key", "key"),
+        "digest": given("digest", "key_digest"),
+        "state": literal_column("'done'", String),
+        "claim": given("claim", "key_claim"),
+        "claimed_at": given("claimed_at", "key_at"),
+        "status": given("status", "key_status"),
+        "headers": given("headers", "key_headers"),
+        "body": body,
+        "done_at": given("done_at", "key_at"),
+        "rights": given("rights", "key_rights"),
+    }
+    return insert(ApiRequest).from_select(list(row), select(*row.values()).select_from(moved))
 
 
 def settle(actor: Actor, claim: Claim, now: datetime, answer: Answer) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from inventory.domain.access import Action, Actor
-from inventory.domain.errors import Invalid
+from sqlalchemy import and_, bindparam, select
+
+from inventory.db import glance
+from inventory.domain.access import Action, Actor, require
+from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import CONSUMED, EVERYDAY_CAUSES, PRINT_REASONS, Kind, Line, check_day
-from inventory.domain.offices import local_moment
+from inventory.domain.offices import is_code, local_day, local_moment
 from inventory.domain.ranges import Ranges
 from inventory.domain.ranges import count as numbers_in
+from inventory.models import Item, Office
 from inventory.services import items, offices
-from inventory.services.items import ItemView
-from inventory.services.ledger import Posting, post
-from inventory.services.offices import OfficeView
+from inventory.services.ledger import Beside, Facts, Posting, post, post_at_once
+from inventory.services.movements import MovementView, view_of
 
 FIRST_DAY = date(2011, 1, 1)
 """Electronic identity cards began in 2011: nothing in this ledger can have happened before."""
@@ -104,6 +107,58 @@ def post_used(
     return _post(actor, now, request_id, _printed_lines(use, printed) + _spoiled_lines(use, spoiled, shift))
 
 
+def post_used_at_once(
+    actor: Actor,
+    now: datetime,
+    request_id: UUID,
+    office_code: str,
+    item_code: str,
+    day: date,
+    printed: Mapping[str, Printed],
+    spoiled: Mapping[str, int],
+    note: str,
+    at: datetime | None,
+    *,
+    shift: str | None,
+    beside: Callable[[MovementView], Beside],
+) -> MovementView | None:
+    """What `post_used` does with one movement, and what is to be written `beside` it: all of it or nothing. `beside`
+    is given the movement as it will be, but for its id and its number, which are 0.
+
+    None, and nothing was written, for all that is not that simple, and for what cannot be: `post_used` says why. What
+    it raises may have been so a moment ago only: that too `post_used` says.
+    """
+
+    def attempt(stock: Facts) -> MovementView | None:
+        use = _use_of(stock, now, day, note, at, None)
+        lines = _printed_lines(use, printed) + _spoiled_lines(use, spoiled, shift)
+        if len(lines) != 1:
+            return None
+        shown = view_of(actor, now, request_id, office_code, item_code, lines[0])
+        written = post_at_once(actor, now, request_id, lines[0], beside(shown), stock)
+        return replace(shown, id=written.id, seq=written.seq) if written else None
+
+    remembered = _remembered.get((office_code, item_code))
+    if remembered is not None:
+        require(actor, Action.POST_MOVEMENT, remembered.path)
+        posted = attempt(remembered)
+        if posted is not None:
+            return posted
+    stock = _stock(actor, office_code, item_code)
+    if stock == remembered:
+        return None
+    if len(_remembered) >= REMEMBERED_AT_MOST:
+        _remembered.clear()
+    _remembered[office_code, item_code] = stock
+    return attempt(stock)
+
+
+REMEMBERED_AT_MOST = 10_000
+_remembered: dict[tuple[str, str], Facts] = {}
+"""What this process was last told of offices and items. It may have changed since: only a statement that finds out by
+itself is given it."""
+
+
 def post_returned(
     actor: Actor,
     now: datetime,
@@ -145,8 +200,7 @@ def post_returned(
 class _Use:
     """What the lines of one entry have in common."""
 
-    office: OfficeView
-    item: ItemView
+    stock: Facts
     day: date
     at: datetime | None
     note: str
@@ -154,8 +208,8 @@ class _Use:
 
     def line(self, kind: Kind, reason: str, quantity: int, **own: Any) -> Line:
         return Line(
-            office_id=self.office.id,
-            item_id=self.item.id,
+            office_id=self.stock.office_id,
+            item_id=self.stock.item_id,
             kind=kind,
             reason=reason,
             quantity=quantity,
@@ -177,19 +231,65 @@ def _use(
     at: time | datetime | None,
     ranges: Mapping[str, Ranges] | None,
 ) -> _Use:
-    office = offices.get(actor, Action.POST_MOVEMENT, office_code)
-    item = items.get(item_code)
-    check_day(day, office.today(now), FIRST_DAY)
+    return _use_of(_stock(actor, office_code, item_code), now, day, note, at, ranges)
+
+
+def _use_of(
+    stock: Facts,
+    now: datetime,
+    day: date,
+    note: str,
+    at: time | datetime | None,
+    ranges: Mapping[str, Ranges] | None,
+) -> _Use:
+    check_day(day, local_day(now, stock.time_zone), FIRST_DAY)
     given = {reason: numbers for reason, numbers in (ranges or {}).items() if numbers}
-    return _Use(office, item, day, _moment(office, day, at), note.strip(), given)
+    return _Use(stock, day, _moment(stock, day, at), note.strip(), given)
+
+
+_STOCK = (
+    select(
+        Office.id,
+        Office.code,
+        Office.path,
+        Office.time_zone,
+        Item.id.label("item_id"),
+        Item.code.label("item_code"),
+        Item.prints_per_unit,
+    )
+    .select_from(Office)
+    .outerjoin(Item, and_(Item.code == bindparam("item"), Item.active))
+    .where(Office.code == bindparam("office"))
+)
+
+
+def _stock(actor: Actor, office_code: str, item_code: str) -> Facts:
+    """What `offices.get` and `items.get` say, asked for at once: every entry begins with it."""
+    # No database is asked for what cannot be a code: PostgreSQL breaks off a query with a NUL in it.
+    wanted = {"office": office_code, "item": "" if "\x00" in item_code else item_code}
+    row = glance(_STOCK, wanted) if is_code(office_code) else None
+    if row is None:
+        raise NotFound("office_not_found", code=office_code[:40])
+    require(actor, Action.POST_MOVEMENT, row.path)
+    if row.item_id is None:
+        raise NotFound("item_not_found", code=item_code[:40])
+    return Facts(
+        office_id=row.id,
+        office_code=row.code,
+        path=row.path,
+        time_zone=row.time_zone,
+        item_id=row.item_id,
+        item_code=row.item_code,
+        prints_per_unit=row.prints_per_unit,
+    )
 
 
 def _printed_lines(use: _Use, printed: Mapping[str, Printed]) -> list[Line]:
-    allowed = PRINT_REASONS if use.item.is_blank else (CONSUMED,)
+    allowed = PRINT_REASONS if use.stock.prints_per_unit is None else (CONSUMED,)
     printed = _counted(printed, {reason: use.ranges[reason] for reason in use.ranges if reason not in EVERYDAY_CAUSES})
     for reason, count in printed.items():
         if reason not in allowed and (count.quantity or count.served_waiting):
-            raise Invalid("reason_not_for_item", reason=reason, item=use.item.code)
+            raise Invalid("reason_not_for_item", reason=reason, item=use.stock.item_code)
         if count.served_waiting > count.quantity:
             raise Invalid("served_waiting_exceeds_print", served=count.served_waiting, printed=count.quantity)
     return [
@@ -223,7 +323,7 @@ def _post(actor: Actor, now: datetime, request_id: UUID, lines: list[Line]) -> P
     return post(actor, now, request_id, lines)
 
 
-def _moment(office: OfficeView, day: date, at: time | datetime | None) -> datetime | None:
+def _moment(stock: Facts, day: date, at: time | datetime | None) -> datetime | None:
     if isinstance(at, datetime):
         return at
-    return local_moment(day, at, office.time_zone) if at is not None else None
+    return local_moment(day, at, stock.time_zone) if at is not None else None

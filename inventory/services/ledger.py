@@ -5,15 +5,42 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, and_, case, cast, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Insert,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from inventory.db import db, insert_or, write
+from inventory.db import db, insert_or, on_postgresql, write, write_at_once
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotFound, Refusal
@@ -110,13 +137,9 @@ def post(
         check_line(line)
     _check_moments(now, lines)
     digest = body_digest(actor.person_id, lines, extra)
-    stamp = {
-        "actor_id": actor.person_id,
-        "recorded_at": now,
-        "request_id": request_id,
-        "request_digest": digest,
-        "origin": origin,
-    }
+    stamp = _stamp(actor, now, request_id, digest, origin)
+    if document is None and not expecting and (written := _at_once(lines, stamp)):
+        return Posting(written, replayed=False)
     try:
         movements = write(lambda session: _record(session, lines, stamp, document, expecting))
     except (IntegrityError, Refusal) as error:
@@ -129,6 +152,46 @@ def post(
             raise Refusal("request_id_reused") from error
         return Posting(earlier[1], replayed=True)
     return Posting(movements, replayed=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What somebody remembers of an office and an item. A statement that is given it finds out by itself whether it is
+    still so, and writes nothing when it is not."""
+
+    office_id: int
+    office_code: str
+    path: str
+    time_zone: str
+    item_id: int
+    item_code: str
+    prints_per_unit: int | None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What else is written by the very statement that writes a movement: an INSERT made from that movement's `id` and
+    `seq`, whose parameters have names of their own, and their values."""
+
+    insert: Callable[[CTE], Insert]
+    values: Mapping[str, Any]
+
+
+def posts_at_once() -> bool:
+    """Whether `post_at_once` is worth a try on this database."""
+    return on_postgresql()
+
+
+def post_at_once(
+    actor: Actor, now: datetime, request_id: UUID, line: Line, beside: Beside, facts: Facts
+) -> Recorded | None:
+    """What `post` does, and what is to be written `beside` it: all of it or nothing. None, and nothing was written, for
+    all but the simplest of lines, where the `facts` are no more so, and for what cannot be: `post` says why. Raises
+    Invalid."""
+    check_line(line)
+    check_moment(line, now, facts.time_zone)
+    stamp = _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered")
+    return next(iter(_at_once([line], stamp, beside, facts)), None)
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -415,8 +478,7 @@ def _record(
     _ask_for_a_look(session, stamp["recorded_at"], lines, expecting)
     # In the order of the lines, so that the ids tell in which order a posting moved a number.
     rows.sort(key=lambda row: row["request_line"])
-    inserted = session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows)
-    return tuple(_recorded(row) for row in inserted)
+    return tuple(_recorded(row) for row in _insert_movements(session, rows))
 
 
 def _post_key(
@@ -432,6 +494,25 @@ def _post_key(
         {**_row(line), **stamp, "seq": seq, "request_line": number}
         for seq, (number, line) in enumerate(numbered, start=first_seq)
     ]
+
+
+def _insert_movements(session: Session, rows: list[dict[str, Any]]) -> Sequence[Any]:
+    """The movements of one posting, in its order: what the ledger holds of them."""
+    if len(rows) < MANY or not _takes_arrays(session):
+        return session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows).all()
+    statement = _from_arrays(_INSERT, rows).returning(*_COLUMNS, Movement.request_line)
+    return sorted(session.connection().execute(statement), key=lambda row: row.request_line)
+
+
+def _stamp(actor: Actor, now: datetime, request_id: UUID, digest: str, origin: str) -> dict[str, Any]:
+    """What all movements of a posting have in common."""
+    return {
+        "actor_id": actor.person_id,
+        "recorded_at": now,
+        "request_id": request_id,
+        "request_digest": digest,
+        "origin": origin,
+    }
 
 
 def _row(line: Line) -> dict[str, Any]:
@@ -475,7 +556,8 @@ def _move_balance(session: Session, key: Key, lines: Sequence[Line], *, syntheti
 
 
 def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthetic: bool) -> Any:
-    columns = Balance.__table__.c
+    table: Any = Balance.__table__
+    columns = table.c
     moved = {figure: getattr(effect, figure) for figure in FIGURES if getattr(effect, figure)}
     enough = [columns[figure] >= -by for figure, by in moved.items() if by < 0 and figure in NEVER_NEGATIVE]
     first = min(line.effective_on for line in lines)
@@ -487,7 +569,7 @@ def _conditional_update(key: Key, effect: Effect, lines: Sequence[Line], synthet
     if synthetic:
         values["synthetic"] = True
     return (
-        update(Balance)
+        update(table)
         .where(columns.office_id == key[0], columns.item_id == key[1], *enough)
         .values(values)
         .returning(*columns)
@@ -591,19 +673,28 @@ def _look_at(session: Session, now: datetime, keys: Sequence[Key]) -> None:
     _insert_many(session, again, rows)
 
 
-MANY = 50
+MANY = 8
+"""Rows from which on PostgreSQL is given one array for each column, which is several times faster."""
 
 
 def _insert_many(session: Session, statement: Any, rows: list[dict[str, Any]]) -> None:
     """An INSERT of rows that nobody reads back. By the connection: the session would look at each row once more, for a
-    third of the time. PostgreSQL is given many rows as one array for each column, which is several times faster."""
-    connection = session.connection()
-    if connection.dialect.name != "postgresql" or len(rows) <= MANY:
-        connection.execute(statement, rows)
-        return
+    third of the time."""
+    if len(rows) < MANY or not _takes_arrays(session):
+        session.connection().execute(statement, rows)
+    else:
+        session.connection().execute(_from_arrays(statement, rows))
+
+
+def _takes_arrays(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def _from_arrays(statement: Any, rows: list[dict[str, Any]]) -> Any:
+    """The INSERT with the rows in their order."""
     types = {name: statement.table.c[name].type for name in rows[0]}
     arrays = [cast([row[name] for row in rows], ARRAY(kind)) for name, kind in types.items()]
-    connection.execute(statement.from_select(list(types), select(*(func.unnest(array) for array in arrays))))
+    return statement.from_select(list(types), select(*(func.unnest(array) for array in arrays)))
 
 
 def _grow_totals(session: Session, totals: list[dict[str, Any]]) -> None:
@@ -645,11 +736,212 @@ def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance
         raise Refusal("day_below_zero", item=item, day=day, figure=figure, closing=closing)
 
 
+# --- a posting in one statement ----------------------------------------------------------------------------------
+
+
+def _at_once(
+    lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None, facts: Facts | None = None
+) -> tuple[Recorded, ...]:
+    """Lines of one stock and day in one round trip, where the database is PostgreSQL and nothing about them is out of
+    the ordinary: no reversal, no numbers, no later day that they could upset, and stock enough. Else none, and nothing
+    was written: then the general way is gone, which says what is wrong, if anything is.
+    """
+    if not on_postgresql() or not _alike(lines):
+        return ()
+    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, total_effect(lines), strict=True)}
+    values: dict[str, Any] = {**_row(lines[0]), **stamp, **effect, "request_line": 1, "lines": len(lines)}
+    if len(lines) > 1:
+        values |= {name: [row[name] for row in map(_row, lines)] for name in _BY_LINE}
+        values |= {"request_line": list(range(1, len(lines) + 1))}
+    values |= {"is_synthetic": stamp["origin"] == "synthetic", **(beside.values if beside else {})}
+    values |= vars(facts) if facts else {}
+    statement = _one_statement(beside.insert if beside else None, many=len(lines) > 1, sure=facts is None)
+    try:
+        written = write_at_once(statement, values)
+    except IntegrityError:  # posted before, or what the database refuses in any case
+        return ()
+    at = stamp["recorded_at"].astimezone(UTC)
+    return tuple(_as_recorded(line, row, at) for line, row in zip(lines, written, strict=True)) if written else ()
+
+
+def _alike(lines: Sequence[Line]) -> bool:
+    """Whether they are of one stock and day, plain, and change the stock."""
+    first = lines[0]
+    return _changes_stock(lines) and all(
+        line.reverses_id is None
+        and not line.ranges
+        and (line.office_id, line.item_id, line.effective_on) == (first.office_id, first.item_id, first.effective_on)
+        for line in lines
+    )
+
+
+def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
+    return Recorded(
+        id=row.id,
+        office_id=line.office_id,
+        item_id=line.item_id,
+        seq=row.seq,
+        kind=line.kind,
+        reason=line.reason,
+        quantity=line.quantity,
+        served_waiting=line.served_waiting,
+        effective_on=line.effective_on,
+        recorded_at=recorded_at,
+        delivery_id=None,
+        transfer_id=None,
+        proposal_id=None,
+        stocktake_id=None,
+        reverses_id=None,
+    )
+
+
+@cache
+def _one_statement(beside: Callable[[CTE], Insert] | None, *, many: bool, sure: bool) -> str:
+    """The statement of `_at_once`, compiled once; for `many` lines, what they differ in is one array for each column;
+    with facts of which nobody is `sure`, these are looked at as well.
+
+    Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
+    the balance, the daily totals, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
+    the last SELECT asks for by EXISTS before it begins with the movements.
+    """
+    changed = (_changed() if sure else _changed().where(_still_so())).cte("changed")
+    rows = _rows().cte("rows") if many else None
+
+    def said(name: str) -> Any:
+        return _given(Movement, name) if rows is None or name not in rows.c else rows.c[name]
+
+    totalled = _totalled(changed, rows, said).returning(_ONE.label("done")).cte("totalled")
+    looked = _looked(changed).returning(_ONE.label("done")).cte("looked")
+    before = changed.c.last_seq - _LINES
+    row = select(*(said(name) for name in _AS_GIVEN), before + said("request_line")).select_from(changed)
+    if rows is not None:
+        row = row.join(rows, true()).order_by(rows.c.request_line)
+    moved = _INSERT.from_select([*_AS_GIVEN, "seq"], row).returning(Movement.id, Movement.seq).cte("moved")
+    last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
+    if beside is not None:
+        last = last.add_cte(beside(moved).cte("beside"))
+    return str(last.order_by(moved.c.seq).compile(dialect=psycopg.dialect()))
+
+
+_BY_LINE = ("kind", "reason", "quantity", "served_waiting", "shift", "happened_at", "note")
+_LINES = bindparam("lines", type_=Integer)
+
+
+def _rows() -> Any:
+    """What the lines of one stock and day differ in."""
+    arrays = {
+        name: cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
+        for name, kind in ((name, Movement.__table__.c[name].type) for name in (*_BY_LINE, "request_line"))
+    }
+    return select(*(func.unnest(array).label(name) for name, array in arrays.items()))
+
+
+_AS_GIVEN = (
+    "office_id",
+    "item_id",
+    "kind",
+    "reason",
+    "quantity",
+    "served_waiting",
+    "effective_on",
+    "shift",
+    "happened_at",
+    "note",
+    "actor_id",
+    "recorded_at",
+    "request_id",
+    "request_line",
+    "request_digest",
+    "origin",
+)
+"""The columns of a movement that its line and its posting say."""
+_ONE = literal_column("1", Integer)
+"""Not a parameter: they are all given by name."""
+
+
+def _given(table: type[Movement] | type[Balance], name: str, parameter: str | None = None) -> BindParameter[Any]:
+    return bindparam(parameter or name, type_=table.__table__.c[name].type)
+
+
+def _changed() -> Any:
+    """The balance, if nothing speaks against it. What `_conditional_update` is for known lines."""
+    table: Any = Balance.__table__
+    columns = table.c
+    by = {figure: _given(Balance, figure, f"by_{figure}") for figure in FIGURES}
+    day = _given(Balance, "last_on", "effective_on")
+    numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
+    values: dict[str, Any] = {figure: columns[figure] + by[figure] for figure in FIGURES}
+    values["last_seq"] = columns.last_seq + _LINES
+    values["first_on"] = case((columns.first_on < day, columns.first_on), else_=day)
+    values["last_on"] = day
+    values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
+    return (
+        update(table)
+        .where(
+            columns.office_id == _given(Balance, "office_id"),
+            columns.item_id == _given(Balance, "item_id"),
+            *(columns[figure] + by[figure] >= text("0") for figure in NEVER_NEGATIVE),
+            or_(columns.last_on.is_(None), columns.last_on <= day),
+            not_(numbered),
+        )
+        .values(values)
+        .returning(columns.last_seq)
+    )
+
+
+def _still_so() -> ColumnElement[bool]:
+    """Whether the Facts are as they were."""
+    prints = bindparam("prints_per_unit", type_=Integer)
+    return (
+        exists()
+        .where(
+            Office.id == bindparam("office_id", type_=Integer),
+            Office.code == bindparam("office_code", type_=String),
+            Office.path == bindparam("path", type_=String),
+            Office.time_zone == bindparam("time_zone", type_=String),
+        )
+        .where(
+            Item.id == bindparam("item_id", type_=Integer),
+            Item.code == bindparam("item_code", type_=String),
+            Item.active,
+            Item.prints_per_unit.is_not_distinct_from(prints),
+        )
+    )
+
+
+def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any:
+    table: Any = DailyTotal.__table__
+    names = [column.name for column in table.primary_key]
+    keys = {name: said("effective_on" if name == "day" else name) for name in names}
+    sums = {name: said(name) for name in ("quantity", "served_waiting")}
+    if rows is None:
+        totals = select(*keys.values(), *sums.values()).select_from(changed)
+    else:
+        summed = select(*keys.values(), *(func.sum(each) for each in sums.values()))
+        totals = summed.select_from(changed).join(rows, true()).group_by(rows.c.kind, rows.c.reason)
+    statement = postgresql.insert(table).from_select([*keys, *sums], totals)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={name: table.c[name] + statement.excluded[name] for name in ("quantity", "served_waiting")},
+    )
+
+
+def _looked(changed: CTE) -> Any:
+    table: Any = StockCheck.__table__
+    given = [_given(Movement, name) for name in ("office_id", "item_id", "recorded_at")]
+    row = select(*given, _ONE).select_from(changed)
+    statement = postgresql.insert(table).from_select(["office_id", "item_id", "since", "postings"], row)
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_={"postings": table.c.postings + _ONE}
+    )
+
+
 # --- reading back ------------------------------------------------------------------------------------------------
 
 
 def _recorded(row: Any) -> Recorded:
-    return Recorded(**{**row._mapping, "kind": Kind(row.kind)})
+    told = {column.key: getattr(row, column.key) for column in _COLUMNS}
+    return Recorded(**{**told, "kind": Kind(row.kind)})
 
 
 def _find_request(request_id: UUID) -> tuple[str, tuple[Recorded, ...]] | None:
@@ -660,12 +952,7 @@ def _find_request(request_id: UUID) -> tuple[str, tuple[Recorded, ...]] | None:
     ).all()
     if not rows:
         return None
-    fields = [column.key for column in _COLUMNS]
-    found = tuple(
-        Recorded(**{field: getattr(row, field) for field in fields if field != "kind"}, kind=Kind(row.kind))
-        for row in rows
-    )
-    return rows[0].request_digest, found
+    return rows[0].request_digest, tuple(_recorded(row) for row in rows)
 
 
 def _in_words(error: IntegrityError | Refusal) -> Exception:

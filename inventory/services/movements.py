@@ -13,6 +13,7 @@ from sqlalchemy import and_, func, or_, select, text
 from inventory.db import db
 from inventory.domain.access import Action, Actor, may, reach
 from inventory.domain.errors import Invalid, NotFound
+from inventory.domain.ledger import Line
 from inventory.domain.ranges import Ranges
 from inventory.models import Item, Movement, Office, Person
 from inventory.services import items, offices, ranges
@@ -73,6 +74,36 @@ def get(actor: Actor, movement_id: int) -> MovementView:
     if row is None or not may(actor, Action.VIEW_STOCK, row.path):
         raise NotFound("movement_not_found")
     return _views([row])[0]
+
+
+def view_of(
+    actor: Actor, now: datetime, request_id: UUID, office_code: str, item_code: str, line: Line
+) -> MovementView:
+    """An entry's movement as it will be when it is recorded, but for its id and its number, which are 0."""
+    return MovementView(
+        id=0,
+        office_code=office_code,
+        item_code=item_code,
+        seq=0,
+        kind=line.kind.value,
+        reason=line.reason,
+        quantity=line.quantity,
+        served_waiting=line.served_waiting,
+        day=line.effective_on,
+        happened_at=line.happened_at,
+        recorded_at=now,
+        recorded_by=actor.name if actor.person_id is not None else None,
+        posting=request_id,
+        shift=line.shift,
+        note=line.note,
+        origin="entered",
+        reverses_id=None,
+        delivery_id=None,
+        transfer_id=None,
+        proposal_id=None,
+        stocktake_id=None,
+        import_id=None,
+    )
 
 
 def of_ids(actor: Actor, ids: Iterable[int]) -> list[MovementView]:

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, union, update
+from sqlalchemy import bindparam, or_, select, union, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import UtcDateTime, db, glance, write
 from inventory.domain.access import Action, Actor, Origin, reach, require
 from inventory.domain.audit import Event
 from inventory.domain.errors import NotFound, Refusal
@@ -242,30 +242,33 @@ def close(actor: Actor, now: datetime, person_id: int) -> ServiceAccountView:
     return get(actor, person_id)
 
 
+_BEARER = (
+    select(
+        ApiToken.id,
+        ApiToken.person_id,
+        ApiToken.last_used_at,
+        ServiceAccount.scopes,
+        Person.full_name,
+        Office.path,
+        Office.code,
+    )
+    .join(ServiceAccount, ServiceAccount.person_id == ApiToken.person_id)
+    .join(Person, Person.id == ApiToken.person_id)
+    .join(Office, Office.id == ServiceAccount.office_id)
+    .where(
+        ApiToken.digest == bindparam("digest"),
+        ApiToken.revoked_at.is_(None),
+        ApiToken.expires_at > bindparam("now", type_=UtcDateTime),
+        ServiceAccount.closed_at.is_(None),
+        Office.active,
+    )
+)
+
+
 def bearer_of(now: datetime, digest: str, origin: Origin) -> Bearer | None:
     """Who the token with this digest stands for; None when it is unknown, revoked or expired, or its account or
     office is closed. For the edge, before anybody acts: it asks for no permission."""
-    row = db.session.execute(
-        select(
-            ApiToken.id,
-            ApiToken.person_id,
-            ApiToken.last_used_at,
-            ServiceAccount.scopes,
-            Person.full_name,
-            Office.path,
-            Office.code,
-        )
-        .join(ServiceAccount, ServiceAccount.person_id == ApiToken.person_id)
-        .join(Person, Person.id == ApiToken.person_id)
-        .join(Office, Office.id == ServiceAccount.office_id)
-        .where(
-            ApiToken.digest == digest,
-            ApiToken.revoked_at.is_(None),
-            ApiToken.expires_at > now,
-            ServiceAccount.closed_at.is_(None),
-            Office.active,
-        )
-    ).one_or_none()
+    row = glance(_BEARER, {"digest": digest, "now": now})
     if row is None:
         return None
     if row.last_used_at is None or row.last_used_at <= now - USE_WRITTEN_EVERY:

@@ -62,14 +62,16 @@ def before_each_commit(act: Any) -> Iterator[None]:
 writing = threading.local()
 
 
-def receive(office_id: int, item_id: int, parts: int = 1) -> list[int]:
-    """A receipt of some lines; their ids."""
+def receive(office_id: int, item_id: int, parts: int = 1, *, at_once: bool = False) -> list[int]:
+    """A receipt of some lines; their ids. With a document behind it, or else in one statement where that goes: then it
+    is not held up before its commit."""
     line = Line(
         office_id=office_id, item_id=item_id, kind=Kind.RECEIPT, reason="opening", quantity=1, effective_on=TODAY
     )
     writing.now = True
     try:
-        posted = ledger.post(SYSTEM, NOW, uuid4(), [line] * parts)
+        document = None if at_once else lambda _session: {}
+        posted = ledger.post(SYSTEM, NOW, uuid4(), [line] * parts, document=document)
     finally:
         writing.now = False
     return [movement.id for movement in posted.movements]
@@ -114,7 +116,7 @@ class Crowd:
         try:
             for number in range(POSTINGS):
                 with suppress(Undone):
-                    self.written.extend(receive(*stock, parts=1 + number % 3))
+                    self.written.extend(receive(*stock, parts=1 + number % 3, at_once=number % 2 == 1))
         finally:
             if next(self.finished) == WRITERS:
                 self.over.set()
