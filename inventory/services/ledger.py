@@ -746,7 +746,7 @@ def _at_once(
     the ordinary: no reversal, no numbers, no later day that they could upset, and stock enough. Else none, and nothing
     was written: then the general way is gone, which says what is wrong, if anything is.
     """
-    if not on_postgresql() or not _alike(lines):
+    if not posts_at_once() or not _alike(lines):
         return ()
     effect = {f"by_{figure}": by for figure, by in zip(FIGURES, total_effect(lines), strict=True)}
     values: dict[str, Any] = {**_row(lines[0]), **stamp, **effect, "request_line": 1, "lines": len(lines)}

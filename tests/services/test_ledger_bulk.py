@@ -113,7 +113,7 @@ def test_a_bulk_leaves_the_same_books_as_single_postings(
 ) -> None:
     """Twice over: onto nothing, and onto books that have days after those of the lines."""
     first, second = drawn(seed), drawn(seed + 100)
-    monkeypatch.setattr(ledger, "write", written_and_taken_back)
+    take_back(monkeypatch)
     assert outcome(one_after_the_other(in_bulk), [first, second]) == outcome(
         one_after_the_other(in_single_postings), [first, second]
     )
@@ -123,9 +123,10 @@ def one_after_the_other(work: Any) -> Any:
     return lambda many: [work(each) for each in many]
 
 
-def written_and_taken_back(work: Any) -> Any:
-    """In place of a transaction: what was written is seen by this session alone."""
-    return work(db.session())
+def take_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on what is written is seen by this session alone, until it is rolled back."""
+    monkeypatch.setattr(ledger, "write", lambda work: work(db.session()))
+    monkeypatch.setattr(ledger, "posts_at_once", lambda: False)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -133,13 +134,13 @@ def test_a_bulk_is_refused_where_single_postings_are(
     world: World, parts: None, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     bulk = drawn(seed, enough=False)
-    monkeypatch.setattr(ledger, "write", written_and_taken_back)
+    take_back(monkeypatch)
     in_one, one_by_one = outcome(in_bulk, bulk), outcome(in_single_postings, bulk)
     assert in_one == one_by_one
 
 
 def test_drawn_lines_are_sometimes_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "write", written_and_taken_back)
+    take_back(monkeypatch)
     codes = {outcome(in_bulk, drawn(seed, enough=False))[0] for seed in range(6)}
     assert {"not_enough_stock", "day_below_zero"} <= codes
 
