@@ -28,8 +28,9 @@ from gunicorn.workers.gthread import ThreadWorker
 from inventory import jobs
 from inventory.web import metrics
 
-WHOLE_SECONDS = 10
-"""How long a request may take to come before its connection is closed."""
+WHOLE_SECONDS = 30
+"""How long a request may take to come before its connection is closed: long, as waiting costs nothing here and some of
+those who send slowly are offices on a weak network."""
 STALLED_SECONDS = 15
 """How long a client may take or give nothing at all while a thread waits for it."""
 MOST_PEEKED = 32_768

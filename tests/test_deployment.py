@@ -138,7 +138,18 @@ def test_containers_run_as_nobody_and_write_nowhere(compose: Any, cli_app: Flask
     check_command(cli_app, services["jobs"]["command"])
     for command in services["migrate"]["command"][-1].split(" && "):
         check_command(cli_app, shlex.split(command))
-    assert set(compose["volumes"]) == {"database"}
+    assert set(compose["volumes"]) == {"database", "backups"}
+    for name in ("migrate", "web", "jobs"):
+        kept = services[name].get("volumes", [])
+        assert kept == (["backups:/backups"] if name == "jobs" else [])
+
+
+def test_the_image_dumps_with_the_servers_own_version(compose: Any) -> None:
+    """Debian's client is that of the release: pg_dump refuses a server that is newer than itself."""
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    assert "postgresql-client" in text
+    assert set(re.findall(r"python:\S+-(\w+)", text)) == {"bookworm"}
+    assert compose["services"]["database"]["image"].endswith("postgres:15-bookworm")
 
 
 def test_what_the_container_is_made_of_is_there() -> None:
