@@ -52,7 +52,8 @@ def server_of(info: Any, environment: Mapping[str, str]) -> Server:
     variables, others = dict[str, str](), dict[str, str]()
     for option in pq.Conninfo.get_defaults():
         name = option.keyword.decode()
-        if name not in given or name == "client_encoding":
+        # Whoever looks at the server's connections is to see which program it is.
+        if name not in given or name in ("client_encoding", "application_name"):
             continue
         if option.envvar:
             variables[option.envvar.decode()] = given[name]

@@ -112,6 +112,10 @@ TARGETS: dict[str, Target] = {}
 
 
 def fill(world: World) -> None:
+    TARGETS[db.engine.dialect.name] = one_of_each(world)
+
+
+def one_of_each(world: World) -> Target:
     delivery = world.deliver(NOW, TODAY, 25).movements[0].delivery_id
     assert delivery is not None
     delivery_request_id = world.ask(NOW, TODAY, 100)
@@ -141,7 +145,7 @@ def fill(world: World) -> None:
     make_token()
     [account] = service_accounts.in_reach(SYSTEM)
     db.session.remove()
-    TARGETS[db.engine.dialect.name] = Target(
+    return Target(
         movement_id=movement.id,
         alert_id=alert.id,
         person_id=person.id,
