@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.serving import MOST_PEEKED, Came, looked_at
+from inventory.serving import MOST_PEEKED, WHOLE_SECONDS, Came, looked_at
 from tests.web.server import Browser, Server
 
 HEAD = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n"
@@ -140,7 +140,7 @@ def test_a_large_file_comes_through_whole(server: Server) -> None:
 
 @pytest.mark.slow
 def test_who_never_comes_to_an_end_is_hung_up_on(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as slow:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=3 * WHOLE_SECONDS) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         with suppress(ConnectionResetError):
             assert slow.recv(100) == b""
