@@ -41,7 +41,7 @@ STOCK = 1_000_000
 ITEM = "ktp-wni"
 CHANCE = random.Random()  # noqa: S311  (which office is next, no secret)
 HTTP_STATUS = {"api": 201, "hot": 201, "core": 201, "empty": 200}
-WARMING = 0.5
+WARMING = 1.5
 SUPPLIED_BEFORE = timedelta(days=40)
 
 
@@ -66,7 +66,7 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
 
 def measure_here(app: Flask, *, quick: bool) -> list[Figure]:
     """The figures on the database of `app`, which is filled. For the process that `measure` starts."""
-    size = Size(offices=1000, seconds=1.0) if quick else Size(offices=8000, seconds=4.0)
+    size = Size(offices=300, seconds=1.0) if quick else Size(offices=8000, seconds=4.0)
     stocks = _fill(size.offices)
     # For programs that know nothing of drivers.
     url = re.sub(r"^postgresql\+\w+:", "postgresql:", app.config["SETTINGS"].DATABASE_URL)
