@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -68,42 +69,33 @@ def note(
     session.execute(insert(AuditEntry).values(values | {"digest": digest(values)}))
 
 
-def record(
-    now: datetime,
-    actor: Actor,
-    event: Event,
-    *,
-    office_id: int | None = None,
-    subject: str = "",
-    facts: Mapping[str, object] | None = None,
-    about_id: int | None = None,
-) -> None:
+class About(TypedDict, total=False):
+    """What an entry is about: the arguments of `note` by the same names."""
+
+    office_id: int | None
+    subject: str
+    facts: Mapping[str, object] | None
+    about_id: int | None
+
+
+def record(now: datetime, actor: Actor, event: Event, **about: Unpack[About]) -> None:
     """Write an entry in a transaction and a session of its own, beside whatever the caller's session is doing: for
     what has no effect to stand or fall with, such as a refused log-in. Not from within a write of the caller's, nor
     before one that goes on from what was read already: SQLite lets neither through. Arguments as of `note`."""
-    more = {"office_id": office_id, "subject": subject, "facts": facts, "about_id": about_id}
-    write_apart(lambda session: note(session, now, actor, event, **more))
+    write_apart(lambda session: note(session, now, actor, event, **about))
 
 
-def record_refusal(
-    now: datetime,
-    actor: Actor,
-    event: Event,
-    *,
-    office_id: int | None = None,
-    subject: str = "",
-    facts: Mapping[str, object] | None = None,
-    about_id: int | None = None,
-) -> bool:
+def record_refusal(now: datetime, actor: Actor, event: Event, **about: Unpack[About]) -> bool:
     """What `record` does for something that was refused, unless too much of the kind came within the last minute: from
     the person, about the account, or from the network of somebody unknown and from all unknown together. One entry then
     says that more was left out. Whether it was written itself."""
-    more = {"office_id": office_id, "subject": subject, "facts": facts, "about_id": about_id}
+
+    about_id = about.get("about_id")
 
     def put(session: Session) -> int:
         room = _room(session, now, actor, event, about_id)
         if room > 0:
-            note(session, now, actor, event, **more)
+            note(session, now, actor, event, **about)
         elif room == 0:
             note(session, now, actor, event, facts={"reason": LEFT_OUT}, about_id=about_id)
         return room

@@ -7,7 +7,7 @@ import re
 
 from sqlalchemy import text
 
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain.access import Actor
 from inventory.domain.errors import Invalid, NotAllowed
 from inventory.models.append_only import APPEND_ONLY, KEPT
@@ -67,7 +67,7 @@ def give(actor: Actor, role: str) -> None:
     if not actor.is_system:
         raise NotAllowed("not_allowed", action="db_role")
     asked = statements(role)
-    if db.engine.dialect.name != "postgresql":
+    if not on_postgresql():
         raise Invalid("role_needs_postgresql")
     with db.engine.begin() as connection:
         for statement in asked:
@@ -78,7 +78,7 @@ def too_powerful() -> str | None:
     """The connected role's name, where it could undo what protects the books: it owns tables, their schema or the
     database, belongs to who does, may change or delete what is only ever added to, or is a superuser. None on SQLite,
     where there are no roles."""
-    if db.engine.dialect.name != "postgresql":
+    if not on_postgresql():
         return None
     query = """
         SELECT current_user WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)

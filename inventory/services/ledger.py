@@ -246,8 +246,7 @@ def post_in_bulk(
             last = number
             progress(number)
 
-        by_copy = session.get_bind().dialect.name == "postgresql"
-        moved = (ledger_bulk.write_all if by_copy else _write_one_by_one)(session, stocks, marked, tell)
+        moved = (ledger_bulk.write_all if on_postgresql() else _write_one_by_one)(session, stocks, marked, tell)
         if not last:
             raise Invalid("nothing_entered")
         _look_at(session, now, moved)
@@ -498,7 +497,7 @@ def _post_key(
 
 def _insert_movements(session: Session, rows: list[dict[str, Any]]) -> Sequence[Any]:
     """The movements of one posting, in its order: what the ledger holds of them."""
-    if len(rows) < MANY or not _takes_arrays(session):
+    if len(rows) < MANY or not on_postgresql():
         return session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows).all()
     statement = _from_arrays(_INSERT, rows).returning(*_COLUMNS, Movement.request_line)
     return sorted(session.connection().execute(statement), key=lambda row: row.request_line)
@@ -680,14 +679,10 @@ MANY = 8
 def _insert_many(session: Session, statement: Any, rows: list[dict[str, Any]]) -> None:
     """An INSERT of rows that nobody reads back. By the connection: the session would look at each row once more, for a
     third of the time."""
-    if len(rows) < MANY or not _takes_arrays(session):
+    if len(rows) < MANY or not on_postgresql():
         session.connection().execute(statement, rows)
     else:
         session.connection().execute(_from_arrays(statement, rows))
-
-
-def _takes_arrays(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
 
 
 def _from_arrays(statement: Any, rows: list[dict[str, Any]]) -> Any:

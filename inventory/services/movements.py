@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, text
 
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain.access import Action, Actor, may, reach
 from inventory.domain.errors import Invalid, NotFound
 from inventory.domain.ledger import Line
@@ -182,7 +182,7 @@ def _settled() -> int:
     both is there, or never will be, (3) for a statement that begins after this.
     """
     db.session.rollback()
-    if db.session.get_bind().dialect.name != "postgresql":
+    if not on_postgresql():
         last = _last_id()
         db.session.rollback()
         return last
@@ -202,7 +202,7 @@ def _settled() -> int:
 
 def _last_id() -> int:
     """How far ids go, those of writers who have not committed included."""
-    if db.session.get_bind().dialect.name != "postgresql":
+    if not on_postgresql():
         return db.session.scalar(select(func.max(Movement.id))) or 0
     taken = text("SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM movements_id_seq")
     return db.session.scalar(taken) or 0

@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
-from inventory.db import db, in_batches
+from inventory.db import db, in_batches, on_postgresql
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demo_history import Profile, make_history
@@ -104,7 +104,7 @@ def size() -> int:
 
 
 def _require_no_real_data() -> None:
-    if db.session.get_bind().dialect.name != "postgresql":
+    if not on_postgresql():
         raise ValueError("a country needs PostgreSQL")
     if db.session.scalar(select(Movement.id).where(Movement.origin != "synthetic").limit(1)) is not None:
         raise Refusal("demo_on_real_data")

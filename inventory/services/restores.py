@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from inventory.adapters import archives, dumps
-from inventory.db import db, write
+from inventory.db import db, on_postgresql, write
 from inventory.domain.access import Actor
 from inventory.domain.audit import Event
 from inventory.domain.backups import Manifest, differences
@@ -104,7 +104,7 @@ def _begin_anew(session: Session, now: datetime, actor: Actor, name: str, facts:
 
 def _refuse_what_is_there() -> None:
     """Raises Refusal where there is anything that a restore would overwrite or mix with."""
-    if db.engine.dialect.name == "postgresql":
+    if on_postgresql():
         with db.engine.connect() as connection:
             if connection.scalar(text(ANYTHING)):
                 raise Refusal("restore_not_empty")
