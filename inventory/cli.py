@@ -456,7 +456,15 @@ def _show_figures(figures: Sequence[Figure], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
     else:
-        rows = [(f.figure, f"{f.value:,.3g}", f.limits, "yes" if f.met else "NO") for f in figures]
+        rows = [
+            (
+                f.figure,
+                f"{f.value:,.0f}" if abs(f.value) >= 1000 else f"{f.value:.3g}",
+                f.limits,
+                "yes" if f.met else "NO",
+            )
+            for f in figures
+        ]
         click.echo(table(["Figure", "Value", "Must / aim", "Met"], rows))
     if not all(figure.met for figure in figures):
         sys.exit(1)
@@ -651,6 +659,55 @@ def bench_measure_speed(quick: bool) -> None:
     from inventory.bench import processes, speed
 
     click.echo(processes.as_told(speed.measure_here(_application(), quick=quick)))
+
+
+@bench_group.command("memory", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="10,000 requests instead of 100,000.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
+def bench_memory(as_json: bool, quick: bool, url: str | None) -> None:
+    """Measure what a web worker holds in memory after 100,000 requests of all kinds, beside after 1,000.
+
+    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import soak
+
+    _show_figures(soak.measure_memory(quick=quick, url=url), as_json=as_json)
+
+
+@bench_group.command("measure-memory", hidden=True)
+@click.argument("requests", type=int)
+def bench_measure_memory(requests: int) -> None:
+    """What `bench memory` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory.bench import processes, soak
+
+    click.echo(processes.as_told(soak.measure_memory_here(requests)))
+
+
+@bench_group.command("soak", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="Two minutes, whatever --minutes says.")
+@click.option("--minutes", type=click.FloatRange(1, 1440), default=60, show_default=True)
+@click.option("--share", type=click.FloatRange(0.05, 1), default=0.5, show_default=True, help="Of the top rate.")
+@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
+def bench_soak(as_json: bool, quick: bool, minutes: float, share: float, url: str | None) -> None:
+    """Serve for an hour at half of the top rate, and see whether anything fails, grows, or is lost.
+
+    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
+    """
+    from inventory.bench import soak
+
+    _show_figures(soak.measure(minutes=2 if quick else minutes, share=share, url=url), as_json=as_json)
+
+
+@bench_group.command("measure-soak", hidden=True)
+@click.argument("minutes", type=float)
+@click.argument("share", type=float)
+def bench_measure_soak(minutes: float, share: float) -> None:
+    """What `bench soak` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    from inventory.bench import processes, soak
+
+    click.echo(processes.as_told(soak.measure_soak_here(minutes, share)))
 
 
 @bench_group.command("measure-import", hidden=True)
