@@ -621,12 +621,13 @@ def bench_measure_fill(days: int, offices: int) -> None:
 
 @bench_group.command("measure-latency", hidden=True)
 @click.argument("count", type=int)
-def bench_measure_latency(count: int) -> None:
+@click.argument("codes")
+def bench_measure_latency(count: int, codes: str) -> None:
     """What `bench scale` runs in a process of its own, on a made-up country."""
     from inventory import security
     from inventory.bench import processes, scale
 
-    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count)))
+    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count, codes.split(","))))
 
 
 @bench_group.command("measure-bulk", hidden=True)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,26 +39,24 @@ NATIONAL = {
 }
 DAYS = 30
 """Calendar days of the country whose pages are measured: their number does not matter to them."""
-FEW, MANY = 150, 1_500
-"""Offices of the books that are compared: of thirty days and of three hundred, or of thirty days and the country's."""
+OFFICES = 12
+"""Whose pages are asked for, the same in both books, with as long a history in both: what is compared is what stands
+beside them in the tables."""
+COUNTRY_DAYS = 730
+"""Calendar days of the country that is given."""
 SETTINGS = {"BLANGKO_SECOND_FACTOR": "offered"}
 
 
 def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
     """The figures on databases of a server of our own; with `url`, growth is measured up to the country in it.
 
-    The country at `url` is one of `bench world`. Some movements are posted there.
+    The country at `url` is one of `bench world` with COUNTRY_DAYS and seed 1. Some movements are posted there, and it
+    is reviewed.
     """
     with postgres.database(None) as address:
         figures = figures_from(["measure-country", str(5 if quick else 15)], address, SETTINGS)
         figures += figures_from(["measure-past", "20000" if quick else "100000"], _another(address, "past"), SETTINGS)
-        small, large = _another(address, "small"), url or _another(address, "large")
-        for database, days in ((small, 30), (large, 300)):
-            if database != url:
-                figures_from(
-                    ["measure-fill", str(days), str(FEW if quick or url is None else MANY)], database, SETTINGS
-                )
-        return figures + _growth(small, large, *((2, 50) if quick else (5, 200)))
+        return figures + _growth(address, url, quick=quick)
 
 
 def _another(address: str, name: str) -> str:
@@ -148,40 +147,61 @@ def _one_office(now: datetime, movements: int) -> tuple[str, int]:
 
 
 def measure_fill(now: datetime, days: int, only: int) -> list[Figure]:
-    """A country of so many days in so many offices, with its review, on an empty database that is filled."""
-    from inventory.services import reviews
+    """A country of so many days in so many offices (0: in all), with its review, on an empty database that is filled
+    or on one that was filled so: one figure, named for the codes of the offices with most movements."""
+    from inventory.services import national_world, reviews
 
-    _fill(now, days, only)
+    _fill(now, days, only or None)
     reviews.review(SYSTEM, lambda: now, "bench")
-    return []
+    return [Figure(",".join(national_world.largest(OFFICES)), OFFICES)]
 
 
-def _growth(small: str, large: str, rounds: int, count: int) -> list[Figure]:
+@dataclass(frozen=True)
+class Books:
+    """How long the histories are that are compared, of how many offices (0: of all), and how often pages are asked
+    for."""
+
+    days: int
+    few: int
+    many: int
+    rounds: int
+    count: int
+
+
+QUICK, OWN, GIVEN = Books(60, 15, 300, 2, 50), Books(365, 30, 1_500, 5, 100), Books(COUNTRY_DAYS, 54, 0, 5, 100)
+
+
+def _growth(address: str, url: str | None, *, quick: bool) -> list[Figure]:
     """The slowest in a hundred of posts and of pages, on many movements beside few."""
+    books = QUICK if quick else OWN
+    if url:
+        books = replace(GIVEN, rounds=books.rounds, count=books.count)
+    small, large = _another(address, "small"), url or _another(address, "large")
+    figures_from(["measure-fill", str(books.days), str(books.many)], large, SETTINGS)
+    (largest,) = figures_from(["measure-fill", str(books.days), str(books.few)], small, SETTINGS)
     found: dict[str, list[list[float]]] = {}
-    for _ in range(rounds):
+    for _ in range(books.rounds):
         for place, database in enumerate((small, large)):
-            for each in figures_from(["measure-latency", str(count)], database, SETTINGS):
+            for each in figures_from(["measure-latency", str(books.count), largest.figure], database, SETTINGS):
                 found.setdefault(each.figure, [[], []])[place].append(each.value)
     few, many = (int(statistics.median(each)) for each in found.pop("movements"))
     sizes = f"{many:,} movements / at {few:,}"
     return [
-        Figure(
-            f"p99 of {name}, at {sizes}",
-            round(statistics.median(slow) / statistics.median(quick), 2),
-            1.3,
-            1.1,
-            at_most=True,
-        )
+        Figure(f"p99 of {name}, at {sizes}", _ratio(slow, quick), 1.3, 1.1, at_most=True)
         for name, (quick, slow) in found.items()
     ]
 
 
-def measure_latency(app: Flask, now: datetime, count: int) -> list[Figure]:
-    """The 99th percentile of so many posts and of each page, in milliseconds, on the country that there is."""
+def _ratio(slow: Sequence[float], quick: Sequence[float]) -> float:
+    return round(statistics.median(slow) / statistics.median(quick), 2)
+
+
+def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str]) -> list[Figure]:
+    """The 99th percentile of so many posts and of each page of these offices, in milliseconds, on the country that
+    there is."""
     from inventory.services import national_world
 
-    codes, movements = national_world.largest(12), national_world.movements()
+    movements = national_world.movements()
     with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
         found = apart.submit(_slowest, app, now, codes, count).result()
     return [*found, Figure("movements", movements)]
