@@ -414,7 +414,10 @@ def _about_messages(config: Config) -> Checks:
 def _about_secrets(config: Config, environment: str) -> Checks:
     return (
         (0 < len(config.METRICS_TOKEN) < 16, "BLANGKO_METRICS_TOKEN is too short: give at least 16 characters."),
-        (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
+        (
+            not _is_database(config.DATABASE_URL),
+            "DATABASE_URL must begin with postgresql:// or sqlite:///, and name each server as host or host:port.",
+        ),
         (
             environment == "production" and not config.SECRET_KEY,
             "BLANGKO_SECRET_KEY is not set: production does not start without a secret key.",
@@ -553,12 +556,47 @@ def _is_page(url: str) -> bool:
 
 
 def _is_database(url: str) -> bool:
-    return not url or url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://", "sqlite:///"))
+    return not url or url.startswith("sqlite:///") or _is_server(url)
+
+
+def _is_server(url: str) -> bool:
+    return url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")) and bool(_hosts(url))
 
 
 def _driver(url: str) -> str:
-    """Both spellings that hosting services hand out, with the driver that is installed."""
+    """Both spellings that hosting services hand out, with the driver that is installed; and libpq's own of several
+    servers, `host:port,host:port`, as parameters: the library of the addresses knows no list of them."""
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
+            url = "postgresql+psycopg://" + url.removeprefix(prefix)
+    return _several_hosts(url) if url.startswith("postgresql+psycopg://") else url
+
+
+def _several_hosts(url: str) -> str:
+    hosts = _hosts(url)
+    if len(hosts) < 2:
+        return url
+    found = _OF_A_SERVER.fullmatch(url)
+    assert found
+    names, ports = ",".join(name.strip("[]") for name, _ in hosts), ",".join(port or "5432" for _, port in hosts)
+    query = "&".join(filter(None, (f"host={names}&port={ports}", found["query"])))
+    return f"{found['scheme']}://{found['user'] or ''}{found['name'] or '/'}?{query}"
+
+
+_OF_A_SERVER = re.compile(
+    r"(?P<scheme>[^:]+)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*)(?P<name>/[^?]*)?(?:\?(?P<query>.*))?", re.DOTALL
+)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)?(?::([0-9]{1,5}))?", re.ASCII)
+
+
+def _hosts(url: str) -> list[tuple[str, str]]:
+    """The servers that an address of PostgreSQL's names before its path, each with its port or ""; none when one of
+    them cannot be a server."""
+    found = _OF_A_SERVER.fullmatch(url)
+    named = [_HOST.fullmatch(each) for each in found["hosts"].split(",")] if found else []
+    several = len(named) > 1
+    return (
+        [(each[1] or "", each[2] or "") for each in named if each]
+        if all(each is not None and (each[1] or not several) for each in named)
+        else []
+    )
