@@ -54,6 +54,17 @@ class Config:
         "Whether DATABASE_URL leads to a pooler that lends a connection for one transaction, such as pgbouncer with"
         " `pool_mode = transaction`: statements are then not prepared, and the limits below belong into the server.",
     )
+    REPLICA_URL: str = _setting(
+        "",
+        "BLANGKO_REPLICA_URL",
+        "PostgreSQL's standbys that regional pages are read from, such as `postgresql://user:password@a,b/database`;"
+        " without it everything is read from the primary. Behind a pooler where DATABASE_URL is.",
+    )
+    REPLICA_LAG_SECONDS: int = _setting(
+        5,
+        "BLANGKO_REPLICA_LAG_SECONDS",
+        "How old what is read from a standby may be; from one that is further behind nothing is read.",
+    )
     STATEMENT_SECONDS: int = _setting(
         0,
         "BLANGKO_STATEMENT_SECONDS",
@@ -357,10 +368,12 @@ def _checked(values: dict[str, Any]) -> Config:
         *_about_secrets(config, environment),
         *_about_names(config, environment),
         *_about_backups(config),
+        *_about_replicas(config),
     ):
         if wrong:
             raise SettingError(message)
-    return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
+    urls = {"DATABASE_URL": _driver(config.DATABASE_URL), "REPLICA_URL": _driver(config.REPLICA_URL)}
+    return replace(config, ENV=environment, **urls)
 
 
 Checks = tuple[tuple[bool, str], ...]
@@ -486,8 +499,22 @@ def _about_backups(config: Config) -> Checks:
     )
 
 
+def _about_replicas(config: Config) -> Checks:
+    return (
+        (
+            bool(config.REPLICA_URL) and not _is_server(config.REPLICA_URL),
+            "BLANGKO_REPLICA_URL must begin with postgresql://, and name each server as host or host:port.",
+        ),
+        (
+            bool(config.REPLICA_URL) and not _is_server(config.DATABASE_URL),
+            "BLANGKO_REPLICA_URL is of no use without a DATABASE_URL of PostgreSQL: SQLite has no standby.",
+        ),
+        (not 1 <= config.REPLICA_LAG_SECONDS <= 3600, "BLANGKO_REPLICA_LAG_SECONDS must be from 1 to 3600."),
+    )
+
+
 _SECRET_NAMES = re.compile(r"(^|_)(SECRET|TOKEN|PASSWORD|KEY|KEYS)(_|$)")
-_WITH_SECRETS = ("DATABASE_URL", "SMTP_URL", "PING_URL")
+_WITH_SECRETS = ("DATABASE_URL", "REPLICA_URL", "SMTP_URL", "PING_URL")
 """Addresses with a password or a secret path in them."""
 
 

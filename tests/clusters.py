@@ -1,4 +1,4 @@
-"""PostgreSQL servers that are one test's own: they can be stopped, crashed, started again and stand in for each other."""
+"""PostgreSQL servers that are one test's own: stopped, crashed, started again, and standing in for each other."""
 
 from __future__ import annotations
 

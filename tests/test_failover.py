@@ -1,4 +1,4 @@
-"""A primary that dies under load and a synchronous standby that takes over: real servers, two PostgreSQL on loopback."""
+"""A primary that dies under load and a synchronous standby that takes over: real servers, PostgreSQL on loopback."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_nothing_acknowledged_is_lost_when_the_primary_dies(make_app: Callable[.
         with books.app_context():
             World(books).deliver(NOW, TODAY, 100_000)
             db.session.remove()
-        with Server(url, tmp_path, **IMPATIENT) as server:
+        with Server(url, tmp_path, 2, **IMPATIENT) as server:
             witnesses = through_a_failover(server, old, new)
             check_all_there(books, witnesses)
             check_the_same_again_records_nothing(books, witnesses[0], new)

@@ -1,5 +1,5 @@
-"""PostgreSQL servers that follow each other: a primary, its standby, and what happens to them. On this machine's loopback
-alone, for benchmarks and tests; what is in them is thrown away."""
+"""PostgreSQL servers that follow each other: a primary, its standby, and what happens to them. On this machine's
+loopback alone, for benchmarks and tests; what is in them is thrown away."""
 
 from __future__ import annotations
 
