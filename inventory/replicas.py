@@ -60,6 +60,9 @@ class Replica:
             return self.failed(error)
         self._rests_until = 0.0
         outcome = self._outcome(is_standby, replayed, written)
+        if outcome is Outcome.NO_STANDBY:
+            self._rests_until = self.clock() + REST
+            db.session.connection().invalidate()  # the next one goes where the address finds a standby
         if outcome is not Outcome.REPLICA:
             self.leave()
         return outcome
