@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
 def measure_here(app: Flask, *, quick: bool) -> list[Figure]:
     """The figures on the database of `app`, which is filled. For the process that `measure` starts."""
     size = Size(offices=300, seconds=1.0) if quick else Size(offices=8000, seconds=4.0)
-    stocks = _fill(size.offices)
+    stocks = fill(size.offices)
     # For programs that know nothing of drivers.
     url = re.sub(r"^postgresql\+\w+:", "postgresql:", app.config["SETTINGS"].DATABASE_URL)
     rounds = {**_http_rounds(stocks, size), **_database_rounds(url, stocks, size)}
@@ -129,7 +129,7 @@ def _in_turns(runs: dict[str, Callable[[], float]]) -> Rates:
 
 
 def _http_rounds(stocks: Stocks, size: Size) -> Rates:
-    with _server("wsgi:app") as product, _server("inventory.bench.bare:create_app()") as beside:
+    with server("wsgi:app") as product, server("inventory.bench.bare:create_app()") as beside:
         ports = {"api": product, "hot": product, "core": beside, "empty": beside}
         runs = {name: _requests(name, stocks) for name in ports}
 
@@ -168,13 +168,13 @@ def _request(method: str, path: str, body: Any = None, headers: str = "") -> byt
 
 
 @contextmanager
-def _server(application: str) -> Iterator[int]:
-    """The port of gunicorn with this application."""
+def server(application: str, settings: Mapping[str, str] | None = None) -> Iterator[int]:
+    """The port of gunicorn with this application; `settings` beside what this process was started with."""
     port = postgres.free_port()
     command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--workers", str(WORKERS)]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "error", application]
     # The command is this interpreter and gunicorn.
-    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | dict(settings or {}))  # noqa: S603
     try:
         _wait_for(port)
         yield port
@@ -297,7 +297,8 @@ class Stocks:
     beyond: int = 1_000_000_000
 
 
-def _fill(number: int) -> Stocks:
+def fill(number: int) -> Stocks:
+    """So many offices with plenty of an item, and an account that may post there."""
     from flask_migrate import upgrade
 
     from inventory.services import items
