@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from inventory.bench import failover, speed
 from inventory.bench.failover import Size
+from tests import postgres
 
 
 @pytest.mark.slow
@@ -13,6 +16,8 @@ def test_failovers_are_measured_and_lose_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(failover, "QUICK", Size(failovers=2, rounds=1, seconds=0.3))
     monkeypatch.setattr(failover, "OFFICES", 5)
     monkeypatch.setattr(speed, "WARMING", 0.1)
+    if postgres.IN_MEMORY:
+        monkeypatch.setattr(tempfile, "tempdir", str(postgres.IN_MEMORY))
     figures = {each.figure: each for each in failover.measure(quick=True)}
     assert figures["failovers"].value == 2, "there and back again"
     assert figures["movements acknowledged"].value > 0

@@ -52,19 +52,27 @@ def rate(port: int, request: Callable[[], bytes], *, clients: int, seconds: floa
     Raises RuntimeError for an answer with another status: nothing is measured on a server that refuses.
     """
     every = [_Client(("127.0.0.1", port)) for _ in range(clients)]
-    good, answers = f"HTTP/1.1 {status} ".encode(), 0
+    try:
+        return _rate(every, request, seconds, f"HTTP/1.1 {status} ".encode())
+    finally:
+        for client in every:
+            client.hang_up()
+
+
+def _rate(every: list[_Client], request: Callable[[], bytes], seconds: float, good: bytes) -> float:
+    answers = 0
     begun = time.perf_counter()
     with selectors.DefaultSelector() as selector:
         for client in every:
             selector.register(client.ask(request()), selectors.EVENT_READ, client)
-        asking = clients
+        asking = len(every)
         while asking:
             for key, _ in selector.select():
                 client: _Client = key.data
                 if not client.listen():
                     continue
                 if not client.heard.startswith(good):
-                    raise RuntimeError(f"not answered with {status}: {client.heard[:500]!r}")
+                    raise RuntimeError(f"not answered with {good.decode()}: {client.heard[:500]!r}")
                 answers += 1
                 selector.unregister(key.fileobj)
                 if b"\r\nconnection: close" in client.heard.lower():

@@ -26,7 +26,6 @@ SETTINGS = (
     "wal_keep_size=128MB",  # a node that was away finds what it missed
     "dynamic_shared_memory_type=mmap",  # in the folder, where nothing of a killed server stays behind
 )
-IN_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 class Node:
