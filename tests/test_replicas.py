@@ -130,7 +130,7 @@ def test_regional_pages_come_from_the_standby_and_own_writes_are_read_back(
     check_own_writes(app, primary, standby)
     check_nothing_is_decided_there(app, standby)
     check_every_page(app, asked)
-    check_what_breaks_off_is_read_at_the_primary(app, standby, caplog)
+    check_what_breaks_off_is_read_at_the_primary(app, primary, standby, caplog)
     check_one_behind_a_pooler(make_app, primary, standby, tmp_path)
     check_one_that_lags(build(1), primary, standby)
     check_one_that_is_away(app, standby, caplog)
@@ -243,30 +243,53 @@ def check_every_page(app: Flask, asked: list[str]) -> None:
         assert len(asked) > there, page
 
 
-def check_what_breaks_off_is_read_at_the_primary(app: Flask, standby: Node, caplog: pytest.LogCaptureFixture) -> None:
+def check_what_breaks_off_is_read_at_the_primary(
+    app: Flask, primary: Node, standby: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut off, or cancelled because the primary changes what is being read; in the middle of a page."""
+
+    def cut() -> None:
+        standby.ask("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'blangko'")
+
+    def conflict() -> None:
+        before = standby.ask(CANCELLED)
+        primary.ask("DO $$ BEGIN LOCK TABLE offices IN ACCESS EXCLUSIVE MODE; PERFORM txid_current(); END $$")
+        until(lambda: standby.ask(CANCELLED) > before)
+
+    standby.ask("ALTER SYSTEM SET max_standby_streaming_delay = 50")
+    standby.ask("SELECT pg_reload_conf()")
     viewer = client_of(app, "regional")
-    until(lambda: stock_shown(viewer) is not None)
+    for disturb, outcome, said in ((cut, "away", "no connection"), (conflict, "conflict", "busy")):
+        until(lambda: ready(app)["replica"] == {"state": "serves"})
+        stock_shown(viewer)
+        before = outcomes(app)
+        with caplog.at_level(logging.WARNING), in_the_middle(app, disturb):
+            stock_shown(viewer)
+        assert outcomes(app) - before == {outcome: 1}
+        assert f"the replica does not serve ({said})" in caplog.text
+    assert ready(app)["replica"] == {"state": "serves"}, "what was changed meanwhile is no reason to leave it alone"
+
+
+CANCELLED = "SELECT sum(confl_lock) FROM pg_stat_database_conflicts"
+
+
+@contextmanager
+def in_the_middle(app: Flask, disturb: Callable[[], None]) -> Iterator[None]:
+    """Before the third statement that the standby is asked for."""
     count = 0
 
-    def cut(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+    def look(*_: Any) -> None:
         nonlocal count
         count += 1
         if count == 3:
-            standby.ask(
-                "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'blangko'"
-            )
+            disturb()
 
     with app.app_context():
         engine = db.engines[REPLICA]
-    event.listen(engine, "before_cursor_execute", cut)
-    before = outcomes(app)
-    with caplog.at_level(logging.WARNING):
-        stock_shown(viewer)
-    event.remove(engine, "before_cursor_execute", cut)
-    assert count == 3, "in the middle of the page"
-    assert outcomes(app) - before == {"away": 1}
-    assert "the replica does not serve (no connection)" in caplog.text
-    until(lambda: ready(app)["replica"] == {"state": "serves"})
+    event.listen(engine, "before_cursor_execute", look)
+    yield
+    event.remove(engine, "before_cursor_execute", look)
+    assert count >= 3
 
 
 def check_one_behind_a_pooler(make_app: Callable[..., Flask], primary: Node, standby: Node, folder: Path) -> None:

@@ -71,10 +71,12 @@ def state(app: Flask) -> str | None:
 
 
 def _apart(view: Callable[..., Any]) -> Callable[..., Any]:
+    for_everybody = view.action is None  # type: ignore[attr-defined]
+
     @wraps(view)
     def read(*args: Any, **kwargs: Any) -> Any:
         replica: Replica = current_app.extensions["replica"]
-        if current_user.is_authenticated:
+        if not for_everybody and current_user.is_authenticated:
             security.current_actor()  # what somebody may is the primary's to say, at this very moment
         outcome = replica.enter(_written())
         try:
