@@ -191,7 +191,10 @@ def check_own_writes(app: Flask, primary: Node, standby: Node) -> None:
     assert outcomes(app) - before == {"replica": 1}
     with paused(standby):
         typed = {"item": BLANK, "day": TODAY.isoformat(), "new": "21"}
-        assert send(writer, f"/offices/{DENPASAR}/consumption", typed).status_code == 303
+        answer = send(writer, f"/offices/{DENPASAR}/consumption", typed)
+        assert answer.status_code == 303
+        [told] = [each for each in answer.headers.getlist("Set-Cookie") if each.startswith("blangko-written=")]
+        assert re.search(r"^blangko-written=\d+; .*Max-Age=3660; HttpOnly; Path=/; SameSite=Lax$", told), told
         assert "4.321" in stock_shown(viewer), "from the standby, which knows of nothing since"
         assert "4.300" in stock_shown(writer, DENPASAR), "one's own writes, from the primary"
         assert outcomes(app) - before == {"replica": 2, "own write": 1}

@@ -100,7 +100,9 @@ class Node:
             except ProcessLookupError:
                 continue
         until(lambda: not Path(f"/proc/{first}").exists() or _is_zombie(first))
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        # They name a process that may not have been taken leave of yet, and the next start would wait for it.
+        for lock in (self.data / "postmaster.pid", *self.folder.glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
 
     def is_running(self) -> bool:
         try:
