@@ -62,6 +62,7 @@ class Replica:
         outcome = self._outcome(is_standby, replayed, written)
         if outcome is Outcome.NO_STANDBY:
             self._rests_until = self.clock() + REST
+            log.warning("the replica is no standby: the primary serves")
             db.session.connection().invalidate()  # the next one goes where the address finds a standby
         if outcome is not Outcome.REPLICA:
             self.leave()
