@@ -450,6 +450,48 @@ def _leave_what_cannot_write(context: Any) -> None:
         context.is_disconnect = True
 
 
+_NEWEST: dict[int, int] = {}
+"""Of each cluster that this process has met, by its identifier, the newest timeline: each promotion begins another."""
+
+_TIMELINE = """
+    SELECT system_identifier, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer
+    FROM pg_control_system() WHERE NOT pg_is_in_recovery()"""
+
+
+@event.listens_for(Engine, "connect")
+def _take_no_older_primary(connection: Any, _record: Any) -> None:
+    """A primary that another was promoted over, and that nobody has kept from coming back, takes writes like the new
+    one; where it stands first in the URL it gets them. Whoever has met the new one rather goes without."""
+    if not hasattr(connection, "pgconn"):
+        return
+    from psycopg import OperationalError as Refused
+
+    found = _timeline_of(connection)
+    if found is None:
+        return
+    cluster, timeline = found
+    newest = _NEWEST[cluster] = max(timeline, _NEWEST.get(cluster, 0))
+    if timeline < newest:
+        where = f"{connection.info.host}:{connection.info.port}"
+        connection.close()
+        log.error("%s is a primary of timeline %s, and there is one of %s: fence it", where, timeline, newest)
+        raise Refused(f"{where} was the primary before another was promoted")
+
+
+def _timeline_of(connection: Any) -> tuple[int, int] | None:
+    """The cluster and timeline of a primary; None of a standby, and where a managed service does not tell."""
+    from psycopg import Error
+
+    try:
+        found = connection.execute(_TIMELINE, prepare=False).fetchone()
+    except Error:
+        if connection.broken:
+            raise
+        found = None
+    connection.rollback()
+    return found
+
+
 @event.listens_for(Engine, "connect")
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     if not isinstance(connection, sqlite3.Connection):

@@ -64,7 +64,7 @@ def test_nothing_acknowledged_is_lost_when_the_primary_dies(make_app: Callable[.
             assert "the database does not serve" in log
             assert "Traceback" not in log
             db_away(books)
-            check_one_that_comes_back_unfenced(url, old, new)
+            check_one_that_comes_back_unfenced(url, old, new, server)
             come_back(old, new)
             check_acknowledged_only_while_both_are_there(books, server, old, new)
         with books.app_context():
@@ -119,10 +119,18 @@ def check_the_same_again_records_nothing(books: Flask, witness: Witness, new: No
     assert len(recorded(books)) == before == new.ask("SELECT count(*) FROM movements WHERE kind = 'print'")
 
 
-def check_one_that_comes_back_unfenced(url: str, old: Node, new: Node) -> None:
+def check_one_that_comes_back_unfenced(url: str, old: Node, new: Node, server: Server) -> None:
     """The trap: it stands first in the address, and takes writes. That its commits wait for a standby which follows
-    somebody else keeps them from being acknowledged; reads are answered from the past. So it must not come back."""
+    somebody else keeps them from being acknowledged; reads would be answered from the past. So it must not come back;
+    where it does, processes that know the new one do without."""
     old.start()
+    new.ask("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = 'blangko'")
+    with Browser(server.port) as browser:
+        assert {browser.get("/readyz")[0] for _ in range(4)} == {503}
+        assert (
+            "is a primary of timeline 1, and there is one of 2: fence it"
+            in (server.instance / "server.log").read_text()
+        )
     with psycopg.connect(url, autocommit=True, application_name="looks") as connection:
         assert connection.info.port == old.port, "the first that takes writes"
         waits = threading.Thread(target=_write_at, args=[connection], daemon=True)
@@ -133,6 +141,8 @@ def check_one_that_comes_back_unfenced(url: str, old: Node, new: Node) -> None:
         old.stop("immediate")
         waits.join(10)
     assert not waits.is_alive()
+    with Browser(server.port) as browser:
+        assert browser.get("/readyz")[0] == 200
     assert new.ask("SELECT population FROM offices WHERE code = '51'") != 7
 
 
