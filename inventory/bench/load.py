@@ -6,8 +6,10 @@ import re
 import selectors
 import socket
 import time
+from array import array
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
@@ -60,8 +62,7 @@ def rate(port: int, request: Callable[[], bytes], *, clients: int, seconds: floa
 
 
 def _rate(every: list[_Client], request: Callable[[], bytes], seconds: float, good: bytes) -> float:
-    answers = 0
-    begun = time.perf_counter()
+    answers, begun = 0, time.perf_counter()
     with selectors.DefaultSelector() as selector:
         for client in every:
             selector.register(client.ask(request()), selectors.EVENT_READ, client)
@@ -83,3 +84,116 @@ def _rate(every: list[_Client], request: Callable[[], bytes], seconds: float, go
                     client.hang_up()
                     asking -= 1
     return answers / (time.perf_counter() - begun)
+
+
+# --- at a pace, and counted --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, and what it is counted as."""
+
+    name: str
+    request: bytes
+
+
+@dataclass
+class Heard:
+    """What came of many requests."""
+
+    asked: int = 0
+    seconds: float = 0.0
+    """That it took, so far."""
+    times: array[float] = field(default_factory=lambda: array("d"))
+    """Seconds of each that was answered well."""
+    by_name: Counter[str] = field(default_factory=Counter[str])
+    """How many were answered well."""
+    faults: Counter[str] = field(default_factory=Counter[str])
+    """What went wrong with the others, and how often."""
+
+    @property
+    def answers(self) -> int:
+        return len(self.times)
+
+    @property
+    def failed(self) -> int:
+        return self.faults.total()
+
+    def add(self, more: Heard) -> None:
+        """Put what came of more requests to it."""
+        self.asked += more.asked
+        self.seconds += more.seconds
+        self.times.extend(more.times)
+        self.by_name += more.by_name
+        self.faults += more.faults
+
+
+def run(
+    port: int,
+    request: Callable[[], Asked],
+    *,
+    clients: int,
+    good: frozenset[int],
+    until: Callable[[Heard], bool],
+    a_second: float | None = None,
+) -> Heard:
+    """What comes of requests by so many clients, at most so many `a_second`, until the answers so far are enough. An
+    answer with another status than the good ones is a fault, as is a connection that breaks; the client goes on."""
+    heard, begun = Heard(), time.perf_counter()
+    waiting = [_Client(("127.0.0.1", port)) for _ in range(clients)]
+    asking: dict[int, tuple[_Client, str, float]] = {}
+    with selectors.DefaultSelector() as selector:
+        while asking or not until(heard):
+            heard.seconds = time.perf_counter() - begun
+            while waiting and not until(heard) and _due(heard, a_second):
+                client, asked, since = waiting.pop(), request(), time.perf_counter()
+                heard.asked += 1
+                connection = client.ask(asked.request)
+                selector.register(connection, selectors.EVENT_READ)
+                asking[connection.fileno()] = client, asked.name, since
+            for key, _ in selector.select(_until_due(heard, a_second, bool(waiting))):
+                client, name, since = asking[key.fd]
+                fault = _fault(client, good)
+                if fault == "":
+                    continue
+                selector.unregister(key.fileobj)
+                del asking[key.fd]
+                _count(heard, name, fault, since)
+                if fault or b"\r\nconnection: close" in client.heard.lower():
+                    client.hang_up()
+                waiting.append(client)
+    for client in waiting:
+        client.hang_up()
+    return heard
+
+
+def _due(heard: Heard, a_second: float | None) -> bool:
+    return a_second is None or heard.asked < heard.seconds * a_second
+
+
+def _until_due(heard: Heard, a_second: float | None, free: bool) -> float | None:
+    """Seconds until the next request is to be made, where somebody is free to make it."""
+    if not free or a_second is None:
+        return None
+    return max(0.0, heard.asked / a_second - heard.seconds) + 0.0005
+
+
+def _fault(client: _Client, good: frozenset[int]) -> str | None:
+    """What is wrong with the answer; "" while it has not wholly come."""
+    try:
+        if not client.listen():
+            return ""
+    except (OSError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    status = client.heard[9:12].decode(errors="replace")
+    return (
+        None if status.isdigit() and int(status) in good else f"{status} {client.heard[-200:].decode(errors='replace')}"
+    )
+
+
+def _count(heard: Heard, name: str, fault: str | None, since: float) -> None:
+    if fault:
+        heard.faults[f"{name}: {fault}"] += 1
+    else:
+        heard.times.append(time.perf_counter() - since)
+        heard.by_name[name] += 1

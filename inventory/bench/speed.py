@@ -58,7 +58,7 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
     Raises RuntimeError without a server, or with a database that has tables.
     """
     with postgres.database(url) as address:
-        _refuse_unless_empty(address)
+        refuse_unless_empty(address)
         # As many requests as one account can make are not too many here: it is one machine that asks.
         settings = {"BLANGKO_API_RATE": "1000000", "BLANGKO_JOBS_IN_SERVER": "0"}
         return figures_from(["measure-speed", *(["--quick"] if quick else [])], address, settings)
@@ -74,7 +74,8 @@ def measure_here(app: Flask, *, quick: bool) -> list[Figure]:
     return _figures(rounds)
 
 
-def _refuse_unless_empty(url: str) -> None:
+def refuse_unless_empty(url: str) -> None:
+    """Raises RuntimeError for a database that has tables."""
     with psycopg.connect(url) as connection:
         found = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
@@ -143,9 +144,9 @@ def _http_rounds(stocks: Stocks, size: Size) -> Rates:
 
 def _requests(name: str, stocks: Stocks) -> Callable[[], bytes]:
     if name == "empty":
-        return lambda: _request("GET", "/empty")
+        return lambda: request("GET", "/empty")
     if name == "core":
-        return lambda: _request(
+        return lambda: request(
             "POST", "/movements", {"office": CHANCE.choice(stocks.offices)[0], "item": stocks.item_id, "quantity": 1}
         )
     offices = stocks.offices[:1] if name == "hot" else stocks.offices
@@ -155,12 +156,13 @@ def _requests(name: str, stocks: Stocks) -> Callable[[], bytes]:
         _, code = CHANCE.choice(offices)
         # The office's own day is that of UTC or the next one.
         body = {"item": ITEM, "day": f"{datetime.now(UTC):%Y-%m-%d}", "printed": [{"reason": "new", "quantity": 1}]}
-        return _request("POST", f"/api/v1/offices/{code}/movements", body, f"{bearer}Idempotency-Key: {uuid4()}\r\n")
+        return request("POST", f"/api/v1/offices/{code}/movements", body, f"{bearer}Idempotency-Key: {uuid4()}\r\n")
 
     return post
 
 
-def _request(method: str, path: str, body: Any = None, headers: str = "") -> bytes:
+def request(method: str, path: str, body: Any = None, headers: str = "") -> bytes:
+    """A request for a server of this machine, with `body` as JSON; each of the `headers` ends its line."""
     sent = "" if body is None else json.dumps(body)
     if sent:
         headers += f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n"
@@ -176,17 +178,18 @@ def server(application: str, settings: Mapping[str, str] | None = None) -> Itera
     # The command is this interpreter and gunicorn.
     serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | dict(settings or {}))  # noqa: S603
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         serving.terminate()
         serving.wait()
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Until the server on this port answers. Raises RuntimeError after half a minute."""
     for _ in range(300):
         try:
-            load.rate(port, lambda: _request("GET", "/healthz"), clients=1, seconds=0, status=0)
+            load.rate(port, lambda: request("GET", "/healthz"), clients=1, seconds=0, status=0)
         except OSError:
             time.sleep(0.1)
         except RuntimeError:  # answered, with whatever status
@@ -297,8 +300,8 @@ class Stocks:
     beyond: int = 1_000_000_000
 
 
-def fill(number: int) -> Stocks:
-    """So many offices with plenty of an item, and an account that may post there."""
+def fill(number: int, scopes: Sequence[str] = ("movements:write",)) -> Stocks:
+    """So many offices with plenty of stock in the empty database, and an account of a machine with these scopes."""
     from flask_migrate import upgrade
 
     from inventory.services import items
@@ -306,7 +309,7 @@ def fill(number: int) -> Stocks:
     upgrade()
     items.ensure_standard()
     codes = _load_offices(number)
-    token, actor = _account()
+    token, actor = _account(scopes)
     offices, item_id = _ids(codes)
     _supply([office_id for office_id, _ in offices], item_id)
     return Stocks(offices, item_id, actor, token)
@@ -323,14 +326,14 @@ def _load_offices(number: int) -> list[str]:
     return codes
 
 
-def _account() -> tuple[str, Actor]:
+def _account(scopes: Sequence[str]) -> tuple[str, Actor]:
     """A machine's account that may post in the whole province: its token, and the actor that it is."""
     from inventory.security import tokens
     from inventory.services import service_accounts
 
     now, secret = datetime.now(UTC), tokens.new()
     made = service_accounts.make(
-        SYSTEM, now, uuid4(), name="bench", purpose="bench", office_code="32", scopes=["movements:write"]
+        SYSTEM, now, uuid4(), name="bench", purpose="bench", office_code="32", scopes=list(scopes)
     )
     told = {"name": "bench", "expires_at": now + timedelta(days=1), "prefix": secret[: tokens.SHOWN]}
     service_accounts.add_token(SYSTEM, now, uuid4(), made.id, digest=tokens.digest(secret), **told)
