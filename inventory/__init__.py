@@ -19,7 +19,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     Config does not have go to Flask as they are. Raises SettingError when a setting is missing or wrong.
     """
     from inventory.config import Config, load, secret_from_instance
-    from inventory.db import engine_options
+    from inventory.db import REPLICA, engine_options, replica_options
 
     given = dict(config or {})
     known = {name: given.pop(name) for name in list(given) if name in Config.__dataclass_fields__}
@@ -34,6 +34,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SECRET_KEY=settings.SECRET_KEY or secret_from_instance(instance),
         SQLALCHEMY_DATABASE_URI=url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings, url),
+        SQLALCHEMY_BINDS={REPLICA: replica_options(settings)} if settings.REPLICA_URL else {},
         MAX_CONTENT_LENGTH=settings.MAX_UPLOAD_BYTES,
         MAX_FORM_MEMORY_SIZE=min(settings.MAX_UPLOAD_BYTES, 1_000_000),
     )

@@ -551,6 +551,31 @@ def bench_bulk(as_json: bool, quick: bool, url: str | None) -> None:
     _show_figures(bulk.measure(quick=quick, url=url), as_json=as_json)
 
 
+@bench_group.command("failover", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="One failover instead of five, and shorter rounds.")
+def bench_failover(as_json: bool, quick: bool) -> None:
+    """Measure what a synchronous standby costs, and how long nothing is posted when the primary is killed.
+
+    Starts a primary and a standby of its own, and removes them; needs PostgreSQL's programs. Exits with 1 when a
+    movement that was acknowledged is lost, or one is there twice.
+    """
+    from inventory.bench import failover
+
+    _show_figures(failover.measure(quick=quick), as_json=as_json)
+
+
+@bench_group.command("fill-for-failover", hidden=True)
+@click.argument("offices", type=int)
+def bench_fill_for_failover(offices: int) -> None:
+    """What `bench failover` runs in a process of its own, on an empty PostgreSQL database that it fills."""
+    import json
+
+    from inventory.bench import failover
+
+    click.echo(json.dumps(failover.fill_here(offices)))
+
+
 @bench_group.command("world")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--days", type=click.IntRange(30, 3650), default=730, show_default=True, help="Calendar days of history.")

@@ -54,6 +54,17 @@ class Config:
         "Whether DATABASE_URL leads to a pooler that lends a connection for one transaction, such as pgbouncer with"
         " `pool_mode = transaction`: statements are then not prepared, and the limits below belong into the server.",
     )
+    REPLICA_URL: str = _setting(
+        "",
+        "BLANGKO_REPLICA_URL",
+        "PostgreSQL's standbys that regional pages are read from, such as `postgresql://user:password@a,b/database`;"
+        " without it everything is read from the primary. Behind a pooler where DATABASE_URL is.",
+    )
+    REPLICA_LAG_SECONDS: int = _setting(
+        5,
+        "BLANGKO_REPLICA_LAG_SECONDS",
+        "How old what is read from a standby may be; from one that is further behind nothing is read.",
+    )
     STATEMENT_SECONDS: int = _setting(
         0,
         "BLANGKO_STATEMENT_SECONDS",
@@ -357,10 +368,12 @@ def _checked(values: dict[str, Any]) -> Config:
         *_about_secrets(config, environment),
         *_about_names(config, environment),
         *_about_backups(config),
+        *_about_replicas(config),
     ):
         if wrong:
             raise SettingError(message)
-    return replace(config, ENV=environment, DATABASE_URL=_driver(config.DATABASE_URL))
+    urls = {"DATABASE_URL": _driver(config.DATABASE_URL), "REPLICA_URL": _driver(config.REPLICA_URL)}
+    return replace(config, ENV=environment, **urls)
 
 
 Checks = tuple[tuple[bool, str], ...]
@@ -414,7 +427,10 @@ def _about_messages(config: Config) -> Checks:
 def _about_secrets(config: Config, environment: str) -> Checks:
     return (
         (0 < len(config.METRICS_TOKEN) < 16, "BLANGKO_METRICS_TOKEN is too short: give at least 16 characters."),
-        (not _is_database(config.DATABASE_URL), "DATABASE_URL must begin with postgresql:// or sqlite:///."),
+        (
+            not _is_database(config.DATABASE_URL),
+            "DATABASE_URL must begin with postgresql:// or sqlite:///, and name each server as host or host:port.",
+        ),
         (
             environment == "production" and not config.SECRET_KEY,
             "BLANGKO_SECRET_KEY is not set: production does not start without a secret key.",
@@ -483,8 +499,22 @@ def _about_backups(config: Config) -> Checks:
     )
 
 
+def _about_replicas(config: Config) -> Checks:
+    return (
+        (
+            bool(config.REPLICA_URL) and not _is_server(config.REPLICA_URL),
+            "BLANGKO_REPLICA_URL must begin with postgresql://, and name each server as host or host:port.",
+        ),
+        (
+            bool(config.REPLICA_URL) and not _is_server(config.DATABASE_URL),
+            "BLANGKO_REPLICA_URL is of no use without a DATABASE_URL of PostgreSQL: SQLite has no standby.",
+        ),
+        (not 1 <= config.REPLICA_LAG_SECONDS <= 3600, "BLANGKO_REPLICA_LAG_SECONDS must be from 1 to 3600."),
+    )
+
+
 _SECRET_NAMES = re.compile(r"(^|_)(SECRET|TOKEN|PASSWORD|KEY|KEYS)(_|$)")
-_WITH_SECRETS = ("DATABASE_URL", "SMTP_URL", "PING_URL")
+_WITH_SECRETS = ("DATABASE_URL", "REPLICA_URL", "SMTP_URL", "PING_URL")
 """Addresses with a password or a secret path in them."""
 
 
@@ -553,12 +583,47 @@ def _is_page(url: str) -> bool:
 
 
 def _is_database(url: str) -> bool:
-    return not url or url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://", "sqlite:///"))
+    return not url or url.startswith("sqlite:///") or _is_server(url)
+
+
+def _is_server(url: str) -> bool:
+    return url.startswith(("postgres://", "postgresql://", "postgresql+psycopg://")) and bool(_hosts(url))
 
 
 def _driver(url: str) -> str:
-    """Both spellings that hosting services hand out, with the driver that is installed."""
+    """Both spellings that hosting services hand out, with the driver that is installed; and libpq's own of several
+    servers, `host:port,host:port`, as parameters: the library of the addresses knows no list of them."""
     for prefix in ("postgres://", "postgresql://"):
         if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
-    return url
+            url = "postgresql+psycopg://" + url.removeprefix(prefix)
+    return _several_hosts(url) if url.startswith("postgresql+psycopg://") else url
+
+
+def _several_hosts(url: str) -> str:
+    hosts = _hosts(url)
+    if len(hosts) < 2:
+        return url
+    found = _OF_A_SERVER.fullmatch(url)
+    assert found
+    names, ports = ",".join(name.strip("[]") for name, _ in hosts), ",".join(port or "5432" for _, port in hosts)
+    query = "&".join(filter(None, (f"host={names}&port={ports}", found["query"])))
+    return f"{found['scheme']}://{found['user'] or ''}{found['name'] or '/'}?{query}"
+
+
+_OF_A_SERVER = re.compile(
+    r"(?P<scheme>[^:]+)://(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*)(?P<name>/[^?]*)?(?:\?(?P<query>.*))?", re.DOTALL
+)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)?(?::([0-9]{1,5}))?", re.ASCII)
+
+
+def _hosts(url: str) -> list[tuple[str, str]]:
+    """The servers that an address of PostgreSQL's names before its path, each with its port or ""; none when one of
+    them cannot be a server."""
+    found = _OF_A_SERVER.fullmatch(url)
+    named = [_HOST.fullmatch(each) for each in found["hosts"].split(",")] if found else []
+    several = len(named) > 1
+    return (
+        [(each[1] or "", each[2] or "") for each in named if each]
+        if all(each is not None and (each[1] or not several) for each in named)
+        else []
+    )

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Engine, Executable, MetaData, Row, event, make_url, text
+from flask_sqlalchemy.session import Session as BoundSession
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Executable, MetaData, Row, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -69,9 +70,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Reader(BoundSession):
+    """The library's session. For a while it may read from another server than the primary: see `read_apart`."""
+
+    APART = "reads from"
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        return self.info.get(self.APART) or super().get_bind(*args, **kwargs)
+
+
+@event.listens_for(Reader, "before_flush")
+def _write_nothing_apart(session: Session, *_: object) -> None:
+    if Reader.APART in session.info:
+        raise RuntimeError("what is written goes through `write`, never to where is only read")
+
+
 # Services hand out plain values, so nothing needs to be re-read after a commit; expiring would cost every page
 # a second look at the account that is logged in.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "class_": Reader})
 migrate = Migrate()
 
 log = logging.getLogger(__name__)
@@ -126,6 +142,7 @@ def write_at_once(statement: str, values: Mapping[str, Any]) -> Sequence[Row[Any
     It ends what the session was reading, and is tried again as often and for the same reasons as what `write` runs.
     """
     _end_reading()
+    read_here()
     began = time.monotonic()
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -141,8 +158,9 @@ def glance(statement: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
     """The one row of a SELECT, if it has one; it is made once, and all of its parameters are given by name.
 
     Without a transaction around it where none is under way, which on PostgreSQL takes one round trip instead of three.
+    Always of the primary.
     """
-    if not on_postgresql() or (db.session.registry.has() and db.session().in_transaction()):
+    if not on_postgresql() or (db.session.registry.has() and db.session().in_transaction() and not is_apart()):
         return db.session.execute(statement, values).one_or_none()
     with _alone().connect() as connection:
         return connection.exec_driver_sql(_text_of(statement), dict(values)).one_or_none()
@@ -174,6 +192,36 @@ def _end_reading() -> None:
         db.session.rollback()
 
 
+def read_apart(engine: Engine) -> None:
+    """Have what follows read from `engine`, until `read_here` or until something is written: nothing that decides on a
+    write is ever read there. What the session has loaded so far, such as who asks, it keeps."""
+    session = db.session()
+    if session.new or session.dirty or session.deleted:
+        session.rollback()  # what nobody asked to be written is not
+    session.commit()  # after a rollback alone all of that would be read again
+    session.info[Reader.APART] = engine
+
+
+def read_here() -> None:
+    """Have what follows read from the primary, also what has been read elsewhere before."""
+    if is_apart():
+        session = db.session()
+        del session.info[Reader.APART]
+        session.rollback()
+        session.expire_all()
+
+
+def is_apart() -> bool:
+    """Whether the session reads from elsewhere at present."""
+    return db.session.registry.has() and Reader.APART in db.session().info
+
+
+def position() -> int:
+    """How far the primary has written, as a number that grows; PostgreSQL only."""
+    with _alone().connect() as connection:
+        return int(connection.exec_driver_sql("SELECT pg_current_wal_lsn() - '0/0'").scalar_one())
+
+
 def _once_more(attempt: int, began: float, error: OperationalError) -> bool:
     """Whether a transaction that began then is worth another try, after a short random pause."""
     if attempt == ATTEMPTS or not wants_retry(error) or time.monotonic() - began > PATIENCE:
@@ -188,6 +236,8 @@ def begin_write(session: Session) -> None:
     SQLite must know at BEGIN: a reader that turns writer fails at once when another process wrote meanwhile.
     """
     session.rollback()
+    if session.info.pop(Reader.APART, None) is not None:
+        session.expire_all()
     session.connection(execution_options={"sqlite_immediate": True})
 
 
@@ -309,6 +359,21 @@ def engine_options(settings: Config, url: str) -> dict[str, Any]:
     return options | {"pool_timeout": POOL_SECONDS, "connect_args": arguments}
 
 
+REPLICA = "replica"
+"""What the library calls the servers for reads."""
+
+
+def replica_options(settings: Config) -> dict[str, Any]:
+    """The same of the servers for reads, with their address. Whatever stands there, a standby or by mistake the primary
+    itself: it is asked for transactions that may write nothing."""
+    options = engine_options(settings, settings.REPLICA_URL)
+    given = make_url(settings.REPLICA_URL).query
+    # There is somebody else to ask.
+    quick = {} if "connect_timeout" in given else {"connect_timeout": REPLICA_SECONDS}
+    options |= {"pool_timeout": REPLICA_SECONDS, "connect_args": options["connect_args"] | quick}
+    return options | {"url": settings.REPLICA_URL, "execution_options": {"postgresql_readonly": True}}
+
+
 def let_go(_error: BaseException | None = None) -> None:
     """Give the session's connection back at the end of a request, whatever state it is in: that it broke meanwhile
     changes nothing of an answer that stands."""
@@ -341,6 +406,8 @@ CONNECTING = {
     "application_name": "blangko",
 }
 """Parameters of libpq, where the URL does not name them itself."""
+REPLICA_SECONDS = 2
+"""How long a request waits for a connection to a replica, before it is served by the primary."""
 POOL_SECONDS = 10
 """How long a request waits for a connection that others of its process hold."""
 
@@ -381,6 +448,48 @@ def _leave_what_cannot_write(context: Any) -> None:
     lie in the pool. The next ones go where the URL finds the primary."""
     if getattr(context.original_exception, "sqlstate", None) == "25006":
         context.is_disconnect = True
+
+
+_NEWEST: dict[int, int] = {}
+"""Of each cluster that this process has met, by its identifier, the newest timeline: each promotion begins another."""
+
+_TIMELINE = """
+    SELECT system_identifier, ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer
+    FROM pg_control_system() WHERE NOT pg_is_in_recovery()"""
+
+
+@event.listens_for(Engine, "connect")
+def _take_no_older_primary(connection: Any, _record: Any) -> None:
+    """A primary that another was promoted over, and that nobody has kept from coming back, takes writes like the new
+    one; where it stands first in the URL it gets them. Whoever has met the new one rather goes without."""
+    if not hasattr(connection, "pgconn"):
+        return
+    from psycopg import OperationalError as Refused
+
+    found = _timeline_of(connection)
+    if found is None:
+        return
+    cluster, timeline = found
+    newest = _NEWEST[cluster] = max(timeline, _NEWEST.get(cluster, 0))
+    if timeline < newest:
+        where = f"{connection.info.host}:{connection.info.port}"
+        connection.close()
+        log.error("%s is a primary of timeline %s, and there is one of %s: fence it", where, timeline, newest)
+        raise Refused(f"{where} was the primary before another was promoted")
+
+
+def _timeline_of(connection: Any) -> tuple[int, int] | None:
+    """The cluster and timeline of a primary; None of a standby, and where a managed service does not tell."""
+    from psycopg import Error
+
+    try:
+        found = connection.execute(_TIMELINE, prepare=False).fetchone()
+    except Error:
+        if connection.broken:
+            raise
+        found = None
+    connection.rollback()
+    return found
 
 
 @event.listens_for(Engine, "connect")

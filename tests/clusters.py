@@ -1,4 +1,4 @@
-"""A PostgreSQL server that is one test's own: it can be stopped, crashed and started again."""
+"""PostgreSQL servers that are one test's own: stopped, crashed, started again, and standing in for each other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from inventory.bench.nodes import Node
 from tests import postgres
 
 SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=60", "autovacuum=off")
@@ -75,3 +78,16 @@ class Cluster:
         subprocess.run(
             command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, env=postgres._plain()
         )
+
+
+@contextmanager
+def primary_and_standby(*settings: str) -> Iterator[tuple[Node, Node]]:
+    """A primary, empty, and its standby, which streams and is asynchronous until it is named."""
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail("no PostgreSQL server: install one")
+        pytest.skip("no PostgreSQL server: install one")
+    with Node("here", *settings, home=postgres.IN_MEMORY) as one, Node("there", home=postgres.IN_MEMORY) as other:
+        one.make()
+        other.copy_from(one)
+        yield one, other

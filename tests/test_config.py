@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine, make_url
 
 from inventory import create_app
 from inventory.config import Config, SettingError, environment_of_programs, load, secret_from_instance
@@ -197,12 +198,32 @@ def test_yes_and_no_are_read(text: str, value: bool) -> None:
         ("postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
         ("postgresql://u:p@h:5433/d?sslmode=require", "postgresql+psycopg://u:p@h:5433/d?sslmode=require"),
         ("postgresql+psycopg://u:p@h/d", "postgresql+psycopg://u:p@h/d"),
+        ("postgresql:///d?host=/run/postgresql", "postgresql+psycopg:///d?host=/run/postgresql"),
+        (
+            "postgresql://u:p@a:5433,[fd00::1]/d?target_session_attrs=read-write",
+            "postgresql+psycopg://u:p@/d?host=a,fd00::1&port=5433,5432&target_session_attrs=read-write",
+        ),
+        ("postgres://u:p@a,b", "postgresql+psycopg://u:p@/?host=a,b&port=5432,5432"),
         ("sqlite:////var/lib/blangko/b.sqlite3", "sqlite:////var/lib/blangko/b.sqlite3"),
     ],
 )
 def test_a_database_url_gets_the_driver_that_is_installed(given: str, used: str) -> None:
     assert used == load({}, {"DATABASE_URL": given, "BLANGKO_SECRET_KEY": KEY, "BLANGKO_HOSTS": HOST}).DATABASE_URL
     assert used == load({"DATABASE_URL": given, "SECRET_KEY": KEY, "HOSTS": HOST}, {}).DATABASE_URL
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@a,,b/d", "postgresql://u@a:x,b/d", "postgresql://u@a:1:2/d"])
+def test_an_address_whose_servers_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(SettingError, match="DATABASE_URL"):
+        load({"DATABASE_URL": url, "SECRET_KEY": KEY, "HOSTS": HOST}, {})
+
+
+def test_the_library_of_addresses_takes_several_servers() -> None:
+    given = {"DATABASE_URL": "postgresql://u:p%40@a:5433,b/d?target_session_attrs=read-write"}
+    url = make_url(load(given | {"SECRET_KEY": KEY, "HOSTS": HOST}, {}).DATABASE_URL)
+    arguments = create_engine(url).dialect.create_connect_args(url)[1]
+    assert {"host": "a,b", "port": "5433,5432", "password": "p@", "dbname": "d"}.items() <= arguments.items()
+    assert arguments["target_session_attrs"] == "read-write"
 
 
 def test_what_is_given_wins_over_the_environment() -> None:

@@ -6,6 +6,8 @@ import configparser
 import re
 import runpy
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +177,59 @@ def test_the_proxys_file_closes_what_it_opens() -> None:
     assert text.count("{") == text.count("}")
     for line in (line.strip() for line in text.splitlines()):
         assert not line or line[-1] in ";{}", line
+
+
+@pytest.fixture(scope="module")
+def patroni() -> Any:
+    return yaml.safe_load((DEPLOY / "patroni" / "patroni.yml").read_text(encoding="utf-8"))
+
+
+def test_the_cluster_acknowledges_nothing_that_one_server_alone_has(patroni: Any) -> None:
+    cluster = patroni["bootstrap"]["dcs"]
+    assert cluster["synchronous_mode"] is True
+    assert cluster["synchronous_mode_strict"] is True
+    assert cluster["postgresql"]["use_pg_rewind"] is True
+    assert cluster["postgresql"]["parameters"]["synchronous_commit"] == "on"
+    assert "data-checksums" in patroni["bootstrap"]["initdb"]
+    assert len(patroni["etcd3"]["hosts"]) == 3, "with two, the end of one stops both"
+
+
+def test_an_old_primary_is_fenced_before_another_takes_over(patroni: Any) -> None:
+    """The leader's key must not end between two tries to renew it, nor before the watchdog has bitten."""
+    cluster, watchdog = patroni["bootstrap"]["dcs"], patroni["watchdog"]
+    assert watchdog["mode"] == "required"
+    assert cluster["ttl"] >= cluster["loop_wait"] + 2 * cluster["retry_timeout"]
+    assert 0 < watchdog["safety_margin"] < cluster["ttl"] - cluster["loop_wait"]
+
+
+def test_nobodys_password_lies_in_the_file_of_the_cluster(patroni: Any) -> None:
+    def keys(found: Any) -> set[str]:
+        if isinstance(found, dict):
+            return set(found).union(*(keys(each) for each in found.values()))
+        return set().union(*(keys(each) for each in found)) if isinstance(found, list) else set()
+
+    assert "password" not in keys(patroni)
+    assert all(line.split()[-1] in ("peer", "scram-sha-256") for line in patroni["postgresql"]["pg_hba"])
+
+
+def test_what_stands_before_the_cluster_asks_its_keeper_who_is_primary(patroni: Any) -> None:
+    text = (DEPLOY / "patroni" / "haproxy.cfg").read_text(encoding="utf-8")
+    parts = {part.split()[0]: part for part in re.split(r"^listen ", text, flags=re.MULTILINE)[1:]}
+    assert set(parts) == {"primary", "standbys"}
+    assert "option httpchk OPTIONS /primary" in parts["primary"]
+    assert "option httpchk OPTIONS /replica" in parts["standbys"]
+    port, rest = patroni["postgresql"]["listen"].split(":")[1], patroni["restapi"]["listen"].split(":")[1]
+    for part in parts.values():
+        assert "on-marked-down shutdown-sessions" in part
+        servers = re.findall(r"^ *server (\w+) (\S+):(\d+) check port (\d+)$", part, re.MULTILINE)
+        assert [name for name, *_ in servers] == ["db1", "db2", "db3"]
+        assert {(port_of, asked) for *_, port_of, asked in servers} == {(port, rest)}
+
+
+def test_what_stands_before_the_cluster_can_be_read(tmp_path: Path) -> None:
+    program = shutil.which("haproxy") or shutil.which("/usr/sbin/haproxy")
+    if program is None:
+        pytest.skip("no haproxy here: its file is only read by eye")
+    file, text = tmp_path / "haproxy.cfg", (DEPLOY / "patroni" / "haproxy.cfg").read_text(encoding="utf-8")
+    file.write_text(re.sub(r"db\d\.example", "127.0.0.1", text))  # names that it cannot resolve it does not take
+    subprocess.run([program, "-c", "-f", str(file)], check=True, capture_output=True)

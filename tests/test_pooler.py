@@ -18,6 +18,7 @@ from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from inventory.bench.nodes import Node
 from inventory.config import load
 from inventory.db import engine_options
 from tests import postgres
@@ -66,7 +67,7 @@ def test_a_pooler_gets_no_prepared_statement_and_no_option_that_it_refuses() -> 
 
 
 @contextmanager
-def pooler(cluster: Cluster, folder: Path) -> Iterator[str]:
+def pooler(cluster: Cluster | Node, folder: Path) -> Iterator[str]:
     """Debian's pgbouncer before the cluster; its URL."""
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if program is None:

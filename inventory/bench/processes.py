@@ -22,6 +22,11 @@ def figures_from(command: list[str], url: str, more: Mapping[str, str] | None = 
 
     Raises RuntimeError with the end of its error output when it fails.
     """
+    return [Figure(**each) for each in told_by(command, url, more)]
+
+
+def told_by(command: list[str], url: str, more: Mapping[str, str] | None = None) -> Any:
+    """The same, whatever the JSON is. Raises RuntimeError."""
     asked = [sys.executable, "-m", "flask", "--app", "wsgi", "bench", *command]
     with tempfile.TemporaryDirectory() as folder:
         settings = {"DATABASE_URL": url, "BLANGKO_ENV": "embedded", "BLANGKO_INSTANCE_PATH": folder}
@@ -31,7 +36,7 @@ def figures_from(command: list[str], url: str, more: Mapping[str, str] | None = 
         )
     if told.returncode:
         raise RuntimeError(told.stderr[-2000:])
-    return [Figure(**each) for each in json.loads(told.stdout.splitlines()[-1])]
+    return json.loads(told.stdout.splitlines()[-1])
 
 
 def as_told(figures: list[Figure]) -> str:

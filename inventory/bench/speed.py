@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -130,7 +130,7 @@ def _in_turns(runs: dict[str, Callable[[], float]]) -> Rates:
 
 
 def _http_rounds(stocks: Stocks, size: Size) -> Rates:
-    with _server("wsgi:app") as product, _server("inventory.bench.bare:create_app()") as beside:
+    with server("wsgi:app") as product, server("inventory.bench.bare:create_app()") as beside:
         ports = {"api": product, "hot": product, "core": beside, "empty": beside}
         runs = {name: _requests(name, stocks) for name in ports}
 
@@ -170,13 +170,13 @@ def request(method: str, path: str, body: Any = None, headers: str = "") -> byte
 
 
 @contextmanager
-def _server(application: str) -> Iterator[int]:
-    """The port of gunicorn with this application."""
+def server(application: str, settings: Mapping[str, str] | None = None) -> Iterator[int]:
+    """The port of gunicorn with this application; `settings` beside what this process was started with."""
     port = postgres.free_port()
     command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--workers", str(WORKERS)]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "error", application]
     # The command is this interpreter and gunicorn.
-    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
+    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | dict(settings or {}))  # noqa: S603
     try:
         wait_for(port)
         yield port

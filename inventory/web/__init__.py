@@ -98,7 +98,7 @@ FOR_EVERYBODY = (
 
 
 def init_app(app: Flask) -> None:
-    from inventory.web import errors, headers, language, sessions, static_files
+    from inventory.web import errors, headers, language, replica, sessions, static_files
 
     app.url_map.converters["code"] = CodeConverter
     app.url_map.converters["day"] = DayConverter
@@ -111,6 +111,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals["Action"] = Action
     app.context_processor(_what_the_actor_may)
     headers.init_app(app, FOR_EVERYBODY)
+    replica.init_app(app)
     app.session_interface = sessions.PeoplesSessions(FOR_EVERYBODY)
 
 

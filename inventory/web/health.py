@@ -14,6 +14,7 @@ from inventory import security
 from inventory.domain.alerts import Level
 from inventory.services import health, watchers
 from inventory.services.watchers import JobState, State
+from inventory.web import replica
 
 blueprint = Blueprint("health", __name__)
 
@@ -39,9 +40,11 @@ def ready() -> Any:
     ready out of rotation, and to take every web process away because the night's review is late would turn a missing
     figure into a missing service. Who is to know of it reads `jobs` here, the metrics, the case or the banner.
     """
+    apart = replica.state(current_app)  # it changes nothing of the answer: the primary serves where it does not
     began = time.perf_counter()
     database = health.database_state(current_app.extensions["migrate"].directory)
     told: dict[str, Any] = {"status": database, "database": {"state": database, "seconds": _since(began)}}
+    told |= {"replica": {"state": apart}} if apart else {}
     late = False
     if database == "ready":
         state = _watch()

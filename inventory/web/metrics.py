@@ -55,6 +55,11 @@ def count_as(name: str) -> None:
     _NAME.append(name)
 
 
+def count_apart(outcome: str) -> None:
+    """Count a page that may be read from a replica: `replica` when it was, or why not."""
+    _counts().replica.labels(outcome).inc()
+
+
 def _may_read(settings: Config) -> bool:
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "").encode()
@@ -168,6 +173,7 @@ class _Counts:
     answers: Any
     seconds: Any
     unavailable: Any
+    replica: Any
     connections: Any
 
 
@@ -199,11 +205,13 @@ def _made(folder: str) -> _Counts:
     words = "Time until an answer was ready."
     away = "Requests that the database did not serve, by why."
     used = "Connections to the database in use."
+    apart = "Pages for the replica: read there, or why from the primary."
     return _Counts(
         registry=registry,
         answers=Counter("blangko_http_requests", "Requests answered.", labels, registry=registry),
         seconds=Histogram("blangko_http_request_seconds", words, ["endpoint"], registry=registry, buckets=SECONDS),
         unavailable=Counter("blangko_database_unavailable", away, ["reason"], registry=registry),
+        replica=Counter("blangko_replica_reads", apart, ["outcome"], registry=registry),
         connections=Gauge("blangko_database_connections", used, registry=registry, multiprocess_mode="sum"),
     )
 
