@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,19 @@ class Cluster:
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
-    def kill(self) -> None:
-        """SIGKILL to the postmaster: its backends notice, and end by themselves."""
-        os.kill(self._postmaster(), signal.SIGKILL)
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+        """A signal to the postmaster. Killed, its backends notice, and end by themselves; by SIGQUIT it takes them with
+        it, as at an immediate stop, without waiting for anything."""
+        os.kill(self._postmaster(), by)
+
+    def start_after_crash(self) -> None:
+        """Start it again after a kill. Its old processes hold the memory they shared until the last has noticed."""
+        for _ in range(50):
+            try:
+                return self.start()
+            except subprocess.CalledProcessError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "log").read_text()[-2000:])
 
     def is_running(self) -> bool:
         try:

@@ -78,9 +78,10 @@ def recorded(app: Flask) -> list[UUID]:
     return [UUID(str(each)) for each in found]
 
 
-def under_load(server: Server, disturb: Callable[[], None], clients: int = 4) -> list[Client]:
-    """Load before, during and after what `disturb` does; the clients, with what they were answered."""
-    loaders = [Client(server.port) for _ in range(clients)]
+def under_load(server: Server, disturb: Callable[[], None], loaders: list[Client] | None = None) -> list[Client]:
+    """Load before, during and after what `disturb` does; the clients, with what they were answered. Afterwards all go
+    on."""
+    loaders = loaders or [Client(server.port) for _ in range(4)]
     in_parallel([loader.browser.log_in for loader in loaders])
     stop = threading.Event()
     threads = [threading.Thread(target=loader.load, args=[stop], daemon=True) for loader in loaders]
