@@ -1,4 +1,5 @@
-"""A PostgreSQL server that is one test's own: it can be stopped, crashed and started again."""
+"""A PostgreSQL server that is one test's own: it can be stopped, crashed and started again; and a disk for it that is
+soon full."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,15 +21,17 @@ SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=60", "autovacuum=off"
 
 
 class Cluster:
-    """`port` stays the same through stops and starts. Use it as a context: it starts, and leaves nothing behind."""
+    """`port` stays the same through stops and starts. Use it as a context: it starts, and leaves nothing behind.
 
-    def __init__(self, *settings: str) -> None:
+    `layout` are more arguments of initdb."""
+
+    def __init__(self, *settings: str, layout: tuple[str, ...] = ()) -> None:
         programs = postgres.binaries()
         if programs is None:
             if os.environ.get("CI"):
                 pytest.fail("no PostgreSQL server: install one")
             pytest.skip("no PostgreSQL server: install one")
-        self.programs, self.settings = programs, (*SETTINGS, *settings)
+        self.programs, self.settings, self.layout = programs, (*SETTINGS, *settings), layout
         self.user = "postgres" if os.geteuid() == 0 else None
         self.folder = Path(tempfile.mkdtemp(prefix="blangko-own-pg-", dir=postgres.IN_MEMORY))
         self.port = postgres._free_port()
@@ -37,7 +41,7 @@ class Cluster:
             os.chown(self.folder, account.pw_uid, account.pw_gid)
 
     def __enter__(self) -> Cluster:
-        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "blangko", "-E", "UTF8", "--no-sync")
+        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "blangko", "-E", "UTF8", "--no-sync", *self.layout)
         self.start()
         return self
 
@@ -86,3 +90,39 @@ class Cluster:
         subprocess.run(
             command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, env=postgres._plain()
         )
+
+
+class SmallDisk:
+    """A file system of so many megabytes, in memory: it can be filled up, and emptied of what filled it. Use it as a
+    context; where this account may mount none, the test is skipped."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.megabytes = megabytes
+        self.folder = Path(tempfile.mkdtemp(prefix="blangko-small-", dir=postgres.IN_MEMORY))
+        self.ballast = self.folder / "ballast"
+
+    def __enter__(self) -> SmallDisk:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={self.megabytes}m", "tmpfs", str(self.folder)]
+        try:
+            done = subprocess.run(mount, capture_output=True, text=True)
+        except OSError as error:
+            done = subprocess.CompletedProcess(mount, 1, stderr=str(error))
+        if done.returncode:
+            self.folder.rmdir()
+            pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+        self.folder.rmdir()
+
+    def fill(self) -> None:
+        with self.ballast.open("ab", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"\0" * 4096)
+
+    def free(self) -> None:
+        self.ballast.unlink()

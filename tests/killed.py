@@ -42,7 +42,7 @@ from tests.world import BLANK, DENPASAR, OFFICES, World
 NAMES = UUID("6f3c3f0e-6d8b-4a30-9a55-9a3f6f3f3a10")
 IMPORTED = 400
 PROGRESS = "progress"
-ITEMS = (BLANK, "ktp-wna", "kia")
+ITEMS: tuple[str, ...] = (BLANK, "ktp-wna", "kia")
 OLD_REVISION = "20261130_outlooks"
 """Where a migration that is killed sets out from: seals, audit, the API and second persons come after it."""
 
@@ -96,7 +96,7 @@ class Work:
     database, from all that it should have left there: it fails where that is half."""
 
     prepare: Callable[[World, int], Any]
-    act: Callable[[World, int, Any], None]
+    act: Callable[[World, int, Any], object]
     is_done: Callable[[int], bool]
 
 
@@ -276,7 +276,7 @@ def post_some(_world: World, number: int) -> None:
     day = at(number).date() - timedelta(days=1)
     lines = [
         Line(office_id=each, item_id=item, kind=Kind.RECEIPT, reason="supplied", quantity=7, effective_on=day)
-        for each in offices * 20
+        for each in [*offices] * 20
     ]
     ledger.post(SYSTEM, at(number), request("seal", number), lines)
 
@@ -314,7 +314,7 @@ HEAD = _head()
 
 WORKS = {
     "posting": Work(nothing, post, is_posted),
-    "dispatch": Work(nothing, lambda *what: dispatch(*what) and None, is_dispatched),
+    "dispatch": Work(nothing, dispatch, is_dispatched),
     "receipt": Work(lambda world, number: dispatch(world, number, work="receipt"), receive, is_received),
     "stocktake": Work(take_stock, approve, is_approved),
     "import": Work(look_through, bring_in, is_imported),

@@ -421,13 +421,15 @@ def test_a_web_worker_that_is_killed_under_load_loses_and_doubles_nothing(
         def lost() -> int:
             return sum(loader.answers[0] for loader in loaders)
 
+        assert server.process is not None
+        master = server.process.pid
+
         def kill_workers() -> None:
-            assert server.process is not None
             for _ in range(OF_WEB_WORKERS):
                 before = lost()
-                until(lambda: len(workers := children(server.process.pid)) == 2 and workers, "two workers")
+                until(lambda: len(workers := children(master)) == 2 and workers, "two workers")
                 time.sleep(dice.uniform(0.1, 0.4))
-                os.kill(dice.choice(children(server.process.pid)), signal.SIGKILL)
+                os.kill(dice.choice(children(master)), signal.SIGKILL)
                 time.sleep(0.1)
                 broken.append(lost() > before)
 
