@@ -90,8 +90,7 @@ def _end(_app: Flask, **_extra: Any) -> None:
 
 def _note_seen(response: Response) -> Response:
     found = g.get("login_session")
-    # At a time that is still to come too: the clock was set back.
-    if found is not None and not outage.is_noted() and abs(_now() - found.last_seen_at) >= SEEN_EVERY:
+    if found is not None and not outage.is_noted() and found.last_seen_at <= _now() - SEEN_EVERY:
         sessions.seen(found.id, _now())
     return response
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, delete, or_, select, true, update
+from sqlalchemy import and_, delete, or_, select, true, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -120,8 +120,8 @@ def seen(session_id: int, now: datetime) -> None:
         session.execute(
             update(LoginSession)
             .where(LoginSession.id == session_id, LoginSession.ended_at.is_(None))
-            .where(or_(LoginSession.last_seen_at <= now - SEEN_EVERY, LoginSession.last_seen_at >= now + SEEN_EVERY))
-            .values(last_seen_at=case((LoginSession.started_at > now, LoginSession.started_at), else_=now))
+            .where(LoginSession.last_seen_at <= now - SEEN_EVERY)
+            .values(last_seen_at=now)
         )
         session.commit()
     except OperationalError:

@@ -27,7 +27,7 @@ from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.cases import Done, wants_new_look
 from inventory.domain.errors import NotAllowed
 from inventory.domain.offices import local_day
-from inventory.domain.watchers import AHEAD, SILENT, Record, Watched, deadline_of, judge, judge_chore
+from inventory.domain.watchers import AHEAD, GRACE, SILENT, Record, Watched, deadline_of, judge, judge_chore
 from inventory.models import (
     Alert,
     AlertEvent,
@@ -271,9 +271,9 @@ def _known_since(now: datetime) -> datetime | None:
 
 
 def _beats(now: datetime) -> Any:
-    """SQL: whether a scheduler lives. A beat that is still to come is of one that died before its clock was set back:
+    """SQL: whether a scheduler lives. A beat that lies far ahead is of one that died before the clock was set back:
     whoever lives beats anew, on the clock as it is."""
-    return and_(Heartbeat.beat_at > now - SILENT, Heartbeat.beat_at < now + SILENT)
+    return and_(Heartbeat.beat_at > now - SILENT, Heartbeat.beat_at < now + GRACE)
 
 
 def _schedulers(now: datetime) -> Schedulers:
