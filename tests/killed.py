@@ -382,9 +382,10 @@ def _obey(app: Flask, progress: Progress, order: dict[str, Any]) -> None:
 
 
 def warm_up(app: Flask) -> None:
-    """Do all but the migration once, so that the processes to come have their statements compiled: what takes them
-    time is then the database."""
+    """Do all once, so that the processes to come have their modules loaded and their statements compiled: what takes
+    them time is then the database."""
     with app.app_context():
+        upgrade()  # there is nothing to do
         for work in WORKS.values():
             if work is not WORKS["migration"]:
                 work.act(World(app), 0, work.prepare(World(app), 0))

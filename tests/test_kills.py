@@ -317,16 +317,31 @@ Kills = Counter[tuple[str, str]]
 """How many of each work: those that struck in its middle, and what they left."""
 
 
-def tell(victim: str, kills: Kills, capsys: pytest.CaptureFixture[str]) -> None:
-    """Most struck before the work was done, many when it had written; or there was nothing to see."""
+def strike(place: Place, kills: Kills, work: str, kill: Callable[[str, int], str]) -> None:
+    """Until one strikes in the middle: on a machine that is busy with something else it may come too late."""
+    place.duration(work)
+    for _ in range(TRIES):
+        found = kill(work, next(place.numbers))
+        kills[work, found] += 1
+        if found != "too late":
+            return
+        place.durations[work] *= 0.8
+
+
+TRIES = 5
+
+
+def tell(victim: str, kills: Kills, times: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nearly all works lost their process so many times in their middle, many when they had written; or there was
+    nothing to see."""
     in_time = sum(number for (_, found), number in kills.items() if found != "too late")
     in_doubt = sum(number for (_, found), number in kills.items() if found in ("taken back", "done unheard"))
     with capsys.disabled():
         print(f"\n{victim}: {kills.total()} kills, {in_time} in the middle, {in_doubt} with something written")
         for work in WORKS:
             print(f"  {work:10}", ", ".join(f"{n} {found}" for (of, found), n in sorted(kills.items()) if of == work))
-    assert in_time >= kills.total() / 2
-    assert in_doubt >= kills.total() / 5
+    assert in_time >= len(WORKS) * times * 0.9
+    assert in_doubt >= len(WORKS) * times / 5
 
 
 def kill_process(place: Place, work: str, number: int) -> str:
@@ -348,9 +363,8 @@ def test_a_process_that_is_killed_leaves_nothing_half_done(place: Place, capsys:
     """As when a web worker or the process of the jobs is killed; under SQLite that is the database too."""
     kills: Kills = Counter()
     for work in list(WORKS) * OF_PROCESSES:
-        place.duration(work)
-        kills[work, kill_process(place, work, next(place.numbers))] += 1
-    tell(f"a process on {'PostgreSQL' if place.postgresql else 'SQLite'}", kills, capsys)
+        strike(place, kills, work, lambda work, number: kill_process(place, work, number))
+    tell(f"a process on {'PostgreSQL' if place.postgresql else 'SQLite'}", kills, OF_PROCESSES, capsys)
 
 
 def test_there_are_a_hundred_of_them() -> None:
@@ -395,9 +409,8 @@ def test_a_database_that_is_killed_leaves_nothing_half_done(
 
     kills: Kills = Counter()
     for work in list(WORKS) * VICTIMS[victim]:
-        place.duration(work)
-        kills[work, kill_database(place, work, next(place.numbers), kill)] += 1
-    tell(victim, kills, capsys)
+        strike(place, kills, work, lambda work, number: kill_database(place, work, number, kill))
+    tell(victim, kills, VICTIMS[victim], capsys)
 
 
 def children(process: int) -> list[int]:
