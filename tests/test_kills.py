@@ -35,7 +35,7 @@ from tests import postgres
 from tests.clusters import Cluster
 from tests.conftest import NOW, TODAY, _fill, _pointed_at, _with_driver
 from tests.killed import ITEMS, OLD_REVISION, PROGRESS, WORKS, Progress
-from tests.test_database_away import Client, check_each_once, under_load
+from tests.test_database_away import Client, check_each_once, children, under_load
 from tests.test_schedulers import until
 from tests.web.server import Server
 from tests.world import DENPASAR, World
@@ -411,10 +411,6 @@ def test_a_database_that_is_killed_leaves_nothing_half_done(
     for work in list(WORKS) * VICTIMS[victim]:
         strike(place, kills, work, lambda work, number: kill_database(place, work, number, kill))
     tell(victim, kills, VICTIMS[victim], capsys)
-
-
-def children(process: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 @pytest.mark.slow
