@@ -435,6 +435,10 @@ REFUSALS: Mapping[str, Any] = {
     "nothing_to_count": _("The book of this office holds nothing to count yet."),
     "count_in_future": _("Nothing can be counted later than now."),
     "count_before_opening": _("Nothing can be counted before the stocktake was opened, or before the first count."),
+    "clock_behind": _(
+        "The clock of the server was set back: it will be %(minutes)s minutes until the time of the last entries here."
+        " Until then no count can be compared with them. Have the clock looked at."
+    ),
     "line_counted": _("This item is counted already, or is not asked for. Open the page again."),
     "stocktake_closed": _("This stocktake can no longer be changed."),
     "stocktake_not_counted": _("Not everything is counted yet."),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import os
 import resource
+import signal
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,13 +22,18 @@ from flask import Flask
 from sqlalchemy import text
 
 from inventory.db import ATTEMPTS, db, unavailable, write
+from inventory.domain.access import SYSTEM
+from inventory.domain.alerts import Level
+from inventory.services import reviews, runs
 from tests.clusters import Cluster
 from tests.conftest import NOW, TODAY, _fill, _with_driver
+from tests.notices import SENDER, MailServer, raise_alerts
 from tests.test_jobs import all_slots, start_jobs
 from tests.test_schedulers import until
+from tests.web.client import fields
 from tests.web.server import Browser, Server
 from tests.web.test_server import check_books, count, in_parallel
-from tests.world import World
+from tests.world import BADUNG, BLANK, DENPASAR, World
 
 DAY = TODAY.isoformat()
 
@@ -78,9 +87,10 @@ def recorded(app: Flask) -> list[UUID]:
     return [UUID(str(each)) for each in found]
 
 
-def under_load(server: Server, disturb: Callable[[], None], clients: int = 4) -> list[Client]:
-    """Load before, during and after what `disturb` does; the clients, with what they were answered."""
-    loaders = [Client(server.port) for _ in range(clients)]
+def under_load(server: Server, disturb: Callable[[], None], loaders: list[Client] | None = None) -> list[Client]:
+    """Load before, during and after what `disturb` does; the clients, with what they were answered. Afterwards all go
+    on."""
+    loaders = loaders or [Client(server.port) for _ in range(4)]
     in_parallel([loader.browser.log_in for loader in loaders])
     stop = threading.Event()
     threads = [threading.Thread(target=loader.load, args=[stop], daemon=True) for loader in loaders]
@@ -206,6 +216,111 @@ def test_a_primary_that_has_become_a_standby_is_left_for_the_new_one(cluster: Cl
         write(lambda session: session.execute(text("UPDATE offices SET population = 3 WHERE code = '51'")))
         assert pid
         db.session.remove()
+
+
+AWAY_SECONDS = int(os.environ.get("BLANGKO_TEST_AWAY_SECONDS", "10"))
+"""How long the database is gone in the long outage: 60 to see a whole minute of it."""
+
+
+class Typist:
+    """Has a form open and keeps on sending it; looks at other pages meanwhile."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self.browser, self.number, self.request = Browser(port), number, str(uuid4())
+        self.answers: Counter[int] = Counter()
+
+    def log_in(self) -> None:
+        self.browser.log_in()
+        page = self.browser.get(f"/offices/{DENPASAR}/consumption")[1]
+        note = [f'loket "{self.number}" <b>']
+        self.typed = fields(page) | {"new": ["7"], "note": note, "item": [BLANK], "request_id": [self.request]}
+
+    def send(self) -> bool:
+        """Send the form as it is; when it is not taken it comes back with all that was typed, and is kept so."""
+        values = {name: found[0] for name, found in self.typed.items() if name != "csrf_token"}
+        status, page = self.browser.post(f"/offices/{DENPASAR}/consumption", values)
+        self.answers[status] += 1
+        if status == 503:
+            kept = fields(page)
+            assert self.browser.headers["Retry-After"] == "5"
+            assert {name: kept[name] for name in values} == {name: [value] for name, value in values.items()}
+            self.typed = kept
+        return status == 303
+
+    def look(self) -> int:
+        status = self.browser.get(f"/offices/{DENPASAR}")[0]
+        self.answers[status] += 1
+        assert status == 200 or self.browser.headers["Retry-After"] == "5"
+        return status
+
+
+WHOM_IT_CONCERNS = ("other_storekeeper", "viewer", "regional")
+"""Of the small world, when Badung has run out."""
+
+
+@contextmanager
+def outbox(books: Flask, cluster: Cluster, process: subprocess.Popen[bytes], mail: MailServer) -> Iterator[None]:
+    """An alert is raised at the very moment at which the database goes; afterwards each whom it concerns gets one
+    mail about it, and before that nobody does."""
+    process.send_signal(signal.SIGSTOP)
+    with books.app_context():
+        [event] = raise_alerts(datetime.now(UTC), Level.OUT, codes=[BADUNG])
+        db.session.remove()
+        db.engine.dispose()
+    cluster.stop()
+    process.send_signal(signal.SIGCONT)
+    sent = mail.seen
+    yield
+    assert mail.seen == sent
+    assert process.poll() is None, "the jobs live through it"
+    cluster.start()
+    told = f"SELECT count(*) FROM message_changes JOIN messages ON id = message_id WHERE alert_event_id = {event}"
+    until(lambda: count(books, f"{told} AND status = 'sent'") == count(books, told) > 0, "each is told")
+    assert count(books, told) == len(WHOM_IT_CONCERNS)
+    ids = [mail["Message-ID"] for mail in mail.mails]
+    assert len(ids) == len(set(ids)), "once"
+
+
+@pytest.mark.slow
+def test_a_database_that_is_gone_for_long_is_waited_for_by_all(cluster: Cluster, books: Flask, tmp_path: Path) -> None:
+    """Pages say when to come back and keep what was typed, the outbox waits, and afterwards nobody is stuck."""
+    told = {"BLANGKO_MAIL_FROM": SENDER, "BLANGKO_MESSAGES_EVERY_SECONDS": "1", "BLANGKO_PUBLIC_URL": "https://b.test"}
+    with MailServer() as mail, Server(cluster.url, tmp_path) as server:
+        process = start_jobs(cluster.url, tmp_path, BLANGKO_SMTP_URL=mail.url, **told)
+        typists = [Typist(server.port, number) for number in range(4)]
+        try:
+            until(lambda: all_slots(books), "a run")
+            in_parallel([typist.log_in for typist in typists])
+            with outbox(books, cluster, process, mail):
+                ends = time.monotonic() + AWAY_SECONDS
+                in_parallel([lambda typist=typist: try_until(typist, ends) for typist in typists])
+                seen = datetime.now(UTC)
+            until(lambda: all(typist.send() for typist in typists), "the forms are taken")
+            assert {typist.look() for typist in typists for _ in range(8)} == {200}
+            until(lambda: all_slots(books)[-1] > seen, "the jobs go on")
+        finally:
+            process.kill()
+            process.wait()
+            for typist in typists:
+                typist.browser.connection.close()
+    for typist in typists:
+        assert set(typist.answers) == {200, 303, 503}
+        assert typist.answers[503] >= AWAY_SECONDS // 2
+    with books.app_context():
+        found = runs.latest_of(SYSTEM, reviews.REVIEW, 10_000)
+        db.session.remove()
+    # The slots of the outage come down to the one after it.
+    assert max(run.slots_missed for run in found) >= AWAY_SECONDS // 2
+    requests = recorded(books)
+    assert [requests.count(UUID(typist.request)) for typist in typists] == [1] * 4
+    check_books(books)
+
+
+def try_until(typist: Typist, ends: float) -> None:
+    while time.monotonic() < ends:
+        assert not typist.send()
+        assert typist.look() == 503
+        time.sleep(0.5)
 
 
 SAID = {

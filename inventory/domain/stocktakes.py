@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from inventory.domain.errors import Invalid, NotAllowed, Refusal
 from inventory.domain.ledger import Kind, Line
@@ -73,6 +73,12 @@ def counted_at(typed: datetime | None, since: datetime, now: datetime) -> dateti
     if typed < since.replace(second=0, microsecond=0):
         raise Invalid("count_before_opening")
     return max(typed, since)
+
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""So much the clocks of several servers may differ, and nobody looks at it."""
+CLOCK_BEHIND = timedelta(days=1)
+"""What was recorded for a time still further ahead holds up no count: it stands on days that are still to come."""
 
 
 def is_in_book(effective_on: date, moment: datetime, day: date, at: datetime) -> bool:

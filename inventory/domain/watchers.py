@@ -24,6 +24,10 @@ SILENT = timedelta(seconds=4 * BEAT_SECONDS)
 MAX_ATTEMPTS = 3
 """How often a slot whose run failed is tried."""
 
+AHEAD = timedelta(days=1)
+"""What ran for a time that lies further ahead than this ran on a clock that was wrong, and no longer holds the job up.
+Less may be another process's clock, or the same night come again."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -41,7 +45,7 @@ class Record:
 
     `good_slot`: the newest that was done, and `good_at` when. `failed_attempts`: how often the newest slot failed,
     0 when it did not. `known_since`: since when the job could have run, for one that never did. `ahead`: the newest
-    slot that was done and is not due yet.
+    slot that was done and is not due yet, within AHEAD.
     """
 
     good_slot: datetime | None

@@ -21,6 +21,7 @@ from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotAllowed, Refusal
 from inventory.domain.factors import (
     FORGOTTEN_AFTER,
+    LONGEST_WAIT,
     RECOVERY_CODES,
     RECOVERY_LENGTH,
     RECOVERY_LETTERS,
@@ -287,7 +288,8 @@ def reserve_try(person_id: int, now: datetime, kind: TryKind) -> None:
         statement = statement.on_conflict_do_update(
             index_elements=["person_id", "kind"],
             set_={"wrong": case((FactorTry.refused_until <= now - FORGOTTEN_AFTER, 1), else_=FactorTry.wrong + 1)},
-            where=FactorTry.refused_until <= now,
+            # A wait that would last longer than any began on a clock that was ahead.
+            where=or_(FactorTry.refused_until <= now, FactorTry.refused_until > now + LONGEST_WAIT),
         ).returning(FactorTry.wrong)
         wrong = session.scalar(statement)
         mine = (FactorTry.person_id == person_id, FactorTry.kind == kind.value)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import db, in_batches, insert_or, write
@@ -183,7 +183,8 @@ def _take(session: Session, now: datetime, counter: Counter, key: str) -> int:
             "first_at": case((quiet, now), else_=table.first_at),
             "last_at": now,
         },
-        where=table.free_at <= now,
+        # A wait that would last longer than any began on a clock that was ahead.
+        where=or_(table.free_at <= now, table.free_at > now + ALLOWANCES[counter].longest_wait),
     ).returning(table.tries)
     tries = session.execute(statement).scalar_one_or_none()
     this = (table.counter == counter.value, table.key == key)

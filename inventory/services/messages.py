@@ -18,6 +18,7 @@ from inventory.domain.errors import NotAllowed, NotFound
 from inventory.domain.notices import (
     CLAIM_LASTS,
     LINES,
+    LONGEST_PAUSE,
     MAX_ATTEMPTS,
     ChannelKind,
     MessageKind,
@@ -136,8 +137,11 @@ def deliver(clock: Callable[[], datetime], send: Send, chance: Callable[[], floa
 
 def _claimed(now: datetime, limit: int) -> list[int]:
     due = or_(
-        and_(Message.status == MessageStatus.WAITING.value, Message.next_try_at <= now),
-        and_(Message.status == MessageStatus.SENDING.value, Message.claimed_at <= now - CLAIM_LASTS),
+        and_(Message.status == MessageStatus.WAITING.value, or_(Message.next_try_at <= now, _put_off_ahead(now))),
+        and_(
+            Message.status == MessageStatus.SENDING.value,
+            or_(Message.claimed_at <= now - CLAIM_LASTS, Message.claimed_at >= now + CLAIM_LASTS),
+        ),
     )
     if not db.session.scalar(select(Message.id).where(due).limit(1)):
         db.session.rollback()
@@ -151,6 +155,13 @@ def _claimed(now: datetime, limit: int) -> list[int]:
         .execution_options(synchronize_session=False)
     )
     return sorted(write(lambda session: list(session.scalars(claim))))
+
+
+def _put_off_ahead(now: datetime) -> Any:
+    """SQL: whether a message waits for a time that only a clock could name that was ahead. It has waited long enough:
+    the first try of what was made then, and what would wait for longer than any pause."""
+    new = and_(Message.attempts == 0, Message.created_at > now + CLAIM_LASTS)
+    return or_(new, and_(Message.attempts > 0, Message.next_try_at > now + LONGEST_PAUSE))
 
 
 def _tried(send: Send, outgoing: Outgoing) -> SendFailed | None:

@@ -15,7 +15,7 @@ from inventory.db import db, insert_or, write
 from inventory.domain.access import Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
-from inventory.domain.watchers import MAX_ATTEMPTS
+from inventory.domain.watchers import AHEAD, MAX_ATTEMPTS
 from inventory.models import JobRun
 
 Work = Callable[[Session, int], dict[str, Any]]
@@ -51,8 +51,9 @@ def run_slot(
 
     The row that takes the slot is written in the transaction of the job's effects: either both stand or neither,
     and a second process waits at the unique (job, slot) until the first is through. A slot older than the last one
-    done is never run: a clock that steps back repeats nothing. A failure is recorded on the slot, which may be
-    tried again up to MAX_ATTEMPTS times; its error is not raised, so that other jobs go on.
+    done is never run: a clock that steps back repeats nothing. What lies further ahead than AHEAD was done on a clock
+    that was wrong: it is not run again either, but the slots until then are. A failure is recorded on the slot, which
+    may be tried again up to MAX_ATTEMPTS times; its error is not raised, so that other jobs go on.
     """
     started = clock()
 
@@ -108,8 +109,10 @@ def is_due(job: str, slot: datetime) -> bool:
 def _claim(
     session: Session, job: str, slot: datetime, schedule: Schedule | None, started: datetime, worker: str
 ) -> int | None:
-    before = session.scalar(select(func.max(JobRun.slot)).where(JobRun.job == job, JobRun.status == "done"))
-    if before is not None and before >= slot:
+    done = (JobRun.job == job, JobRun.status == "done", JobRun.slot <= started + AHEAD)
+    before = session.scalar(select(func.max(JobRun.slot)).where(*done))
+    # A run by hand is of the moment, whatever the clock said before; it has no slots to miss.
+    if schedule is not None and before is not None and before >= slot:
         return None
     taken = {
         "status": "running",

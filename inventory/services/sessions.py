@@ -216,7 +216,9 @@ def clear_away(now: datetime, limits: Limits, limit: int = AT_ONCE) -> int:
 def _lives(now: datetime, limits: Limits):
     return and_(
         LoginSession.ended_at.is_(None),
+        # Who was seen at a time that is still to come was so before the clock was set back, nobody knows how long ago.
         LoginSession.last_seen_at > now - limits.idle,
+        LoginSession.last_seen_at < now + limits.idle,
         LoginSession.started_at > now - limits.absolute,
     )
 

@@ -27,7 +27,7 @@ from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.cases import Done, wants_new_look
 from inventory.domain.errors import NotAllowed
 from inventory.domain.offices import local_day
-from inventory.domain.watchers import SILENT, Record, Watched, deadline_of, judge, judge_chore
+from inventory.domain.watchers import AHEAD, GRACE, SILENT, Record, Watched, deadline_of, judge, judge_chore
 from inventory.models import (
     Alert,
     AlertEvent,
@@ -100,7 +100,7 @@ def beat(worker: str, started_at: datetime, now: datetime, jobs: Sequence[str]) 
         row = {"worker": worker, "started_at": started_at, "beat_at": now, "jobs": list(jobs)}
         statement = statement.values(row).on_conflict_do_update(index_elements=["worker"], set_=row)
         session.execute(statement)
-        session.execute(delete(Heartbeat).where(Heartbeat.beat_at < now - KEPT))
+        session.execute(delete(Heartbeat).where(~Heartbeat.beat_at.between(now - KEPT, now + KEPT)))
 
     write(say)
 
@@ -241,7 +241,9 @@ def _record(now: datetime, job: Watched, good: Any, failed_attempts: int = 0) ->
         failed_attempts=failed_attempts,
         known_since=_known_since(now) if slot is None else None,
         ahead=db.session.scalar(
-            select(func.max(JobRun.slot)).where(JobRun.job == job.name, JobRun.slot > now, JobRun.status == "done")
+            select(func.max(JobRun.slot)).where(
+                JobRun.job == job.name, JobRun.status == "done", JobRun.slot > now, JobRun.slot <= now + AHEAD
+            )
         ),
     )
 
@@ -263,13 +265,19 @@ def _seconds(run: Any) -> float | None:
 def _known_since(now: datetime) -> datetime | None:
     """Since when a job that never ran could have: the start of the scheduler that has lived longest, else the last
     beat of one that died, else the first movement. Before there is one, there is nothing to look after."""
-    alive = db.session.scalar(select(func.min(Heartbeat.started_at)).where(Heartbeat.beat_at > now - SILENT))
+    alive = db.session.scalar(select(func.min(Heartbeat.started_at)).where(_beats(now)))
     died = alive or db.session.scalar(select(func.max(Heartbeat.beat_at)))
     return died or db.session.scalar(select(Movement.recorded_at).order_by(Movement.id).limit(1))
 
 
+def _beats(now: datetime) -> Any:
+    """SQL: whether a scheduler lives. A beat that lies far ahead is of one that died before the clock was set back:
+    whoever lives beats anew, on the clock as it is."""
+    return and_(Heartbeat.beat_at > now - SILENT, Heartbeat.beat_at < now + GRACE)
+
+
 def _schedulers(now: datetime) -> Schedulers:
-    alive = func.sum(case((Heartbeat.beat_at > now - SILENT, 1), else_=0))
+    alive = func.sum(case((_beats(now), 1), else_=0))
     row = db.session.execute(select(alive, func.max(Heartbeat.beat_at))).one()
     return Schedulers(alive=int(row[0] or 0), beat_at=row[1])
 

@@ -1,4 +1,4 @@
-"""Sessions are for people: what is the same for everybody has none, so that caches may keep it."""
+"""Sessions are for people: what is the same for everybody has none, so that caches may keep it. Clocks may differ."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
+from itsdangerous import SignatureExpired, TimestampSigner
+
+
+class Signer(TimestampSigner):
+    """Whoever has just logged in at a server whose clock is ahead by a moment may come to another with their next
+    request, and all who did so before a clock was set back: the library takes what was signed in a second that is still
+    to come for expired. Whether the log-in still counts the database says."""
+
+    def unsign(self, signed_value: Any, max_age: int | None = None, return_timestamp: bool = False) -> Any:
+        value, signed_at = super().unsign(signed_value, return_timestamp=True)
+        if max_age is not None and self.get_timestamp() - signed_at.timestamp() > max_age:
+            raise SignatureExpired("too old", payload=value, date_signed=signed_at)
+        return (value, signed_at) if return_timestamp else value
 
 
 class PeoplesSessions(SecureCookieSessionInterface):
@@ -13,6 +26,12 @@ class PeoplesSessions(SecureCookieSessionInterface):
 
     def __init__(self, for_everybody: set[str]) -> None:
         self.for_everybody = for_everybody
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        serializer = super().get_signing_serializer(app)
+        if serializer is not None:
+            serializer.signer = Signer
+        return serializer
 
     def open_session(self, app: Flask, request: Any) -> Any:
         # Whoever shows a token is not whom a cookie beside it names.

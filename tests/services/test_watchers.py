@@ -189,14 +189,22 @@ def test_a_clock_an_hour_back_changes_nothing(world: World) -> None:
     assert watchers.state(NOW - timedelta(hours=1), []).schedulers.alive == 1, "its beats lie ahead, and it lives"
 
 
-def test_a_clock_that_was_a_day_ahead_is_seen_and_does_not_pass_for_a_good_run(world: World) -> None:
-    """A run of tomorrow is no proof of today's: and while it lies ahead no other is made."""
+def test_a_clock_that_was_ahead_is_seen_and_does_not_pass_for_a_good_run(world: World) -> None:
+    """A run of tonight is no proof of last night's: and while it lies ahead no other is made."""
+    done(SEALING, SLOT)
+    done(SEALING, SLOT + DAY)
+    found = of(SEALING, NOW)
+    assert (found.level, found.clock_was_ahead, found.good_slot) == (Level.WATCH, True, SLOT)
+    assert of(SEALING, NOW + DAY).level is Level.OK, "its night has come"
+
+
+def test_what_ran_days_ahead_is_neither_waited_for_nor_passes_for_a_good_run(world: World) -> None:
     done(SEALING, SLOT)
     done(SEALING, SLOT + 9 * DAY)
     found = of(SEALING, NOW)
-    assert (found.level, found.clock_was_ahead, found.good_slot) == (Level.WATCH, True, SLOT)
+    assert (found.level, found.clock_was_ahead, found.good_slot) == (Level.OK, False, SLOT)
     assert of(SEALING, DEADLINE).level is Level.CRITICAL
-    assert of(SEALING, NOW + 9 * DAY).level is Level.OK, "its day has come"
+    assert of(SEALING, NOW + 9 * DAY).level is Level.OK
 
 
 # --- the case ----------------------------------------------------------------------------------------------------

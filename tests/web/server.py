@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from email.message import Message
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
@@ -89,6 +90,8 @@ class Browser:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self.cookies: dict[str, str] = {}
         self.token = ""
+        self.headers: Message = Message()
+        """Those of the last answer."""
 
     def __enter__(self) -> Browser:
         return self
@@ -122,6 +125,7 @@ class Browser:
         self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
         text = response.read().decode()
+        self.headers = response.headers
         for header in response.headers.get_all("Set-Cookie") or ():
             self.cookies.update({name: morsel.value for name, morsel in SimpleCookie(header).items()})
         token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', text)

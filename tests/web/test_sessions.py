@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import TimestampSigner
 from sqlalchemy import event, select
 
 from inventory.db import db
@@ -52,6 +54,17 @@ def press(client: FlaskClient, path: str, **data: str) -> int:
 def ends(app: Flask) -> list[str | None]:
     with app.app_context():
         return list(db.session.scalars(select(LoginSession.end_reason).order_by(LoginSession.id)))
+
+
+@pytest.mark.parametrize(("signed", "counts"), [(2, True), (3600, True), (0, True), (-13 * 3600, False)])
+def test_a_cookie_counts_whatever_the_clock_says_of_its_second_but_not_for_ever(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, signed: int, counts: bool
+) -> None:
+    """Signed by a server whose clock is ahead by a moment, before the clock was set back by an hour, long ago."""
+    with monkeypatch.context() as patched:
+        patched.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) + signed)
+        client = entered(app)
+    assert is_in(client) is counts
 
 
 def test_the_page_tells_where_one_is_logged_in(app: Flask, client: FlaskClient) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
+from inventory.domain.errors import Refusal
 from inventory.domain.ledger import effect_of
 from inventory.domain.offices import local_day
 from inventory.domain.stocktakes import (
+    CLOCK_BEHIND,
+    CLOCKS_DIFFER,
     is_in_book,
     left_to_book,
 )
@@ -82,6 +87,21 @@ def book_at(session: Session, row: Any, item_id: int, at: datetime) -> int:
     store = Balance.store - later.scalar_subquery() - after.scalar_subquery()
     found = select(store).where(Balance.office_id == row.office_id, Balance.item_id == item_id)
     return int(session.execute(found).scalar_one())
+
+
+def check_clock(session: Session, row: Any, item_ids: Collection[int], now: datetime) -> None:
+    """What was recorded before the clock was set back lies, by its time, after a count that is made now, though it is
+    before it: no count can be held against such a book. Raises Refusal `clock_behind`."""
+    newest = session.scalar(
+        select(func.max(Movement.recorded_at)).where(
+            Movement.office_id == row.office_id,
+            Movement.item_id.in_(item_ids),
+            Movement.effective_on >= local_day(now, row.time_zone),
+            Movement.recorded_at.between(now + CLOCKS_DIFFER, now + CLOCK_BEHIND),
+        )
+    )
+    if newest is not None:
+        raise Refusal("clock_behind", minutes=ceil((newest - now).total_seconds() / 60))
 
 
 def _moment(original: Any) -> Any:

@@ -25,7 +25,7 @@ from inventory.domain.stocktakes import (
 from inventory.domain.texts import check_text
 from inventory.models import Balance, Stocktake, StocktakeLine
 from inventory.services import items, offices
-from inventory.services.stocktakes.book import book_at
+from inventory.services.stocktakes.book import book_at, check_clock
 from inventory.services.stocktakes.reading import StocktakeView, get
 from inventory.services.stocktakes.rows import hold, line_rows, one_line, row_of
 
@@ -74,7 +74,8 @@ def count(
     from the book are asked for a second time, without saying by how much; if none does, the count waits for approval.
 
     Raises NotFound, NotAllowed; Invalid `nothing_entered`, `quantity_negative`, `quantity_too_large`,
-    `count_in_future`, `count_before_opening`; Refusal `stocktake_closed`, `line_counted`, `request_id_reused`.
+    `count_in_future`, `count_before_opening`; Refusal `stocktake_closed`, `line_counted`, `clock_behind`,
+    `request_id_reused`.
     """
     return _enter(actor, now, request_id, stocktake_id, counts, _COUNT)
 
@@ -121,6 +122,7 @@ def _enter(
             return
         if status != "counting":
             raise Refusal("stocktake_closed")
+        check_clock(session, row, by_id, now)
         lines = line_rows(session, stocktake_id)
         for item_id, each in sorted(by_id.items()):
             line = lines.get(item_id)
