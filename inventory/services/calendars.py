@@ -43,7 +43,9 @@ def of_offices(weeks: Iterable[tuple[int, str]], start: date, end: date) -> dict
     for office_id, week in weeks:
         days = own.get(office_id, []) + [each for each in own[None] if each[1]]
         if not days:
-            found[office_id] = shared.setdefault(week, OfficeCalendar(working_week=week, holidays=official))
+            if week not in shared:
+                shared[week] = OfficeCalendar(working_week=week, holidays=official)
+            found[office_id] = shared[week]
             continue
         found[office_id] = OfficeCalendar(
             working_week=week,

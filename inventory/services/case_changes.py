@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, String, and_, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import in_batches
+from inventory.db import UtcDateTime, in_batches
 from inventory.domain.alerts import Level, Subject
 from inventory.domain.cases import Done, Event, Snooze, wakes, wants_new_look
 from inventory.domain.offices import local_day
-from inventory.models import Alert, AlertEvent, Office
+from inventory.models import Alert, AlertEvent, Office, StoredProjection
+from inventory.services import row_sets
 
 BATCH = 1_000
 """Rows that one statement writes."""
@@ -101,20 +102,27 @@ def change_of(
     return Change(case, key, previous, level, facts, wakes=woken)
 
 
-def apply(session: Session, run_id: int | None, now: datetime, changes: Sequence[Change]) -> None:
-    """Write the changes; each leaves events with the numbers that caused it. `run_id`: the job's run behind it."""
-    ids = _opened(session, now, [each for each in changes if each.case is None])
+def apply(
+    session: Session, run_id: int | None, now: datetime, changes: Sequence[Change], *, as_stored: bool = False
+) -> None:
+    """Write the changes; each leaves events with the numbers that caused it. `run_id`: the job's run behind it.
+
+    `as_stored`: they are about stocks and say what the stored projections of these do, so that the database, which has
+    those facts already, is not told them again.
+    """
+    ids = _opened(session, now, [each for each in changes if each.case is None], as_stored=as_stored)
     for some in in_batches(changes, BATCH):
-        moved = [each for each in some if each.case is not None]
-        say(session, [(each.case.id, each.facts) for each in moved if each.case is not None])
+        moved = [(each.case.id, each) for each in some if each.case is not None]
+        if as_stored:
+            _say_as_stored(session, [alert_id for alert_id, _ in moved])
+        else:
+            say(session, [(alert_id, each.facts) for alert_id, each in moved])
         if moved:
-            session.execute(_MOVE, [_step(each, now) for each in moved])
+            session.execute(_MOVE, [_step(each, now) for _, each in moved])
         events = [
-            {"alert": each.case.id if each.case is not None else ids[each.key], "run": run_id, "now": now} | said
-            for each in some
-            for said in _events(each)
+            (each.case.id if each.case is not None else ids[each.key], *said) for each in some for said in _events(each)
         ]
-        session.execute(_NOTE, events)
+        _note(session, run_id, now, events)
 
 
 def say(session: Session, told: Iterable[tuple[int, dict[str, Any] | None]]) -> None:
@@ -144,26 +152,39 @@ _MOVE = (
     .values({name: bindparam(f"new_{name}") for name in _MOVED})
 )
 _SAY_AGAIN = update(_ALERTS).where(_ALERTS.c.id == bindparam("alert_id")).values(facts=bindparam("new_facts"))
-# What the alert says now: copied within the database, which has it already.
-_NOTE = insert(_EVENTS).values(
-    alert_id=bindparam("alert"),
-    job_run_id=bindparam("run"),
-    at=bindparam("now"),
-    kind=bindparam("what"),
-    from_level=bindparam("old"),
-    to_level=bindparam("new"),
-    facts=select(_ALERTS.c.facts).where(_ALERTS.c.id == bindparam("alert")).scalar_subquery(),
-)
+
+_STORED: Any = StoredProjection.__table__
+_OF_THE_SAME_STOCK = and_(_STORED.c.office_id == _ALERTS.c.office_id, _STORED.c.item_id == _ALERTS.c.item_id)
+_STORED_FACTS = select(_STORED.c.facts).where(_OF_THE_SAME_STOCK).scalar_subquery()
+_PLACED = {"place": Integer}
+_OPENED = {"subject": String, "office_id": Integer, "item_id": Integer, "level": String}
+_NOTED = {"alert_id": Integer, "kind": String, "from_level": String, "to_level": String}
 
 
-def _events(change: Change) -> Iterator[dict[str, str]]:
+def _say_as_stored(session: Session, ids: Sequence[int]) -> None:
+    if ids:
+        session.execute(update(_ALERTS).where(_ALERTS.c.id.in_(ids)).values(facts=_STORED_FACTS))
+
+
+def _note(session: Session, run_id: int | None, now: datetime, events: Sequence[Sequence[Any]]) -> None:
+    """Events, in their order, with what the alert says now: copied within the database, which has it already."""
+    if not events:
+        return
+    told = row_sets.table_of(session, "told", [(place, *each) for place, each in enumerate(events)], _PLACED | _NOTED)
+    same = select(*(told.c[name] for name in _NOTED), literal(run_id, Integer), literal(now, UtcDateTime))
+    rows = same.add_columns(_ALERTS.c.facts).join(_ALERTS, _ALERTS.c.id == told.c.alert_id).order_by(told.c.place)
+    session.execute(insert(_EVENTS).from_select([*_NOTED, "job_run_id", "at", "facts"], rows))
+
+
+def _events(change: Change) -> Iterator[tuple[str, str, str]]:
+    """Kind, level before and level after, as in _NOTED."""
     old, new = change.previous.value, change.level.value
     if change.reopens:
-        yield {"what": Event.REOPENED.value, "old": old, "new": old}
+        yield Event.REOPENED.value, old, old
     if new != old:
-        yield {"what": Event.LEVEL.value, "old": old, "new": new}
+        yield Event.LEVEL.value, old, new
     if change.wakes:
-        yield {"what": Event.WOKEN.value, "old": new, "new": new}
+        yield Event.WOKEN.value, new, new
 
 
 def _step(change: Change, now: datetime) -> dict[str, Any]:
@@ -183,18 +204,32 @@ def _step(change: Change, now: datetime) -> dict[str, Any]:
     return {"alert_id": case.id} | {f"new_{name}": value for name, value in after.items()}
 
 
-def _opened(session: Session, now: datetime, changes: list[Change]) -> dict[Key, int]:
+def _opened(session: Session, now: datetime, changes: list[Change], *, as_stored: bool) -> dict[Key, int]:
     """The ids of the alerts opened, by their keys. The database refuses a second one that is open about the same."""
     if not changes:
         return {}
-    rows = [
-        {"subject": each.key[0].value, "office_id": each.key[1], "item_id": each.key[2], "level": each.level.value}
-        | {"opened_at": now, "changed_at": now, "facts": each.facts}
-        for each in changes
-    ]
-    for some in in_batches(rows, BATCH):
-        session.execute(insert(_ALERTS), some)
+    for some in in_batches(changes, BATCH):
+        if as_stored:
+            _open_as_stored(session, now, some)
+        else:
+            session.execute(insert(_ALERTS), [_row(each, now) for each in some])
     # Of what is open there is one for each key; RETURNING in order would insert row by row on SQLite.
     opened = select(_ALERTS.c.id, _ALERTS.c.subject, _ALERTS.c.office_id, _ALERTS.c.item_id)
     found = session.execute(opened.where(_ALERTS.c.resolved_at.is_(None), _ALERTS.c.opened_at == now))
     return {(Subject(subject), office_id, item_id): alert_id for alert_id, subject, office_id, item_id in found}
+
+
+def _row(change: Change, now: datetime) -> dict[str, Any]:
+    subject, office_id, item_id = change.key
+    key = {"subject": subject.value, "office_id": office_id, "item_id": item_id, "level": change.level.value}
+    return key | {"opened_at": now, "changed_at": now, "facts": change.facts}
+
+
+def _open_as_stored(session: Session, now: datetime, changes: Sequence[Change]) -> None:
+    values = [(place, each.key[0].value, *each.key[1:], each.level.value) for place, each in enumerate(changes)]
+    wanted = row_sets.table_of(session, "wanted", values, _PLACED | _OPENED)
+    same = (_STORED.c.office_id == wanted.c.office_id) & (_STORED.c.item_id == wanted.c.item_id)
+    when = literal(now, UtcDateTime)
+    rows = select(*(wanted.c[name] for name in _OPENED), when, when, _STORED.c.facts, literal(0, Integer))
+    rows = rows.join(_STORED, same).order_by(wanted.c.place)
+    session.execute(insert(_ALERTS).from_select([*_OPENED, "opened_at", "changed_at", "facts", "reopened"], rows))

@@ -16,6 +16,7 @@ from inventory.domain.access import Action, Actor, reach
 from inventory.domain.arrivals import LONGEST_WAIT, Due, counted_on
 from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons
+from inventory.domain.demand.arrays import by_chunk
 from inventory.domain.ledger import Kind
 from inventory.domain.offices import OfficeKind, local_day
 from inventory.domain.requests import expected_on
@@ -38,6 +39,7 @@ from inventory.services.offices import in_reach
 
 HISTORY_DAYS = 730
 RECENT_DAYS = 60
+ROWS_AT_ONCE = 1_000
 SHORTEST_OUTLOOK = 120
 LONGEST_OUTLOOK = 400
 
@@ -255,19 +257,29 @@ def _history(stocks: Sequence[Any], days: Days, closing: np.ndarray, is_open: np
     # The day on which recording began is not a whole one. And nobody has recorded anything after the office's last
     # entry yet: those days are unknown, not days of no demand.
     known = (columns > first[:, None]) & (columns <= days.last_recorded[:, None])
-    change_from = np.cumsum(days.store_change[:, ::-1], axis=1)[:, ::-1]
-    opened_with = closing[:, None] - change_from
-    closed_with = opened_with + days.store_change
     return History(
         first_day=days.first_day,
         demand=days.printed,
         served_waiting=np.minimum(days.served, days.printed),
         open=is_open,
         known=known,
-        stocked_out=(opened_with <= 0) | (closed_with <= 0),
+        stocked_out=_stocked_out(days.store_change, closing),
         group=np.array([stock.item_id for stock in stocks]),
         family=np.unique([(stock.parent_id or 0, stock.item_id) for stock in stocks], axis=0, return_inverse=True)[1],
     )
+
+
+def _stocked_out(change: np.ndarray, closing: np.ndarray) -> np.ndarray:
+    """(S,T) days that began or ended with nothing in the store; worked out for some stocks at a time."""
+    found = np.empty(change.shape, dtype=bool)
+
+    def work(rows: slice) -> None:
+        changed_from = np.cumsum(change[rows, ::-1], axis=1, dtype=np.int64)[:, ::-1]
+        opened_with = closing[rows, None] - changed_from
+        found[rows] = (opened_with <= 0) | (opened_with + change[rows] <= 0)
+
+    by_chunk(work, len(change), ROWS_AT_ONCE)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

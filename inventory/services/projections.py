@@ -30,6 +30,22 @@ OPEN_DAYS_A_YEAR = 245
 FAN_DAYS = 60
 FAN_POINTS = 30
 LEAD_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+PLACES = {
+    "level": 1,
+    "level_dispersion": 6,
+    "daily_dispersion": 6,
+    "mean_lead": 0,
+    "mean_horizon": 0,
+    "quantiles": 0,
+    "weekday_weights": 3,
+    "backtest_error": 3,
+    "cover_days": 1,
+    "burst_rate": 6,
+    "burst_jump": 3,
+    "burst_seen": 3,
+    "burst_variation": 6,
+}
+"""Of a projection's figures: to how many they are rounded for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +107,7 @@ def _project(inputs: Inputs) -> list[StockProjection]:
     mix = shares(np.maximum(inputs.reasons, 0), inputs.history.pools)
     in_lead = stockout_in_lead(inputs.horizon, made)
     projection, days = _in_plain_values(made), _days_of_fan(made, through)
+    projection.seasons_ahead = _numbers_ahead(inputs.seasons.ahead)
     results = []
     for i, stock in enumerate(stocks):
         facts = _position_facts(inputs, i) | _demand_facts(inputs, projection, i) | _stock_facts(inputs, projection, i)
@@ -118,11 +135,13 @@ def _project(inputs: Inputs) -> list[StockProjection]:
 
 def _in_plain_values(projection: Projection) -> Any:
     """The same with lists instead of arrays: what is taken out one stock at a time is a fraction as slow. Of what goes
-    by the day ahead, only the days of the fan, rounded for people."""
+    by the day ahead, only the days of the fan, rounded for people; the figures of PLACES as `…_said`, rounded too."""
     columns = _columns_of_fan(projection)
     found: dict[str, Any] = {}
     for each in fields(projection):
         value = getattr(projection, each.name)
+        if each.name in PLACES:
+            found[f"{each.name}_said"] = _rounded(value, PLACES[each.name])
         if each.name.startswith("cumulative_"):
             value = np.round(value[:, columns], 1)
         elif each.name == "open_days_ahead":
@@ -130,7 +149,21 @@ def _in_plain_values(projection: Projection) -> Any:
         elif each.name in ("stockout_probability", "stockout_despite_due"):
             continue
         found[each.name] = value.tolist() if isinstance(value, np.ndarray) else value
+    found["probabilities_said"] = [str(each) for each in projection.probabilities]
     return SimpleNamespace(**found)
+
+
+def _rounded(values: np.ndarray, places: int) -> list[Any]:
+    """(S,) or (S,N) figures as JSON can hold them, as `_number` does one by one."""
+    if values.ndim > 1:
+        flat, width = _rounded(values.reshape(-1), places), values.shape[1]
+        return [flat[start : start + width] for start in range(0, len(flat), width)]
+    if np.isfinite(values).all():
+        if not places:
+            return np.rint(values).astype(np.int64).tolist()
+        # As Python rounds, which is right to the last digit; numpy's own is not.
+        return [round(value, places) for value in values.tolist()]
+    return [_number(value, places) for value in values.tolist()]
 
 
 def _columns_of_fan(projection: Projection) -> np.ndarray:
@@ -228,23 +261,20 @@ def _demand_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
         "enough": bool(projection.enough[i]),
         "from_stated_rate": bool(projection.from_stated_rate[i]),
         "from_average": bool(projection.from_average[i]),
-        "level_per_day": _number(projection.level[i], 1),
-        "level_dispersion": _number(projection.level_dispersion[i], 6),
-        "daily_dispersion": _number(projection.daily_dispersion[i], 6),
-        "mean_lead": _number(projection.mean_lead[i], 0),
-        "mean_horizon": _number(projection.mean_horizon[i], 0),
-        "quantiles": {
-            str(probability): _number(value, 0)
-            for probability, value in zip(projection.probabilities, projection.quantiles[i], strict=True)
-        },
+        "level_per_day": projection.level_said[i],
+        "level_dispersion": projection.level_dispersion_said[i],
+        "daily_dispersion": projection.daily_dispersion_said[i],
+        "mean_lead": projection.mean_lead_said[i],
+        "mean_horizon": projection.mean_horizon_said[i],
+        "quantiles": dict(zip(projection.probabilities_said, projection.quantiles_said[i], strict=True)),
         "days_used": int(projection.days_used[i]),
         "days_stocked_out": int(projection.days_stocked_out[i]),
         "days_rationed": int(projection.days_rationed[i]),
         "days_announced": int(projection.days_announced[i]),
         "days_closed": int(projection.days_closed[i]),
         "days_unknown": int(projection.days_unknown[i]),
-        "weekday_weights": [_number(weight, 3) for weight in projection.weekday_weights[i]],
-        "backtest_error": _number(projection.backtest_error[i], 3),
+        "weekday_weights": projection.weekday_weights_said[i],
+        "backtest_error": projection.backtest_error_said[i],
     }
 
 
@@ -258,7 +288,7 @@ def _stock_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
         "reorder_point": int(projection.reorder_point[i]) if known else None,
         "order_up_to": int(projection.order_up_to[i]) if known else None,
         "suggested_order": int(projection.suggested_order[i]) if known else None,
-        "cover_days": _number(projection.cover_days[i], 1),
+        "cover_days": projection.cover_days_said[i],
         "cover_capped": bool(projection.cover_capped[i]),
         "stockout_on": day_ahead(projection.stockout_day[i]),
         "stockout_early_on": day_ahead(projection.stockout_early[i]),
@@ -322,13 +352,19 @@ def _planned(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
     return facts
 
 
+def _numbers_ahead(ahead: np.ndarray) -> list[list[int]]:
+    """Of each stock the seasons that lie ahead (S,H), in the order in which they come."""
+    # What is said of everybody's days is one row, seen from everywhere.
+    rows = (ahead if ahead.strides[0] else ahead[:1]).tolist()
+    found = [[number for number in dict.fromkeys(row) if number > 0] for row in rows]
+    return found if len(found) == len(ahead) else found * len(ahead)
+
+
 def _seasons(inputs: Inputs, projection: Any, i: int) -> list[dict[str, Any]]:
     """The seasons and events that lie ahead, with what each makes of a day's demand."""
-    ahead = np.asarray(inputs.seasons.ahead[i])
-    numbers = [int(number) for number in dict.fromkeys(ahead[ahead > 0].tolist())]
     names = {said["kind"]: said["name"] for said in inputs.known.notes[i]["seasons"]}
     found = []
-    for number in numbers:
+    for number in projection.seasons_ahead[i]:
         season = inputs.known.seasons[number - 1]
         found.append(
             {
@@ -350,10 +386,10 @@ def _ahead_facts(projection: Any, days: list[str], i: int) -> dict[str, Any]:
         "cumulative_planned_variance": projection.cumulative_planned_variance[i],
         "open_days_ahead": projection.open_days_ahead[i],
         "horizon_days": projection.horizon_days[i],
-        "burst_rate": _number(projection.burst_rate[i], 6),
-        "burst_jump": _number(projection.burst_jump[i], 3),
-        "burst_seen": _number(projection.burst_seen[i], 3),
-        "burst_variation": _number(projection.burst_variation[i], 6),
+        "burst_rate": projection.burst_rate_said[i],
+        "burst_jump": projection.burst_jump_said[i],
+        "burst_seen": projection.burst_seen_said[i],
+        "burst_variation": projection.burst_variation_said[i],
     }
 
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+import gc
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import in_batches, insert_or
+from inventory.db import UtcDateTime, in_batches, insert_or
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
 from inventory.domain.facts import next_due, usual_use
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, StoredProjection
-from inventory.services import case_changes, custody, offices, projections, runs, subtree_trends
+from inventory.services import case_changes, custody, offices, projections, row_sets, runs, subtree_trends
 from inventory.services.case_changes import Change, change_of, level_of, one_at_a_time
 from inventory.services.custody import Finding
 from inventory.services.projections import StockProjection
 from inventory.services.runs import RunView
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
@@ -52,7 +59,8 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
         subtree_trends.keep(session, projected)
         return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
 
-    return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
+    with _uncollected():
+        return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
 
 
 def review(
@@ -85,9 +93,23 @@ def review(
             return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
         return _counts(found)
 
-    run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
+    with _uncollected():
+        run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
     assert run is not None, "a run by hand has its instant to itself"
     return run, found
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for objects that hold each other: a country's review makes millions that all stay until it
+    ends, and to look through them again and again takes as long as making them."""
+    searches = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searches:
+            gc.enable()
 
 
 def _apply(
@@ -109,9 +131,8 @@ def _apply(
         reviewed.append(Reviewed(projection=projection, level=level, changed=change is not None))
         changes += [change] if change else []
     fresh = [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later]
-    for some in in_batches(fresh, case_changes.BATCH):
-        _store(session, now, some)
-    case_changes.apply(session, run_id, now, changes)
+    _store(session, now, fresh)
+    case_changes.apply(session, run_id, now, changes, as_stored=True)
     _refresh(session, now)
     return reviewed
 
@@ -172,25 +193,63 @@ _ALERTS: Any = Alert.__table__
 _PROJECTIONS: Any = StoredProjection.__table__
 
 
+_REVIEWED = {
+    "office_id": Integer,
+    "item_id": Integer,
+    "on_day": Date,
+    "level": String,
+    "facts": JSON,
+    **dict.fromkeys(RUN_OUT_DAYS, Date),
+    "cover_days": Float,
+    "reorder_point": BigInteger,
+    "per_day": Float,
+    "to_come": BigInteger,
+    "next_due_on": Date,
+}
+
+
 def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
     statement = insert_or(session, _PROJECTIONS)
-    statement = statement.on_conflict_do_update(
+    if session.get_bind().dialect.name != "postgresql":
+        for some in in_batches(reviewed, case_changes.BATCH):
+            session.execute(_or_update(statement), [_row(each) | {"made_at": now} for each in some])
+        return
+    made_at = literal(now, UtcDateTime)
+    for packed in _made_ahead(_packed, in_batches(reviewed, case_changes.BATCH)):
+        table = row_sets.table_of(session, "reviewed", packed, _REVIEWED)
+        session.execute(_or_update(statement.from_select([*_REVIEWED, "made_at"], select(*table.c, made_at))))
+
+
+def _or_update(statement: Any) -> Any:
+    return statement.on_conflict_do_update(
         index_elements=["office_id", "item_id"],
         set_={name: statement.excluded[name] for name in ("on_day", "made_at", "level", "facts", *KEPT)},
     )
-    rows = [
-        {
-            "office_id": each.projection.office_id,
-            "item_id": each.projection.item_id,
-            "on_day": each.projection.on_day,
-            "made_at": now,
-            "level": each.level.value,
-            "facts": each.projection.facts,
-        }
-        | _kept(each.projection.facts)
-        for each in reviewed
-    ]
-    session.execute(statement, rows)
+
+
+def _packed(reviewed: list[Reviewed]) -> list[list[Any]]:
+    rows = (_row(each) for each in reviewed)
+    return [[*(each | {"facts": json.dumps(each["facts"])}).values()] for each in rows]
+
+
+def _made_ahead(make: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
+    """What is made of each part, the next one while the database takes in the one before."""
+    with ThreadPoolExecutor(1) as beside:
+        coming: deque[Future[R]] = deque()
+        for part in parts:
+            coming.append(beside.submit(make, part))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _row(reviewed: Reviewed) -> dict[str, Any]:
+    """In the order of _REVIEWED."""
+    projection = reviewed.projection
+    known = {"office_id": projection.office_id, "item_id": projection.item_id, "on_day": projection.on_day}
+    known |= {"level": reviewed.level.value, "facts": projection.facts} | _kept(projection.facts)
+    return {name: known[name] for name in _REVIEWED}
 
 
 def _kept(facts: dict[str, Any]) -> dict[str, Any]:

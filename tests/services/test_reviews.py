@@ -421,13 +421,15 @@ def test_a_review_that_fails_writes_nothing_of_it(world: World, monkeypatch: pyt
     monkeypatch.setattr(case_changes, "BATCH", 25)
     original = case_changes._opened
 
-    def opened(*arguments: Any) -> Any:
-        original(*arguments)
+    def opened(*arguments: Any, **more: Any) -> Any:
+        original(*arguments, **more)
         raise RuntimeError("after the alerts were opened")
 
     monkeypatch.setattr(case_changes, "_opened", opened)
     run, _ = reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
     assert run.status == "failed"
+    assert run.error is not None
+    assert "after the alerts were opened" in run.error
     assert alert_rows() == []
     assert db.session.scalar(select(func.count()).select_from(StoredProjection)) == 0
 
@@ -442,3 +444,21 @@ def test_a_review_by_hand_beside_the_nightly_one_opens_one_alert_for_each_stock(
     assert "done" in (by_hand_run.status, nightly_run.status)
     assert len(alert_rows()) == len(named)
     assert {len(steps) for steps in event_steps().values()} == {1}
+
+
+def test_projections_alerts_and_events_say_to_the_word_what_the_review_found(world: World) -> None:
+    named = many_stocks(20)
+    for each in named[:10]:
+        post_each([each], Kind.PRINT, "new")
+    run, found = reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    assert run.status == "done", run.error
+    facts = {(each.projection.office_id, each.projection.item_id): each.projection.facts for each in found}
+    stored = db.session.execute(select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.facts))
+    assert {(office_id, item_id): said for office_id, item_id, said in stored} == facts
+    opened = db.session.execute(select(Alert.id, Alert.office_id, Alert.item_id, Alert.facts)).all()
+    assert len(opened) == len(named)
+    assert all(each.facts == facts[each.office_id, each.item_id] for each in opened)
+    events = db.session.execute(select(AlertEvent.alert_id, AlertEvent.facts).order_by(AlertEvent.id)).all()
+    assert [each.alert_id for each in events] == sorted(each.id for each in opened), "in the order of the findings"
+    told = {each.id: each.facts for each in opened}
+    assert all(each.facts == told[each.alert_id] for each in events)

@@ -5,7 +5,9 @@ S is the number of series, C that of a chunk, T the days of history, H the days 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,18 +18,35 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Part = TypeVar("Part", bound="DataclassInstance")
+Result = TypeVar("Result")
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
 
 WEEK = 7
+SEVERAL = 2
+CORES = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+"""More threads than that wait for memory, not for a core."""
 UNKNOWN = -1  # in whole-number fields of a series that has no projection; the others hold NaN
 
 
-def chunks(series: int, size: int) -> Iterator[slice]:
+def by_chunk(work: Callable[[slice], Result], series: int, size: int) -> list[Result]:
+    """What some work gives for the rows of each chunk, in their order: on all cores where there are several chunks.
+
+    Arrays of that size are worked on without Python's global lock, so that threads are enough; which of them does what
+    changes no bit. An error is raised when the chunks that were begun are done.
+    """
     # One empty chunk for no series at all, so that every array still gets its shape.
-    for start in range(0, max(series, 1), size):
-        yield slice(start, min(start + size, series))
+    rows = [slice(start, min(start + size, series)) for start in range(0, max(series, 1), size)]
+    if len(rows) < SEVERAL or CORES < SEVERAL:
+        return [work(each) for each in rows]
+    with ThreadPoolExecutor(min(CORES, len(rows)), thread_name_prefix="projection") as cores:
+        begun = [cores.submit(work, each) for each in rows]
+        try:
+            return [each.result() for each in begun]
+        except BaseException:
+            cores.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def stack(kind: type[Part], parts: Iterable[Part]) -> Part:

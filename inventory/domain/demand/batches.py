@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inventory.domain.demand.arrays import Flags, Numbers, chunks, ratio, stack
+from inventory.domain.demand.arrays import Flags, Numbers, by_chunk, ratio, stack
 from inventory.domain.demand.bursts import observed
-from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
+from inventory.domain.demand.evidence import Record
+from inventory.domain.demand.inputs import Settings
 from inventory.domain.demand.local import local_level
 from inventory.domain.demand.profile import Profile
 
@@ -36,15 +37,13 @@ class Batches:
     seen: Numbers
 
 
-def find_batches(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, settings: Settings
-) -> Batches:
+def find_batches(record: Record, profile: Profile, settings: Settings) -> Batches:
     """Which series are lumpy, and the batches of all; those of a series that is not lumpy mean nothing."""
-    parts = (
-        _batches(*observed(history, ahead, seasons, profile, rows), settings)
-        for rows in chunks(history.series, settings.chunk)
-    )
-    return stack(Batches, parts)
+
+    def work(rows: slice) -> Batches:
+        return _batches(*observed(record, profile, rows), settings)
+
+    return stack(Batches, by_chunk(work, record.series, settings.chunk))
 
 
 def _batches(prints: Numbers, exposure: Numbers, settings: Settings) -> Batches:

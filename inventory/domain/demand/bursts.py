@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inventory.domain.demand.arrays import Flags, Numbers, chunks, ratio, running
-from inventory.domain.demand.evidence import after_closure, evidence
-from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
+from inventory.domain.demand.arrays import Flags, Numbers, by_chunk, ratio
+from inventory.domain.demand.evidence import Record, evidence
+from inventory.domain.demand.inputs import Settings
 from inventory.domain.demand.local import local_level
 from inventory.domain.demand.profile import Profile
 from inventory.domain.distributions import count_log_probability
@@ -84,15 +84,12 @@ class _Belief:
     own_size: Numbers
 
 
-def find_bursts(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, even: Flags, settings: Settings,
-    rounds: int,
-) -> Bursts:  # fmt: skip
+def find_bursts(record: Record, profile: Profile, even: Flags, settings: Settings, rounds: int) -> Bursts:
     """Which days were bursts, how often they come and how large they are, after so many rounds.
 
     even (S,): series with a level that bursts can stand out from; the others have none, and teach the pool nothing.
     """
-    series = history.series
+    series = record.series
     chance = np.zeros(0)
     nowhere, nothing = np.zeros(0, dtype=np.int64), np.zeros(0)
     days = _Days(nowhere, nowhere, nothing, nothing, nothing, nothing)
@@ -103,7 +100,7 @@ def find_bursts(
     )  # fmt: skip
     for round_number in range(rounds + 1):
         first_look = round_number == 0
-        days, chance, belief = _look(history, ahead, seasons, profile, even, days, chance, belief, first_look, settings)
+        days, chance, belief = _look(record, profile, even, days, chance, belief, first_look, settings)
         if not first_look:
             chance, belief = _weigh(days, belief, settings)
     return Bursts(
@@ -113,14 +110,14 @@ def find_bursts(
 
 
 def _look(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, even: Flags, days: _Days,
-    chance: Numbers, belief: _Belief, first: bool, settings: Settings,
+    record: Record, profile: Profile, even: Flags, days: _Days, chance: Numbers, belief: _Belief, first: bool,
+    settings: Settings,
 ) -> tuple[_Days, Numbers, _Belief]:  # fmt: skip
     """Levels and noise without what is thought to be bursts, and the days that stand out from them."""
-    found: list[_Days] = []
-    own, weight, seen = (np.zeros(history.series) for _ in range(3))
-    for rows in chunks(history.series, settings.chunk):
-        prints, exposure = observed(history, ahead, seasons, profile, rows)
+    own, weight, seen = (np.zeros(record.series) for _ in range(3))
+
+    def work(rows: slice) -> _Days:
+        prints, exposure = observed(record, profile, rows)
         usable = (exposure > 0) & even[rows, None]
         part = slice(*np.searchsorted(days.rows, [rows.start, rows.stop]))
         ordinary = usable.astype(np.float64)
@@ -130,11 +127,11 @@ def _look(
         own[rows], weight[rows] = _noise(prints, usual, ordinary, settings)
         seen[rows] = usable.sum(axis=1)
         daily = belief.daily[rows] if first else _shrunk(own[rows], weight[rows], belief.daily_pool, settings)
-        sigmas = settings.burst_first_look if first else settings.burst_candidates
-        out = usable & (prints > usual + sigmas * np.sqrt(usual + daily[:, None] * usual**2) + 1.0)
-        out &= ~_new_level(out if first else out & (prints > 1.5 * usual), usable)
-        row, column = np.nonzero(out)
-        found.append(_Days(row + rows.start, column, prints[out], usual[out], level[out], daily[row]))
+        row, column = _standing_out(prints, usual, usable, daily, first, settings)
+        at = row, column
+        return _Days(row + rows.start, column, prints[at], usual[at], level[at], daily[row])
+
+    found = by_chunk(work, record.series, settings.chunk)
     joined = _Days(*(np.concatenate([getattr(each, name) for each in found]) for name in _Days.__dataclass_fields__))
     pool = float((weight * np.clip(own, 0.0, 2.0)).sum() + settings.usual_daily_dispersion)
     pool = max(pool / (weight.sum() + 1.0), settings.least_daily_dispersion)
@@ -143,23 +140,50 @@ def _look(
     return joined, np.ones(joined.rows.size), changed
 
 
-def observed(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, rows: slice
-) -> tuple[Numbers, Numbers]:
+def observed(record: Record, profile: Profile, rows: slice) -> tuple[Numbers, Numbers]:
     """New requests (C,T) and exposure (C,T) of the days that count; 0 on the others."""
-    prints, usable = evidence(history, rows)
-    after = after_closure(history, ahead, rows)[:, : history.days]
-    labels = None if seasons is None else seasons.past
-    return prints, profile.exposure(rows, usable, after, labels, history.first_day.weekday())
+    prints, usable = evidence(record, rows)
+    return prints, profile.exposure(rows, usable, record.after_closure(rows), record.labels, record.first_weekday)
+
+
+def _standing_out(
+    prints: Numbers, usual: Numbers, usable: Flags, daily: Numbers, first: bool, settings: Settings
+) -> tuple[Rows, Rows]:
+    """(N,) rows and columns of the days in question: those above the usual, but for a new level."""
+    sigmas = settings.burst_first_look if first else settings.burst_candidates
+    spread = usual * usual
+    spread *= daily[:, None]
+    spread += usual
+    np.sqrt(spread, out=spread)
+    spread *= sigmas
+    spread += usual
+    spread += 1.0
+    out = prints > spread
+    out &= usable
+    row, column = np.nonzero(out)
+    high = np.ones(row.size, dtype=bool) if first else prints[row, column] > 1.5 * usual[row, column]
+    kept = ~_new_level(row, column, high, usable)
+    return row[kept], column[kept]
 
 
 def _noise(prints: Numbers, usual: Numbers, ordinary: Numbers, settings: Settings) -> tuple[Numbers, Numbers]:
     """(C,) dispersion of single days by moments, and (C,) the number of days that it rests on, less for few prints:
     a day's say falls as the noise of counting grows beside what is to be measured."""
-    square = usual**2
-    own = ratio((ordinary * ((prints - usual) ** 2 - usual)).sum(axis=1), (ordinary * square).sum(axis=1), 0.0)
-    share = ratio(square, usual + settings.usual_daily_dispersion * square, 0.0) * settings.usual_daily_dispersion
-    return own, (ordinary * share**2).sum(axis=1)
+    square = usual * usual
+    off = prints - usual
+    off *= off
+    off -= usual
+    off *= ordinary
+    own = ratio(off.sum(axis=1), np.multiply(ordinary, square, out=off).sum(axis=1), 0.0)
+    noise = np.multiply(square, settings.usual_daily_dispersion, out=off)
+    noise += usual
+    # Nothing is usual where nothing is noise: 0 over 1 is what is wanted there.
+    np.copyto(noise, 1.0, where=noise == 0)
+    share = np.divide(square, noise, out=square)
+    share *= settings.usual_daily_dispersion
+    share *= share
+    share *= ordinary
+    return own, share.sum(axis=1)
 
 
 def _shrunk(own: Numbers, weight: Numbers, pool: float, settings: Settings) -> Numbers:
@@ -167,15 +191,21 @@ def _shrunk(own: Numbers, weight: Numbers, pool: float, settings: Settings) -> N
     return np.maximum((weight * own + prior * pool) / (weight + prior), settings.least_daily_dispersion)
 
 
-def _new_level(out: Flags, usable: Flags) -> Flags:
-    """Days with as many high days as others around them: that is a new level, not a burst."""
-    found = np.zeros_like(out)
-    asked = np.flatnonzero(out.sum(axis=1) >= FEWEST_OF_A_LEVEL)
-    days = out.shape[1]
-    start = np.maximum(np.arange(days) - NEIGHBOURS, 0)
-    stop = np.minimum(np.arange(days) + NEIGHBOURS + 1, days)
-    high, all_days = (running(flags[asked])[:, stop] - running(flags[asked])[:, start] for flags in (out, usable))
-    found[asked] = (high >= FEWEST_OF_A_LEVEL) & (2 * high >= all_days)
+def _new_level(row: Rows, column: Rows, is_high: Flags, usable: Flags) -> Flags:
+    """(N,) of these days, ascending by row and column, those with as many high days as others around them: that is a
+    new level, not a burst."""
+    days = usable.shape[1]
+    # All rows one after the other as on one line, with more than a neighbourhood between two of them.
+    place = row * (days + 2 * NEIGHBOURS + 1) + column
+    highs = place[is_high]
+    high = np.searchsorted(highs, place + NEIGHBOURS, "right") - np.searchsorted(highs, place - NEIGHBOURS, "left")
+    found = high >= FEWEST_OF_A_LEVEL
+    asked = np.flatnonzero(found)
+    start = np.maximum(column[asked] - NEIGHBOURS, 0)
+    stop = np.minimum(column[asked] + NEIGHBOURS, days - 1)
+    before = np.cumsum(usable, axis=1, dtype=np.int16 if days < np.iinfo(np.int16).max else np.int32)
+    all_days = before[row[asked], stop] - before[row[asked], start] + usable[row[asked], start]
+    found[asked] = 2 * high[asked] >= all_days
     return found
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_weekday, chunks, stack
-from inventory.domain.demand.inputs import Ahead, History, Settings
+from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_chunk, by_weekday, stack
+from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
 
 if TYPE_CHECKING:
     from inventory.domain.demand.bursts import Bursts
@@ -30,19 +30,60 @@ class Survey:
     days_after: Numbers
 
 
-def survey(history: History, ahead: Ahead, settings: Settings, bursts: Bursts | None = None) -> Survey:
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What the steps look at again and again: history, calendar ahead and seasons; and, worked out once, which days say
+    something about demand, usable (S,T), and which open days follow a closure, after (S,T+H)."""
+
+    history: History
+    ahead: Ahead
+    seasons: Seasons | None
+    usable: Flags
+    after: Flags
+
+    @property
+    def series(self) -> int:
+        return self.history.series
+
+    @property
+    def first_weekday(self) -> int:
+        return self.history.first_day.weekday()
+
+    @property
+    def labels(self) -> Counts | None:
+        """(S,T) the season of each day of the history."""
+        return None if self.seasons is None else self.seasons.past
+
+    def after_closure(self, rows: slice) -> Flags:
+        """(C,T) of the history."""
+        return self.after[rows, : self.history.days]
+
+
+def record(history: History, ahead: Ahead, seasons: Seasons | None, settings: Settings) -> Record:
+    """Nothing of it is kept by anybody: it is worked out for one projection."""
+    usable = np.empty(history.demand.shape, dtype=bool)
+    after = np.empty((history.series, history.days + ahead.open.shape[1]), dtype=bool)
+
+    def work(rows: slice) -> None:
+        usable[rows] = _usable(history, rows)
+        after[rows] = _after_closure(history, ahead, rows)
+
+    by_chunk(work, history.series, settings.chunk)
+    return Record(history, ahead, seasons, usable, after)
+
+
+def survey(record: Record, settings: Settings, bursts: Bursts | None = None) -> Survey:
     """The prints are those without the bursts, once these have been found."""
-    parts = (_survey_rows(history, ahead, rows, bursts) for rows in chunks(history.series, settings.chunk))
-    return stack(Survey, parts)
+    return stack(Survey, by_chunk(lambda rows: _survey_rows(record, rows, bursts), record.series, settings.chunk))
 
 
-def _survey_rows(history: History, ahead: Ahead, rows: slice, bursts: Bursts | None) -> Survey:
-    prints, usable = evidence(history, rows, bursts)
+def _survey_rows(record: Record, rows: slice, bursts: Bursts | None) -> Survey:
+    history, (prints, usable) = record.history, evidence(record, rows, bursts)
     known, opened, out = history.known[rows], history.open[rows], history.stocked_out[rows]
     rationed, announced = _flags(history, "rationed", rows), _flags(history, "announced", rows)
-    after = usable & after_closure(history, ahead, rows)[:, : history.days]
+    after = usable & record.after_closure(rows)
     plain = usable & ~after
-    first = history.first_day.weekday()
+    first = record.first_weekday
     return Survey(
         days_used=usable.sum(axis=1),
         days_stocked_out=(known & opened & out).sum(axis=1),
@@ -57,27 +98,33 @@ def _survey_rows(history: History, ahead: Ahead, rows: slice, bursts: Bursts | N
     )
 
 
-def evidence(history: History, rows: slice, bursts: Bursts | None = None) -> tuple[Numbers, Flags]:
+def evidence(record: Record, rows: slice, bursts: Bursts | None = None) -> tuple[Numbers, Flags]:
     """New requests printed on each day that says something about demand (C,T), and which days those are; without
     the bursts, where these are given.
 
     Prints for waiting requests are the demand of days that are left out: to leave out the days and keep the
     prints would count that demand on the wrong days, which is worse than leaving out neither.
     """
-    usable = history.open[rows] & history.known[rows] & ~history.stocked_out[rows]
-    usable &= ~_flags(history, "rationed", rows) & ~_flags(history, "announced", rows)
-    new = history.demand[rows] - history.served_waiting[rows]
-    prints = np.where(usable, new, 0).astype(np.float64)
+    history, usable = record.history, record.usable[rows]
+    prints = np.subtract(history.demand[rows], history.served_waiting[rows], dtype=np.float64)
+    np.copyto(prints, 0.0, where=~usable)
     return prints if bursts is None else bursts.set_apart(prints, rows), usable
+
+
+def _usable(history: History, rows: slice) -> Flags:
+    usable = history.open[rows] & history.known[rows] & ~history.stocked_out[rows]
+    for name in ("rationed", "announced"):
+        usable &= ~_flags(history, name, rows)
+    return usable
 
 
 def _flags(history: History, name: str, rows: slice) -> Flags:
     """(C,T) of days that some series have; None stands for none of them."""
     flags: Flags | None = getattr(history, name)
-    return np.zeros_like(history.open[rows]) if flags is None else flags[rows]
+    return np.broadcast_to(False, history.open[rows].shape) if flags is None else flags[rows]
 
 
-def after_closure(history: History, ahead: Ahead, rows: slice) -> Flags:
+def _after_closure(history: History, ahead: Ahead, rows: slice) -> Flags:
     """(C,T+H) open days that follow a closure: since the last open day, a weekday usually open was not."""
     opened = np.concatenate([history.open[rows], ahead.open[rows]], axis=1)
     columns = np.arange(opened.shape[1])

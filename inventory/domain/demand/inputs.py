@@ -112,8 +112,8 @@ class Settings:
     read_after: float = 1 / 3
     # Planned outreach brings what it brings: a coefficient of variation of 40 % of what was expected.
     planned_dispersion: float = 0.16
-    # Series computed at a time: working memory of about 100 MB for two years of history.
-    chunk: int = 1_000
+    # Series computed at a time: working memory of about 50 MB a core for two years of history.
+    chunk: int = 500
 
     def __post_init__(self) -> None:
         if not self.half_lives or min(self.half_lives) <= 0 or list(self.half_lives) != sorted(self.half_lives):

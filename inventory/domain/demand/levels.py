@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inventory.domain.demand.arrays import Counts, Flags, Numbers, chunks, ratio, running, stack
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_chunk, ratio, running, stack
 from inventory.domain.demand.bursts import Bursts, observed
-from inventory.domain.demand.evidence import after_closure
-from inventory.domain.demand.inputs import Ahead, History, Horizon, Seasons, Settings
+from inventory.domain.demand.evidence import Record
+from inventory.domain.demand.inputs import Horizon, Settings
 from inventory.domain.demand.profile import Profile
 
 
@@ -37,20 +37,18 @@ class Replay:
     squares: Numbers
 
 
-def replay(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, bursts: Bursts, horizon: Horizon,
-    settings: Settings,
-) -> Replay:  # fmt: skip
+def replay(record: Record, profile: Profile, bursts: Bursts, horizon: Horizon, settings: Settings) -> Replay:
+    history = record.history
     # Two calendar days an open day covers any usual week with its holidays; older origins make up for the
     # rest.
     reach = int(2 * horizon.total.max(initial=0)) // settings.origin_step_days + 1
     count = max(0, min(settings.origins + reach, (history.days - 1) // settings.origin_step_days))
     origins = history.days - settings.origin_step_days * np.arange(count + 1)
-    parts = (
-        _replay_rows(history, ahead, seasons, profile, bursts, horizon, settings, rows, origins)
-        for rows in chunks(history.series, settings.chunk)
-    )
-    return stack(Replay, parts)
+
+    def work(rows: slice) -> Replay:
+        return _replay_rows(record, profile, bursts, horizon, settings, rows, origins)
+
+    return stack(Replay, by_chunk(work, history.series, settings.chunk))
 
 
 def expert_count(settings: Settings) -> int:
@@ -63,15 +61,13 @@ def _trends(settings: Settings) -> int:
 
 
 def _replay_rows(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, bursts: Bursts, horizon: Horizon,
-    settings: Settings, rows: slice, origins: Counts,
+    record: Record, profile: Profile, bursts: Bursts, horizon: Horizon, settings: Settings, rows: slice,
+    origins: Counts,
 ) -> Replay:  # fmt: skip
-    prints, exposure = observed(history, ahead, seasons, profile, rows)
+    prints, exposure = observed(record, profile, rows)
     base = bursts.set_apart(prints, rows)
-    opened = history.open[rows]
-    after = after_closure(history, ahead, rows)[:, : history.days]
-    labels = None if seasons is None else seasons.past
-    whole = profile.exposure(rows, opened, after, labels, history.first_day.weekday())
+    opened = record.history.open[rows]
+    whole = profile.exposure(rows, opened, record.after_closure(rows), record.labels, record.first_weekday)
     total = horizon.total[rows]
     sums = [running(values) for values in (base, exposure, whole, prints, exposure**2)]
     experts, behind = _experts(base, prints, exposure, total, opened, origins, settings)

@@ -110,10 +110,10 @@ def chance_above(free: Numbers, mixture: Mixture) -> Numbers:
 def quantiles(probabilities: Numbers, mixture: Mixture) -> Numbers:
     """(C,Q) the smallest whole counts k with P(D <= k) >= probability (C,Q), of mixtures (C,N)."""
     out = np.zeros(probabilities.shape)
-    top = count_quantile(0.9999, mixture.mean, mixture.dispersion).max(axis=-1) if out.size else np.zeros(len(out))
-    small = (top <= LARGEST_TABLE) & (probabilities.max(axis=1, initial=0.0) <= 0.9985)
+    tabled = count_cdf(LARGEST_TABLE, mixture.mean, mixture.dispersion).min(axis=-1, initial=1.0) >= 0.9999
+    small = tabled & (probabilities.max(axis=1, initial=0.0) <= 0.9985)
     if small.any():
-        out[small] = _from_table(probabilities[small], _rows(mixture, small), int(top[small].max()))
+        out[small] = _from_table(probabilities[small], _rows(mixture, small))
     if not small.all():
         out[~small] = _search(probabilities[~small], _rows(mixture, ~small))
     return out
@@ -123,18 +123,22 @@ def _rows(mixture: Mixture, rows: NDArray[Any]) -> Mixture:
     return Mixture(mixture.weights[rows], mixture.mean[rows], mixture.dispersion[rows])
 
 
-def _from_table(probabilities: Numbers, mixture: Mixture, top: int) -> Numbers:
-    """By adding up P(D = k) from k = 0, each from the one before it."""
+def _from_table(probabilities: Numbers, mixture: Mixture) -> Numbers:
+    """By adding up P(D = k) from k = 0, each from the one before it, until that is more than is asked for."""
     mean, f = mixture.mean, np.maximum(mixture.dispersion, 1e-7)
     size, falls = 1.0 / f, f * mean / (1.0 + f * mean)
     term = mixture.weights * np.exp(-size * np.log1p(f * mean))
-    below = np.zeros((len(mean), top + 1))
+    wanted = probabilities - 1e-12
+    found = np.zeros(wanted.shape)
     total = np.zeros(len(mean))
-    for count in range(top + 1):
+    for count in range(LARGEST_TABLE + 1):
         total = total + term.sum(axis=-1)
-        below[:, count] = total
+        short = total[:, None] < wanted
+        if not short.any():
+            break
+        found += short
         term = term * falls * (size + count) / (count + 1.0)
-    return (below[:, None, :] < probabilities[..., None] - 1e-12).sum(axis=-1).astype(np.float64)
+    return found
 
 
 def _search(probabilities: Numbers, mixture: Mixture) -> Numbers:

@@ -8,13 +8,15 @@ from datetime import timedelta
 import numpy as np
 
 from inventory.domain.demand import mixture
-from inventory.domain.demand.arrays import Counts, Flags, Numbers, chunks, ratio, rows_of, stack, where_known
-from inventory.domain.demand.evidence import after_closure
-from inventory.domain.demand.inputs import Ahead, History, Horizon, Position, Seasons, Settings
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_chunk, ratio, rows_of, stack, where_known
+from inventory.domain.demand.evidence import Record
+from inventory.domain.demand.inputs import Ahead, Horizon, Position, Settings
 from inventory.domain.demand.mixture import Mixture
 from inventory.domain.demand.profile import Profile
 from inventory.domain.demand.spread import Spread
 
+OUTLOOK_CHUNKS = 2
+"""Worked on together: days ahead are fewer than days behind, and a search costs by the step more than by the row."""
 BEYOND = -1  # a day of stock-out that lies beyond the calendar ahead
 LEAD_ATOMS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """A learnt lead time stands for these five of its quantiles, each as likely as the others."""
@@ -71,18 +73,19 @@ class Days:
 
 
 def outlook(
-    history: History, ahead: Ahead, seasons: Seasons | None, profile: Profile, horizon: Horizon, position: Position,
-    forecast: Forecast, spread: Spread, settings: Settings,
+    record: Record, profile: Profile, horizon: Horizon, position: Position, forecast: Forecast, spread: Spread,
+    settings: Settings,
 ) -> Outlook:  # fmt: skip
-    first = (history.first_day + timedelta(days=history.days)).weekday()
-    labels = None if seasons is None else seasons.ahead
-    parts = []
-    for rows in chunks(history.series, settings.chunk):
-        after = after_closure(history, ahead, rows)[:, history.days :]
-        exposure = profile.exposure(rows, ahead.open[rows], after, labels, first)
+    ahead, days = record.ahead, record.history.days
+    first = (record.history.first_day + timedelta(days=days)).weekday()
+    labels = None if record.seasons is None else record.seasons.ahead
+
+    def work(rows: slice) -> Outlook:
+        exposure = profile.exposure(rows, ahead.open[rows], record.after[rows, days:], labels, first)
         own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
-        parts.append(_outlook_rows(exposure, rows_of(ahead, rows), *own, settings))
-    return stack(Outlook, parts)
+        return _outlook_rows(exposure, rows_of(ahead, rows), *own, settings)
+
+    return stack(Outlook, by_chunk(work, record.series, OUTLOOK_CHUNKS * settings.chunk))
 
 
 def _outlook_rows(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_pool, chunks, ratio
-from inventory.domain.demand.evidence import Survey, after_closure, evidence
-from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
+from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_chunk, by_pool, ratio
+from inventory.domain.demand.evidence import Record, Survey, evidence
+from inventory.domain.demand.inputs import Seasons, Settings
 from inventory.domain.demand.local import local_level
 
 if TYPE_CHECKING:
@@ -28,15 +28,31 @@ class Profile:
     def exposure(self, rows: slice, opened: Flags, after: Flags, seasons: Counts | None, first_weekday: int) -> Numbers:
         """(C,D) exposure of days whose first column is that weekday."""
         columns = (first_weekday + np.arange(opened.shape[1])) % WEEK
-        factor = np.where(after, self.after_closure[rows, None], 1.0)
-        if seasons is not None:
-            factor = factor * np.take_along_axis(self.season[rows], seasons[rows].astype(np.int64), axis=1)
-        return np.where(opened, self.weekday[rows][:, columns] * factor, 0.0)
+        weekday, closure = self.weekday[rows], self.after_closure[rows]
+        row, column = np.nonzero(after)
+        if seasons is None:
+            found = weekday.take(columns, axis=1)
+            found[row, column] *= closure[row]
+        else:
+            season, labels = self.season[rows], seasons[rows]
+            found = _by_kind_of_day(weekday, season, columns, labels)
+            found[row, column] = weekday[row, columns[column]] * (closure[row] * season[row, labels[row, column]])
+        np.copyto(found, 0.0, where=~opened)
+        return found
+
+
+def _by_kind_of_day(weekday: Numbers, season: Numbers, columns: Counts, labels: Counts) -> Numbers:
+    """(C,D) the weight of each day's weekday times the factor of its season."""
+    if labels.strides[0] == 0 and len(labels):
+        # What is said of everybody's days is one row, seen from everywhere.
+        kinds, kind_of = np.unique(columns * season.shape[1] + labels[0].astype(np.int64), return_inverse=True)
+        each = weekday[:, kinds // season.shape[1]] * season[:, kinds % season.shape[1]]
+        return each.take(kind_of, axis=1)
+    return weekday.take(columns, axis=1) * np.take_along_axis(season, labels.astype(np.int64), axis=1)
 
 
 def profile(
-    history: History, ahead: Ahead, seasons: Seasons | None, survey: Survey, settings: Settings,
-    bursts: Bursts | None = None, telling: Flags | None = None,
+    record: Record, survey: Survey, settings: Settings, bursts: Bursts | None = None, telling: Flags | None = None
 ) -> Profile:  # fmt: skip
     """Weights of weekdays and closures from the whole history, then what seasons did beside the level around them.
 
@@ -44,17 +60,17 @@ def profile(
 
     A burst of three days' worth moves a season of twenty days by 15 %: once they are found, they are set apart here.
     """
-    pools = history.pools
-    heard: Numbers = np.ones(history.series) if telling is None else telling.astype(np.float64)
+    pools, seasons = record.history.pools, record.seasons
+    heard: Numbers = np.ones(record.series) if telling is None else telling.astype(np.float64)
     weekday = _weekday(survey, pools, heard, settings)
     rate = ratio(survey.prints.sum(axis=1), survey.days.sum(axis=1), 0.0)
     found = by_pool(heard * survey.prints_after.sum(axis=1), pools) + settings.profile_prior_prints
     usual = rate * (weekday * survey.days_after).sum(axis=1)
     factor = found / (by_pool(heard * usual, pools) + settings.profile_prior_prints)
-    plain = Profile(weekday, np.clip(factor, *settings.after_closure_range)[pools], np.ones((history.series, 1)))
+    plain = Profile(weekday, np.clip(factor, *settings.after_closure_range)[pools], np.ones((record.series, 1)))
     if seasons is None or not seasons.stated.size:
         return plain
-    return Profile(weekday, plain.after_closure, _season(history, ahead, seasons, plain, heard, settings, bursts))
+    return Profile(weekday, plain.after_closure, _season(record, seasons, plain, heard, settings, bursts))
 
 
 def _weekday(survey: Survey, pools: Counts, heard: Numbers, settings: Settings) -> Numbers:
@@ -71,23 +87,24 @@ def _weekday(survey: Survey, pools: Counts, heard: Numbers, settings: Settings) 
 
 
 def _season(
-    history: History, ahead: Ahead, seasons: Seasons, plain: Profile, heard: Numbers, settings: Settings,
-    bursts: Bursts | None,
+    record: Record, seasons: Seasons, plain: Profile, heard: Numbers, settings: Settings, bursts: Bursts | None
 ) -> Numbers:  # fmt: skip
     """(S,1+E) prints in a season over what the weeks around it would have led to expect; gamma priors twice:
     the pool's factor leans on what was stated (or 1), a series' own on the pool's."""
-    number, pools = seasons.stated.size, history.pools
-    printed, foreseen = (np.zeros((history.series, number)) for _ in range(2))
-    for rows in chunks(history.series, settings.chunk):
-        prints, usable = evidence(history, rows, bursts)
-        after = after_closure(history, ahead, rows)[:, : history.days]
-        exposure = plain.exposure(rows, usable, after, None, history.first_day.weekday())
+    number, pools = seasons.stated.size, record.history.pools
+    printed, foreseen = (np.zeros((record.series, number)) for _ in range(2))
+
+    def work(rows: slice) -> None:
+        prints, usable = evidence(record, rows, bursts)
+        exposure = plain.exposure(rows, usable, record.after_closure(rows), None, record.first_weekday)
         ordinary = seasons.past[rows] == 0
         expected = local_level(prints * ordinary, exposure * ordinary, settings) * exposure
         for season in range(number):
             during = seasons.past[rows] == season + 1
             printed[rows, season] = (prints * during).sum(axis=1)
             foreseen[rows, season] = (expected * during).sum(axis=1)
+
+    by_chunk(work, record.series, settings.chunk)
     stated = np.where(np.isnan(seasons.stated), 1.0, seasons.stated)
     prior = settings.season_prior_prints
     pool = by_pool(heard[:, None] * printed, pools) + prior * stated
@@ -96,4 +113,4 @@ def _season(
     daily = settings.usual_daily_dispersion if bursts is None else bursts.daily[:, None]
     own = (1.0 / settings.season_variation**2) * (1.0 + daily * foreseen / 20.0)
     factor = (printed + own * pool[pools]) / (foreseen + own)
-    return np.concatenate([np.ones((history.series, 1)), np.clip(factor, *settings.season_range)], axis=1)
+    return np.concatenate([np.ones((record.series, 1)), np.clip(factor, *settings.season_range)], axis=1)

@@ -13,7 +13,7 @@ from inventory.domain.demand.arrays import Counts, Flags, Numbers, expect_shape,
 from inventory.domain.demand.batches import Batches, find_batches
 from inventory.domain.demand.blend import Blend, blend
 from inventory.domain.demand.bursts import Bursts, find_bursts
-from inventory.domain.demand.evidence import Survey, survey
+from inventory.domain.demand.evidence import Record, Survey, record, survey
 from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
 from inventory.domain.demand.levels import Replay, replay
 from inventory.domain.demand.newcomers import borrow
@@ -119,8 +119,9 @@ def project(
     _expect_series(history, ahead, horizon, position, seasons)
     plain = np.zeros(history.series, dtype=bool) if average is None else average
     expect_shape("average", plain, (history.series,))
-    surveyed, profiled, batches, bursts = _learn(history, ahead, seasons, settings)
-    replayed = replay(history, ahead, seasons, profiled, bursts, horizon, settings)
+    recorded = record(history, ahead, seasons, settings)
+    surveyed, profiled, batches, bursts = _learn(recorded, settings)
+    replayed = replay(recorded, profiled, bursts, horizon, settings)
     enough = surveyed.days_used >= settings.minimum_open_days
     plain = plain & enough
     # What batches look like as levels and bursts must not teach other series anything.
@@ -130,24 +131,22 @@ def project(
     borrowed = borrow(history, surveyed, blended.level, enough, telling, settings)
     level, scatter, stated, borrows = stand_in(position, enough, blended.level, own, borrowed, settings)
     forecast = _forecast(level, bursts, batches, enough & ~plain)
-    looked = outlook(history, ahead, seasons, profiled, horizon, position, forecast, scatter, settings)
+    looked = outlook(recorded, profiled, horizon, position, forecast, scatter, settings)
     flags = _Flags(enough, stated, plain, batches.lumpy & enough & ~plain, np.where(borrows, borrowed.share, 0.0))
     return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, flags, settings)
 
 
-def _learn(
-    history: History, ahead: Ahead, seasons: Seasons | None, settings: Settings
-) -> tuple[Survey, Profile, Batches, Bursts]:
+def _learn(record: Record, settings: Settings) -> tuple[Survey, Profile, Batches, Bursts]:
     """What kinds of days there are, and which were bursts: each is needed to see the other, so twice in turn."""
     first, again = settings.burst_rounds
-    surveyed = survey(history, ahead, settings)
-    profiled = profile(history, ahead, seasons, surveyed, settings)
-    batches = find_batches(history, ahead, seasons, profiled, settings)
+    surveyed = survey(record, settings)
+    profiled = profile(record, surveyed, settings)
+    batches = find_batches(record, profiled, settings)
     even = ~batches.lumpy
-    bursts = find_bursts(history, ahead, seasons, profiled, even, settings, first)
-    surveyed = survey(history, ahead, settings, bursts)
-    profiled = profile(history, ahead, seasons, surveyed, settings, bursts, even)
-    return surveyed, profiled, batches, find_bursts(history, ahead, seasons, profiled, even, settings, again)
+    bursts = find_bursts(record, profiled, even, settings, first)
+    surveyed = survey(record, settings, bursts)
+    profiled = profile(record, surveyed, settings, bursts, even)
+    return surveyed, profiled, batches, find_bursts(record, profiled, even, settings, again)
 
 
 @dataclass(frozen=True, eq=False)
