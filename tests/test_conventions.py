@@ -24,6 +24,7 @@ REFUSAL_CLASSES = {"Refusal", "Invalid", "NotFound", "NotAllowed", "TooMany", "E
 LEDGER = "services/ledger.py"
 BULK = "services/ledger_bulk.py"
 AT_ONCE = "services/ledger_at_once.py"
+MANY = "services/ledger_many.py"
 ROWS = "services/ledger_rows.py"
 LEDGER_TABLES = {"Movement", "Balance", "DailyTotal"}
 LONGEST_FUNCTION = 60
@@ -67,7 +68,7 @@ def test_movements_are_inserted_at_exactly_one_place() -> None:
     ]
     assert [place.split(":")[0] for place in places] == [ROWS], places
     takers = {path for path, tree in modules().items() for name in imported(tree) if name == "INSERT"}
-    assert takers == {LEDGER, AT_ONCE}
+    assert takers == {LEDGER, AT_ONCE, MANY}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -86,7 +87,7 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
     others = [
         f"{path}:{call.lineno}"
         for path, tree in modules().items()
-        if path not in (LEDGER, BULK, AT_ONCE, ROWS)
+        if path not in (LEDGER, BULK, AT_ONCE, MANY, ROWS)
         for call in calls(tree)
         if writes(call, LEDGER_TABLES) or name_of(call.func) == "copy_in"
     ]
@@ -96,7 +97,7 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
         for path, tree in modules().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
-        and name_of(node.value) in ("ledger_bulk", "ledger_at_once")
+        and name_of(node.value) in ("ledger_bulk", "ledger_at_once", "ledger_many")
         and node.attr.startswith("write")
     ]
     assert set(users) == {LEDGER}

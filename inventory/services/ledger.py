@@ -41,7 +41,7 @@ from inventory.domain.ledger import (
 from inventory.domain.offices import OfficeKind
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, DeliveryRequestLine, Item, Movement, Office, StockCheck
-from inventory.services import audit, ledger_at_once, ledger_bulk, open_requests, ranges
+from inventory.services import audit, ledger_at_once, ledger_bulk, ledger_many, open_requests, ranges
 from inventory.services.ledger_at_once import Beside, Facts
 from inventory.services.ledger_rows import (
     COLUMNS,
@@ -107,7 +107,7 @@ def post(
     _check_moments(now, lines)
     digest = body_digest(actor.person_id, lines, extra)
     stamp = _stamp(actor, now, request_id, digest, origin)
-    if document is None and not expecting and posts_at_once() and (written := ledger_at_once.write(lines, stamp)):
+    if document is None and not expecting and (written := _at_once(lines, stamp)):
         return Posting(written, replayed=False)
     try:
         movements = write(lambda session: _record(session, lines, stamp, document, expecting))
@@ -152,7 +152,7 @@ def post_at_once(
     check_line(line)
     check_moment(line, now, facts.time_zone)
     stamp = _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered")
-    return next(iter(ledger_at_once.write([line], stamp, beside, facts)), None) if posts_at_once() else None
+    return ledger_at_once.write(line, stamp, beside, facts) if posts_at_once() else None
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -364,6 +364,15 @@ def _unless_reversed(movement_id: int, request_id: UUID, work: Callable[[], Post
 # --- writing -----------------------------------------------------------------------------------------------------
 
 
+def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any]) -> tuple[Recorded, ...]:
+    """All of them in one round trip, where that goes. Else none, and nothing was written: then the general way is gone,
+    which says what is wrong, if anything is."""
+    if not posts_at_once() or not ledger_many.plain(lines):
+        return ()
+    one = ledger_at_once.write(lines[0], stamp) if len(lines) == 1 else None
+    return (one,) if one else ledger_many.write_alone(lines, stamp)
+
+
 def _record(
     session: Session,
     lines: Sequence[Line],
@@ -373,6 +382,11 @@ def _record(
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
     per_line = [references] * len(lines) if isinstance(references, Mapping) else references
+    # Without a document it has been tried before.
+    if (document or expecting) and on_postgresql() and ledger_many.plain(lines):
+        expected = _stocks_of(session, expecting)
+        if written := ledger_many.write_in(session, lines, per_line, stamp, expected):
+            return written
     with_numbers = ranges.of_lines(session, lines)
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):

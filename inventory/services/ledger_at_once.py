@@ -5,14 +5,13 @@ Called by `inventory.services.ledger` alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     CTE,
     BindParameter,
     ColumnElement,
@@ -21,15 +20,12 @@ from sqlalchemy import (
     String,
     bindparam,
     case,
-    cast,
     exists,
-    func,
     literal_column,
     not_,
     or_,
     select,
     text,
-    true,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -37,7 +33,7 @@ from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
 
 from inventory.db import write_at_once
-from inventory.domain.ledger import FIGURES, NEVER_NEGATIVE, Line, total_effect
+from inventory.domain.ledger import FIGURES, NEVER_NEGATIVE, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StockCheck
 from inventory.services.ledger_rows import INSERT, Recorded, changes_stock, row_of
 
@@ -66,39 +62,23 @@ class Beside:
 
 
 def write(
-    lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None, facts: Facts | None = None
-) -> tuple[Recorded, ...]:
-    """Lines of one stock and day in one round trip, where nothing about them is out of the ordinary: no reversal, no
-    numbers, no later day that they could upset, and stock enough. Else none, and nothing was written: then the general
-    way is gone, which says what is wrong, if anything is.
+    line: Line, stamp: Mapping[str, Any], beside: Beside | None = None, facts: Facts | None = None
+) -> Recorded | None:
+    """A line in one round trip, where nothing about it is out of the ordinary: no reversal, no numbers, no later day
+    that it could upset, and stock enough. Else None, and nothing was written: then the general way is gone, which says
+    what is wrong, if anything is.
     """
-    if not _alike(lines):
-        return ()
-    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, total_effect(lines), strict=True)}
-    values: dict[str, Any] = {**row_of(lines[0]), **stamp, **effect, "request_line": 1, "lines": len(lines)}
-    if len(lines) > 1:
-        values |= {name: [row[name] for row in map(row_of, lines)] for name in _BY_LINE}
-        values |= {"request_line": list(range(1, len(lines) + 1))}
+    if line.reverses_id is not None or line.ranges or not changes_stock([line]):
+        return None
+    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, line.effect, strict=True)}
+    values: dict[str, Any] = {**row_of(line), **stamp, **effect, "request_line": 1}
     values |= {"is_synthetic": stamp["origin"] == "synthetic", **(beside.values if beside else {})}
     values |= vars(facts) if facts else {}
-    statement = _one_statement(beside.insert if beside else None, many=len(lines) > 1, sure=facts is None)
     try:
-        written = write_at_once(statement, values)
+        written = write_at_once(_statement(beside.insert if beside else None, sure=facts is None), values)
     except IntegrityError:  # posted before, or what the database refuses in any case
-        return ()
-    at = stamp["recorded_at"].astimezone(UTC)
-    return tuple(_as_recorded(line, row, at) for line, row in zip(lines, written, strict=True)) if written else ()
-
-
-def _alike(lines: Sequence[Line]) -> bool:
-    """Whether they are of one stock and day, plain, and change the stock."""
-    first = lines[0]
-    return changes_stock(lines) and all(
-        line.reverses_id is None
-        and not line.ranges
-        and (line.office_id, line.item_id, line.effective_on) == (first.office_id, first.item_id, first.effective_on)
-        for line in lines
-    )
+        return None
+    return _as_recorded(line, written[0], stamp["recorded_at"].astimezone(UTC)) if written else None
 
 
 def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
@@ -122,44 +102,22 @@ def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
 
 
 @cache
-def _one_statement(beside: Callable[[CTE], Insert] | None, *, many: bool, sure: bool) -> str:
-    """The statement of `write`, compiled once; for `many` lines, what they differ in is one array for each column;
-    with facts of which nobody is `sure`, these are looked at as well.
+def _statement(beside: Callable[[CTE], Insert] | None, *, sure: bool) -> str:
+    """The statement of `write`, compiled once; with facts of which nobody is `sure`, these are looked at as well.
 
     Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
-    the balance, the daily totals, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
-    the last SELECT asks for by EXISTS before it begins with the movements.
+    the balance, the daily total, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
+    the last SELECT asks for by EXISTS before it begins with the movement.
     """
     changed = (_changed() if sure else _changed().where(_still_so())).cte("changed")
-    rows = _rows().cte("rows") if many else None
-
-    def said(name: str) -> Any:
-        return _given(Movement, name) if rows is None or name not in rows.c else rows.c[name]
-
-    totalled = _totalled(changed, rows, said).returning(_ONE.label("done")).cte("totalled")
+    totalled = _totalled(changed).returning(_ONE.label("done")).cte("totalled")
     looked = _looked(changed).returning(_ONE.label("done")).cte("looked")
-    before = changed.c.last_seq - _LINES
-    row = select(*(said(name) for name in _AS_GIVEN), before + said("request_line")).select_from(changed)
-    if rows is not None:
-        row = row.join(rows, true()).order_by(rows.c.request_line)
+    row = select(*(_given(Movement, name) for name in _AS_GIVEN), changed.c.last_seq)
     moved = INSERT.from_select([*_AS_GIVEN, "seq"], row).returning(Movement.id, Movement.seq).cte("moved")
     last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
     if beside is not None:
         last = last.add_cte(beside(moved).cte("beside"))
-    return str(last.order_by(moved.c.seq).compile(dialect=psycopg.dialect()))
-
-
-_BY_LINE = ("kind", "reason", "quantity", "served_waiting", "shift", "happened_at", "note")
-_LINES = bindparam("lines", type_=Integer)
-
-
-def _rows() -> Any:
-    """What the lines of one stock and day differ in."""
-    arrays = {
-        name: cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
-        for name, kind in ((name, Movement.__table__.c[name].type) for name in (*_BY_LINE, "request_line"))
-    }
-    return select(*(func.unnest(array).label(name) for name, array in arrays.items()))
+    return str(last.compile(dialect=psycopg.dialect()))
 
 
 _AS_GIVEN = (
@@ -197,7 +155,7 @@ def _changed() -> Any:
     day = _given(Balance, "last_on", "effective_on")
     numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
     values: dict[str, Any] = {figure: columns[figure] + by[figure] for figure in FIGURES}
-    values["last_seq"] = columns.last_seq + _LINES
+    values["last_seq"] = columns.last_seq + _ONE
     values["first_on"] = case((columns.first_on < day, columns.first_on), else_=day)
     values["last_on"] = day
     values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
@@ -235,21 +193,18 @@ def _still_so() -> ColumnElement[bool]:
     )
 
 
-def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any:
+def _totalled(changed: CTE) -> Any:
     table: Any = DailyTotal.__table__
     names = [column.name for column in table.primary_key]
-    keys = {name: said("effective_on" if name == "day" else name) for name in names}
-    sums = {name: said(name) for name in ("quantity", "served_waiting")}
-    if rows is None:
-        totals = select(*keys.values(), *sums.values()).select_from(changed)
-    else:
-        summed = select(*keys.values(), *(func.sum(each) for each in sums.values()))
-        totals = summed.select_from(changed).join(rows, true()).group_by(rows.c.kind, rows.c.reason)
-    statement = postgresql.insert(table).from_select([*keys, *sums], totals)
+    row = [_given(Movement, "effective_on" if name == "day" else name) for name in (*names, *_SUMS)]
+    statement = postgresql.insert(table).from_select([*names, *_SUMS], select(*row).select_from(changed))
     return statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
-        set_={name: table.c[name] + statement.excluded[name] for name in ("quantity", "served_waiting")},
+        set_={name: table.c[name] + statement.excluded[name] for name in _SUMS},
     )
+
+
+_SUMS = ("quantity", "served_waiting")
 
 
 def _looked(changed: CTE) -> Any:

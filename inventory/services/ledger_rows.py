@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, insert, literal, select
+from sqlalchemy import ColumnElement, Integer, String, and_, case, insert, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from inventory.db import db
@@ -186,11 +186,12 @@ def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
     return dict(effects)
 
 
-def effect_on(table: type[Movement] | type[DailyTotal], figure: str) -> ColumnElement[int]:
-    """SQL: what a movement or a daily total did to one of the FIGURES, from the one table of effects.
+def effect_on(table: Any, figure: str) -> ColumnElement[int]:
+    """SQL: what a movement or a daily total did to one of the FIGURES, from the one table of effects. `table` is one of
+    the two, or has their columns `kind`, `reason` and `quantity`.
 
     Kinds that do the same for every reason are asked for first: nine rows in ten are of such a kind, and there may be
-    hundreds of thousands.
+    hundreds of thousands. All is written out, so that the statement has no parameters by this.
     """
     alike: dict[int, list[str]] = defaultdict(list)
     branches = []
@@ -199,7 +200,17 @@ def effect_on(table: type[Movement] | type[DailyTotal], figure: str) -> ColumnEl
         if len(set(by_reason.values())) == 1:
             alike[next(iter(by_reason.values()))].append(kind.value)
         else:
-            of_kind = table.kind == kind.value
-            branches += [(and_(of_kind, table.reason == reason), by) for reason, by in by_reason.items()]
-    same = [(table.kind.in_(kinds), by) for by, kinds in alike.items()]
-    return case(*((which, literal(by) * table.quantity) for which, by in [*same, *branches] if by), else_=0)
+            of_kind = table.kind == _word(kind.value)
+            branches += [(and_(of_kind, table.reason == _word(reason)), by) for reason, by in by_reason.items()]
+    same = [(table.kind.in_(map(_word, kinds)), by) for by, kinds in alike.items()]
+    effects = ((which, _number(by) * table.quantity) for which, by in [*same, *branches] if by)
+    return case(*effects, else_=_number(0))
+
+
+def _word(name: str) -> ColumnElement[str]:
+    """One of the ledger's own names."""
+    return literal_column(f"'{name}'", String)
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)
