@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -121,7 +121,24 @@ def _write(work: Callable[[Session], T], session: Session) -> T:
     raise AssertionError("unreachable")
 
 
-def write_at_once(statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
+class Ready(NamedTuple):
+    """A statement of PostgreSQL's as the server is sent it, and the names of its parameters in their order."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+def ready(statement: Any) -> Ready:
+    """All of its parameters are given by name. Made once: to make it out anew each time takes as long as the answer,
+    and to look for the names in a long text a tenth of a posting."""
+    made = statement.compile(dialect=_NUMBERING)
+    return Ready(str(made), tuple(made.positiontup))
+
+
+_NUMBERING = psycopg.dialect(paramstyle="numeric_dollar")
+
+
+def write_at_once(statement: Ready, values: Mapping[str, Any]) -> Sequence[Any]:
     """One statement of PostgreSQL's that is a transaction of its own, sent in one round trip; its rows.
 
     It ends what the session was reading, and is tried again as often and for the same reasons as what `write` runs.
@@ -144,35 +161,35 @@ def glance(statement: Executable, values: Mapping[str, Any]) -> Any | None:
     """
     if not on_postgresql() or (db.session.registry.has() and db.session().in_transaction()):
         return db.session.execute(statement, values).one_or_none()
-    rows = _rows(_text_of(statement), values)
+    rows = _rows(_ready(statement), values)
     return rows[0] if rows else None
 
 
 @lru_cache(maxsize=64)
-def _text_of(statement: Executable) -> str:
-    """What PostgreSQL is sent: to make it out anew each time takes as long as the answer."""
-    made: Any = statement
-    return str(made.compile(dialect=psycopg.dialect()))
+def _ready(statement: Executable) -> Ready:
+    return ready(statement)
 
 
 def on_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
 
-def _rows(statement: str, values: Mapping[str, Any]) -> list[Any]:
+def _rows(statement: Ready, values: Mapping[str, Any]) -> list[Any]:
     """What PostgreSQL answers to a statement that is a transaction of its own. The driver itself is asked, on a
     connection of the pool: the engine's own books of a statement take twice as long as the driver. Raises what the
     engine raises."""
+    from psycopg import RawCursor
     from psycopg.rows import namedtuple_row
 
-    engine = db.engine
+    engine, given = db.engine, [values[name] for name in statement.names]
     errors: Any = engine.dialect.loaded_dbapi.Error
     try:
         with _on_its_own(engine) as driver:
-            return driver.cursor(row_factory=namedtuple_row).execute(statement, values).fetchall()
+            cursor: Any = RawCursor(driver, row_factory=namedtuple_row)
+            return cursor.execute(statement.text, given).fetchall()
     except errors as error:
         told: Any = DBAPIError.instance(
-            statement, dict(values), error, errors, engine.hide_parameters, dialect=engine.dialect
+            statement.text, dict(values), error, errors, engine.hide_parameters, dialect=engine.dialect
         )
         raise told from error
 

@@ -29,10 +29,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
 
-from inventory.db import write_at_once
+from inventory.db import Ready, ready, write_at_once
 from inventory.domain.ledger import FIGURES, NEVER_NEGATIVE, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StockCheck
 from inventory.services.ledger_rows import INSERT, Recorded, changes_stock, row_of
@@ -102,7 +101,7 @@ def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
 
 
 @cache
-def _statement(beside: Callable[[CTE], Insert] | None, *, sure: bool) -> str:
+def _statement(beside: Callable[[CTE], Insert] | None, *, sure: bool) -> Ready:
     """The statement of `write`, compiled once; with facts of which nobody is `sure`, these are looked at as well.
 
     Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
@@ -117,7 +116,7 @@ def _statement(beside: Callable[[CTE], Insert] | None, *, sure: bool) -> str:
     last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
     if beside is not None:
         last = last.add_cte(beside(moved).cte("beside"))
-    return str(last.compile(dialect=psycopg.dialect()))
+    return ready(last)
 
 
 _AS_GIVEN = (

@@ -33,7 +33,7 @@ from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import write_at_once
+from inventory.db import Ready, ready, write_at_once
 from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, StockCheck
 from inventory.services.ledger_rows import INSERT, Key, Recorded, effect_on
@@ -69,7 +69,7 @@ def write_alone(lines: Sequence[Line], stamp: Mapping[str, Any]) -> tuple[Record
     be and for what only the general way knows how to do: it says what is wrong, if anything is."""
     none: list[References] = [{}] * len(lines)
     try:
-        written = write_at_once(_statement(()), _values(lines, none, stamp, ()))
+        written = write_at_once(_alone(), _values(lines, none, stamp, ()))
     except IntegrityError:  # posted before, or what the database refuses in any case
         return ()
     return _recorded(lines, none, stamp, written)
@@ -84,7 +84,7 @@ def write_in(
 ) -> tuple[Recorded, ...]:
     """The same inside a posting: each line with the references of its own movement. `expecting` are more stocks, which
     there are, that somebody has to look at. Raises what the database says."""
-    statement = _statement(_named(references))
+    statement = _inside(_named(references))
     values = _values(lines, references, stamp, expecting)
     return _recorded(lines, references, stamp, session.connection().exec_driver_sql(statement, values).all())
 
@@ -151,8 +151,18 @@ def _recorded(
 
 
 @cache
-def _statement(references: tuple[str, ...]) -> str:
-    """The statement, compiled once for each set of columns that name documents. Its rows are the id and the number of
+def _alone() -> Ready:
+    return ready(_statement(()))
+
+
+@cache
+def _inside(references: tuple[str, ...]) -> str:
+    """Made once for each set of columns that name documents."""
+    return str(_statement(references).compile(dialect=psycopg.dialect()))
+
+
+def _statement(references: tuple[str, ...]) -> Any:
+    """The whole of it. Its rows are the id and the number of
     each movement in the order of the lines; none when something speaks against it, and then nothing was written.
 
     1. The balances are held one by one in the order in which every posting takes them.
@@ -169,12 +179,11 @@ def _statement(references: tuple[str, ...]) -> str:
     totalled = _totalled(lines, changed).returning(_ONE.label("done")).cte("totalled")
     looked = _looked(wanted, changed).returning(_ONE.label("done")).cte("looked")
     moved = _moved(lines, changed, references).cte("moved")
-    last = (
+    return (
         select(moved.c.id, moved.c.seq)
         .where(_count(totalled) > _ZERO, _count(looked) >= _ZERO)
         .order_by(moved.c.request_line)
     )
-    return str(last.compile(dialect=psycopg.dialect()))
 
 
 # Not parameters: those are all given by name.
