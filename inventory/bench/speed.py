@@ -151,9 +151,7 @@ def _requests(name: str, stocks: Stocks) -> Callable[[], bytes]:
         return lambda: _request("GET", "/empty")
     if name == "core":
         return lambda: _request(
-            "POST",
-            "/movements",
-            {"office": CHANCE.choice(stocks.offices)[0], "item": stocks.item_ids[0], "quantity": 1},
+            "POST", "/movements", {"office": CHANCE.choice(stocks.offices)[0], "item": stocks.item_id, "quantity": 1}
         )
     offices = stocks.offices[:1] if name == "hot" else stocks.offices
     bearer = f"Authorization: Bearer {stocks.token}\r\n"
@@ -268,7 +266,7 @@ def _insert_rows(connection: psycopg.Connection, stocks: Stocks) -> None:
     """Rows that no balance knows: from numbers on that no posting here reaches."""
     now = datetime.now(UTC)
     stocks.beyond += ROWS
-    values = {"item": stocks.item_ids[0], "day": now.date(), "now": now, "request": uuid4()}
+    values = {"item": stocks.item_id, "day": now.date(), "now": now, "request": uuid4()}
     values |= {"offices": [office_id for office_id, _ in CHANCE.choices(stocks.offices, k=ROWS)]}
     values |= {"seqs": list(range(stocks.beyond, stocks.beyond + ROWS)), "lines": list(range(1, ROWS + 1))}
     connection.execute(INSERT, values, prepare=True)
@@ -276,7 +274,7 @@ def _insert_rows(connection: psycopg.Connection, stocks: Stocks) -> None:
 
 def _pgbench_script(stocks: Stocks) -> str:
     first, last = stocks.offices[0][0], stocks.offices[-1][0]
-    values = {"office": ":office", "item": str(stocks.item_ids[0]), "quantity": "1", "day": "current_date"}
+    values = {"office": ":office", "item": str(stocks.item_id), "quantity": "1", "day": "current_date"}
     statement = bare.CORE.format(**values, now="now()", request="gen_random_uuid()")
     return f"\\set office random({first}, {last})\n{statement.strip()};\n"
 
@@ -304,6 +302,10 @@ class Stocks:
     actor: Actor
     token: str
     beyond: int = 1_000_000_000
+
+    @property
+    def item_id(self) -> int:
+        return self.item_ids[0]
 
 
 def _fill(number: int) -> Stocks:
