@@ -23,6 +23,9 @@ PACKAGE = ROOT / "inventory"
 REFUSAL_CLASSES = {"Refusal", "Invalid", "NotFound", "NotAllowed", "TooMany", "Elsewhere"}
 LEDGER = "services/ledger.py"
 BULK = "services/ledger_bulk.py"
+AT_ONCE = "services/ledger_at_once.py"
+MANY = "services/ledger_many.py"
+ROWS = "services/ledger_rows.py"
 LEDGER_TABLES = {"Movement", "Balance", "DailyTotal"}
 LONGEST_FUNCTION = 60
 # Where the clock may be read: everything below is told the time.
@@ -63,7 +66,13 @@ def test_movements_are_inserted_at_exactly_one_place() -> None:
         for call in calls(tree)
         if name_of(call.func) == "Movement" or writes(call, {"Movement"})
     ]
-    assert [place.split(":")[0] for place in places] == [LEDGER], places
+    assert [place.split(":")[0] for place in places] == [ROWS], places
+    takers = {path for path, tree in modules().items() for name in imported(tree) if name == "INSERT"}
+    assert takers == {LEDGER, AT_ONCE, MANY}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    return (alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names)
 
 
 def writes(call: ast.Call, tables: set[str]) -> bool:
@@ -78,7 +87,7 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
     others = [
         f"{path}:{call.lineno}"
         for path, tree in modules().items()
-        if path not in (LEDGER, BULK)
+        if path not in (LEDGER, BULK, AT_ONCE, MANY, ROWS)
         for call in calls(tree)
         if writes(call, LEDGER_TABLES) or name_of(call.func) == "copy_in"
     ]
@@ -87,9 +96,11 @@ def test_only_the_ledger_writes_movements_balances_and_daily_totals() -> None:
         path
         for path, tree in modules().items()
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr == "write_all" and name_of(node.value) == "ledger_bulk"
+        if isinstance(node, ast.Attribute)
+        and name_of(node.value) in ("ledger_bulk", "ledger_at_once", "ledger_many")
+        and node.attr.startswith("write")
     ]
-    assert users == [LEDGER]
+    assert set(users) == {LEDGER}
 
 
 def test_only_the_ledgers_part_for_numbers_writes_where_they_are() -> None:

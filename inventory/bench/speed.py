@@ -42,7 +42,8 @@ ITEM = "ktp-wni"
 CHANCE = random.Random()  # noqa: S311  (which office is next, no secret)
 HTTP_STATUS = {"api": 201, "hot": 201, "core": 201, "empty": 200}
 WARMING = 1.5
-SUPPLIED_BEFORE = timedelta(days=40)
+SUPPLIED_BEFORE = timedelta(days=60)
+SPREAD, BACK = "5 items and 10 days in one post", "50 days in one post"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ RATIOS = (
     ("post over HTTP ÷ bare answer", "api", "empty", 0.08, 0.14),
     ("post by the service ÷ pgbench's core statement, 1 connection", "service", "pgbench", 0.20, 0.35),
     (f"{AT_ONCE} movements in one post ÷ rows of {ROWS}-row INSERTs", "at once", "rows", 0.25, 0.40),
+    (f"{AT_ONCE} movements of {SPREAD} ÷ the same rows", "spread", "rows", 0.25, 0.40),
+    (f"{AT_ONCE} movements of {BACK} ÷ the same rows", "back", "rows", 0.25, 0.40),
     ("posts over HTTP at one office ÷ spread over all", "hot", "api", 0.5, 0.8),
 )
 TOLD = {
@@ -104,6 +107,8 @@ TOLD = {
     "service": "posts a second by the service, 1 connection",
     "pgbench": "core statements a second by pgbench, 1 client",
     "at once": f"movements a second, {AT_ONCE} in one post",
+    "spread": f"movements a second, {AT_ONCE} of {SPREAD}",
+    "back": f"movements a second, {AT_ONCE} of {BACK}",
     "rows": f"rows a second, {ROWS} in one INSERT",
     "load": "load of the machine (average of a minute)",
 }
@@ -208,7 +213,9 @@ def _database_rounds(url: str, stocks: Stocks, size: Size) -> Rates:
             {
                 "service": lambda: _rate(lambda: _post(stocks), size.seconds),
                 "pgbench": lambda: _pgbench(url, script, size.seconds),
-                "at once": lambda: AT_ONCE * _rate(lambda: _post_many(stocks), size.seconds),
+                "at once": lambda: AT_ONCE * _rate(lambda: _post_many(stocks, 1, 1), size.seconds),
+                "spread": lambda: AT_ONCE * _rate(lambda: _post_many(stocks, 5, 10), size.seconds),
+                "back": lambda: AT_ONCE * _rate(lambda: _post_many(stocks, 1, 50), size.seconds),
                 "rows": lambda: ROWS * _rate(lambda: _insert_rows(connection, stocks), size.seconds),
             }
         )
@@ -230,8 +237,8 @@ def _post(stocks: Stocks) -> None:
     consumption.post_used(stocks.actor, now, uuid4(), code, ITEM, now.date(), {"new": consumption.Printed(1)}, {})
 
 
-def _post_many(stocks: Stocks) -> None:
-    """What one office printed on a day, card by card."""
+def _post_many(stocks: Stocks, items: int, days: int) -> None:
+    """What one office used up of so many items on so many days, one by one."""
     from inventory.services import ledger
 
     office_id, _ = CHANCE.choice(stocks.offices)
@@ -239,11 +246,11 @@ def _post_many(stocks: Stocks) -> None:
     lines = [
         Line(
             office_id=office_id,
-            item_id=stocks.item_id,
+            item_id=stocks.item_ids[number % items],
             kind=Kind.PRINT,
             reason=PRINT_REASONS[number % len(PRINT_REASONS)],
             quantity=1,
-            effective_on=now.date(),
+            effective_on=now.date() - timedelta(days=number // items % days),
         )
         for number in range(AT_ONCE)
     ]
@@ -291,13 +298,17 @@ def _pgbench(url: str, script: Path, seconds: float) -> float:
 
 @dataclass
 class Stocks:
-    """Offices (id, code) with plenty of one item, and who posts there."""
+    """Offices (id, code) with plenty of these items, ITEM the first of them, and who posts there."""
 
     offices: list[tuple[int, str]]
-    item_id: int
+    item_ids: list[int]
     actor: Actor
     token: str
     beyond: int = 1_000_000_000
+
+    @property
+    def item_id(self) -> int:
+        return self.item_ids[0]
 
 
 def fill(number: int, scopes: Sequence[str] = ("movements:write",)) -> Stocks:
@@ -310,9 +321,9 @@ def fill(number: int, scopes: Sequence[str] = ("movements:write",)) -> Stocks:
     items.ensure_standard()
     codes = _load_offices(number)
     token, actor = _account(scopes)
-    offices, item_id = _ids(codes)
-    _supply([office_id for office_id, _ in offices], item_id)
-    return Stocks(offices, item_id, actor, token)
+    offices, item_ids = _ids(codes)
+    _supply([(office_id, item_id) for office_id, _ in offices for item_id in item_ids])
+    return Stocks(offices, item_ids, actor, token)
 
 
 def _load_offices(number: int) -> list[str]:
@@ -342,7 +353,7 @@ def _account(scopes: Sequence[str]) -> tuple[str, Actor]:
     return secret, bearer.actor
 
 
-def _ids(codes: Sequence[str]) -> tuple[list[tuple[int, str]], int]:
+def _ids(codes: Sequence[str]) -> tuple[list[tuple[int, str]], list[int]]:
     from inventory.domain.access import Action
     from inventory.services import items, offices
 
@@ -350,10 +361,10 @@ def _ids(codes: Sequence[str]) -> tuple[list[tuple[int, str]], int]:
     first, last = found[0][0], found[-1][0]
     # pgbench draws the offices from between these two: one that is not there would cost nothing.
     assert last - first + 1 == len(found)
-    return found, items.get(ITEM).id
+    return found, sorted((item.id for item in items.active()), key=lambda item_id: item_id != items.get(ITEM).id)
 
 
-def _supply(office_ids: Sequence[int], item_id: int) -> None:
+def _supply(keys: Sequence[tuple[int, int]]) -> None:
     from inventory.services import ledger
 
     now = datetime.now(UTC)
@@ -364,7 +375,7 @@ def _supply(office_ids: Sequence[int], item_id: int) -> None:
         now,
         uuid4(),
         "bench",
-        [(office_id, item_id) for office_id in office_ids],
+        keys,
         lambda key: [(Line(office_id=key[0], item_id=key[1], **told), {})],
         document=lambda _session: {},
     )

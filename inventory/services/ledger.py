@@ -5,58 +5,35 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from functools import cache
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    CTE,
-    BindParameter,
-    ColumnElement,
-    Insert,
-    Integer,
-    String,
-    and_,
-    bindparam,
     case,
     cast,
-    exists,
     func,
-    insert,
-    literal,
-    literal_column,
-    not_,
-    or_,
     select,
-    text,
-    true,
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from inventory.db import db, insert_or, on_postgresql, write, write_at_once
+from inventory.db import db, insert_or, on_postgresql, write
 from inventory.domain.access import Action, Actor, require
 from inventory.domain.audit import Event
-from inventory.domain.errors import Invalid, NotFound, Refusal
+from inventory.domain.errors import Invalid, Refusal
 from inventory.domain.ledger import (
-    EFFECTS,
     FIGURES,
     NEVER_NEGATIVE,
-    NOTHING,
     Effect,
-    Kind,
     Line,
     Original,
     body_digest,
     check_line,
     check_moment,
-    effect_of,
     first_day_below_zero,
     reversal_of,
     total_effect,
@@ -64,11 +41,24 @@ from inventory.domain.ledger import (
 from inventory.domain.offices import OfficeKind
 from inventory.domain.proposals import needs_second_person
 from inventory.models import Balance, DailyTotal, Delivery, DeliveryRequestLine, Item, Movement, Office, StockCheck
-from inventory.services import audit, ledger_bulk, open_requests, ranges
-from inventory.services.lookup import the_row
-
-Key = tuple[int, int]
-"""Office id and item id."""
+from inventory.services import audit, ledger_at_once, ledger_bulk, ledger_many, open_requests, ranges
+from inventory.services.ledger_at_once import Beside, Facts
+from inventory.services.ledger_rows import (
+    COLUMNS,
+    INSERT,
+    Key,
+    Recorded,
+    changes_stock,
+    day_effects,
+    find_request,
+    original_of,
+    receipts_of,
+    recorded,
+    row_of,
+)
+from inventory.services.ledger_rows import effect_on as effect_on
+from inventory.services.ledger_rows import find as find
+from inventory.services.ledger_rows import parts_of as parts_of
 
 References = Mapping[str, int]
 """Columns of a movement that name the document behind it, such as {"delivery_id": 7}."""
@@ -79,27 +69,6 @@ Lines = Sequence[tuple[Line, References]]
 Document = Callable[[Session], References | Sequence[References]]
 """Runs first in a posting's own transaction: checks, or writes the document behind it. What it returns is set on
 every movement; a sequence holds one for each line, for a document of several rows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recorded:
-    """A movement as the ledger holds it. `recorded_at` is aware UTC, `effective_on` the office's own day."""
-
-    id: int
-    office_id: int
-    item_id: int
-    seq: int
-    kind: Kind
-    reason: str
-    quantity: int
-    served_waiting: int
-    effective_on: date
-    recorded_at: datetime
-    delivery_id: int | None
-    transfer_id: int | None
-    proposal_id: int | None
-    stocktake_id: int | None
-    reverses_id: int | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +114,7 @@ def post(
     except (IntegrityError, Refusal) as error:
         # A repeated request must find its movements whatever stopped it this time: the stock that it took itself,
         # the delivery that it wrote itself, or the unique request id. Only then is the error told.
-        earlier = _find_request(request_id)
+        earlier = find_request(request_id)
         if earlier is None:
             raise _in_words(error) from error
         if earlier[0] != digest:
@@ -154,27 +123,19 @@ def post(
     return Posting(movements, replayed=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What somebody remembers of an office and an item. A statement that is given it finds out by itself whether it is
-    still so, and writes nothing when it is not."""
-
-    office_id: int
-    office_code: str
-    path: str
-    time_zone: str
-    item_id: int
-    item_code: str
-    prints_per_unit: int | None
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What else is written by the very statement that writes a movement: an INSERT made from that movement's `id` and
-    `seq`, whose parameters have names of their own, and their values."""
-
-    insert: Callable[[CTE], Insert]
-    values: Mapping[str, Any]
+def _in_words(error: IntegrityError | Refusal) -> Exception:
+    """The refusal behind a broken constraint, when it is one that people can run into; else the error itself."""
+    if isinstance(error, IntegrityError):
+        message = str(error.orig)
+        if "reverses_id" in message:
+            return Refusal("already_reversed")
+        if "bast_number" in message:
+            return Refusal("bast_already_recorded")
+        if "imported_days" in message:
+            return Refusal("day_already_imported")
+        if "imports" in message:
+            return Refusal("file_already_imported")
+    return error
 
 
 def posts_at_once() -> bool:
@@ -191,7 +152,7 @@ def post_at_once(
     check_line(line)
     check_moment(line, now, facts.time_zone)
     stamp = _stamp(actor, now, request_id, body_digest(actor.person_id, [line]), "entered")
-    return next(iter(_at_once([line], stamp, beside, facts)), None)
+    return ledger_at_once.write(line, stamp, beside, facts) if posts_at_once() else None
 
 
 def hold(session: Session, office_id: int) -> dict[int, int]:
@@ -283,8 +244,8 @@ def _write_one_by_one(
         rows = _post_key(session, stock.key, list(enumerate(lines, start=stock.first)), stamp)
         none = dict.fromkeys(name for _, own in stock.lines for name in own)
         each_own = zip(rows, stock.lines, strict=True)
-        _insert_many(session, _INSERT, [{**none, **row, **own} for row, (_, own) in each_own])
-        moved += [stock.key] if _changes_stock(lines) else []
+        _insert_many(session, INSERT, [{**none, **row, **own} for row, (_, own) in each_own])
+        moved += [stock.key] if changes_stock(lines) else []
         progress(stock.last)
     return moved
 
@@ -308,7 +269,7 @@ def reverse(actor: Actor, now: datetime, request_id: UUID, movement_id: int, not
     Raises NotFound `movement_not_found`, NotAllowed, Refusal `needs_second_person` (of a receipt: see
     `services.proposals`), `already_reversed`, `reversal_of_reversal`, `part_of_document`, and what `post` raises.
     """
-    original, office_path = _original(movement_id, request_id)
+    original, office_path = original_of(movement_id, request_id)
     require(actor, Action.REVERSE_MOVEMENT, office_path)
     line = reversal_of(original, note)
     if needs_second_person(original.kind, original.reason, reversal=True):
@@ -334,7 +295,7 @@ def note_reversal(actor: Actor, now: datetime, originals: Sequence[Original]) ->
 def check_reversible(movement_id: int, note: str, request_id: UUID | None = None) -> Original:
     """The receipt that a second person is asked to take back, as far as it can be said now. Raises what `reverse`
     raises, apart from what depends on the stock."""
-    original, _path = _original(movement_id, request_id)
+    original, _path = original_of(movement_id, request_id)
     reversal_of(original, note)
     return original
 
@@ -352,9 +313,9 @@ def reverse_receipt(
     The caller has checked what the actor may do; `approval` settles, in the same transaction, what a second person
     approved. Raises what `reverse` raises.
     """
-    original, _path = _original(movement_id, request_id)
+    original, _path = original_of(movement_id, request_id)
     delivery_id = db.session.scalar(select(Movement.delivery_id).where(Movement.id == movement_id))
-    parts = [original] if delivery_id is None else _delivery_movements(delivery_id, request_id)
+    parts = [original] if delivery_id is None else receipts_of(delivery_id, request_id)
     lines = [reversal_of(part, note) for part in parts]
 
     def settle(session: Session) -> References:
@@ -375,84 +336,41 @@ def _asked_with(delivery_id: int | None) -> list[Key]:
     return [(row[0], row[1]) for row in db.session.execute(query.where(Delivery.id == delivery_id))]
 
 
+def _void(session: Session, delivery_id: int, now: datetime) -> Mapping[str, int]:
+    voided = session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery_id, Delivery.voided_at.is_(None))
+        .values(voided_at=now)
+        .returning(Delivery.delivery_request_id)
+    ).one_or_none()
+    if voided is None:
+        raise Refusal("already_reversed")
+    if voided.delivery_request_id is not None:
+        open_requests.give_back(session, voided.delivery_request_id)
+    return {"delivery_id": delivery_id}
+
+
 def _unless_reversed(movement_id: int, request_id: UUID, work: Callable[[], Posting]) -> Posting:
     try:
         return work()
     except Refusal:
         # Of two who reverse the same entry at once, the second finds the figures gone that it wanted to take back:
         # what it wants to know is that the entry has been reversed.
-        if _original(movement_id, request_id)[0].reversed_by_id is not None:
+        if original_of(movement_id, request_id)[0].reversed_by_id is not None:
             raise Refusal("already_reversed") from None
         raise
 
 
-def parts_of(posting: UUID, request_id: UUID) -> list[Original]:
-    """The movements of a posting, each with what has reversed it; a reversal by `request_id` itself does not count."""
-    rows = db.session.execute(
-        _originals(request_id).where(Movement.request_id == posting).order_by(Movement.request_line)
-    )
-    return [_as_original(row) for row in rows]
-
-
-def find(actor: Actor, movement_id: int, action: Action = Action.REVERSE_MOVEMENT) -> Recorded:
-    """One movement, if the actor may do `action` where it was posted. Raises NotFound, NotAllowed."""
-    _, office_path = _original(movement_id, None)
-    require(actor, action, office_path)
-    return _recorded(db.session.execute(select(*_COLUMNS).where(Movement.id == movement_id)).one())
-
-
-def day_effects(session: Session, key: Key, since: date) -> dict[date, Effect]:
-    """The net effect of each day from `since` on, from the daily totals."""
-    rows = session.execute(
-        select(DailyTotal.day, DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
-            DailyTotal.office_id == key[0], DailyTotal.item_id == key[1], DailyTotal.day >= since
-        )
-    )
-    effects: dict[date, Effect] = defaultdict(lambda: NOTHING)
-    for day, kind, reason, quantity in rows:
-        effects[day] = effects[day].plus(effect_of(kind, reason).times(quantity))
-    return dict(effects)
-
-
-def effect_on(table: type[Movement] | type[DailyTotal], figure: str) -> ColumnElement[int]:
-    """SQL: what a movement or a daily total did to one of the FIGURES, from the one table of effects.
-
-    Kinds that do the same for every reason are asked for first: nine rows in ten are of such a kind, and there may be
-    hundreds of thousands.
-    """
-    alike: dict[int, list[str]] = defaultdict(list)
-    branches = []
-    for kind in Kind:
-        by_reason = {reason: getattr(effect, figure) for (each, reason), effect in EFFECTS.items() if each is kind}
-        if len(set(by_reason.values())) == 1:
-            alike[next(iter(by_reason.values()))].append(kind.value)
-        else:
-            of_kind = table.kind == kind.value
-            branches += [(and_(of_kind, table.reason == reason), by) for reason, by in by_reason.items()]
-    same = [(table.kind.in_(kinds), by) for by, kinds in alike.items()]
-    return case(*((which, literal(by) * table.quantity) for which, by in [*same, *branches] if by), else_=0)
-
-
 # --- writing -----------------------------------------------------------------------------------------------------
 
-_INSERT = insert(Movement)
-_COLUMNS = (
-    Movement.id,
-    Movement.office_id,
-    Movement.item_id,
-    Movement.seq,
-    Movement.kind,
-    Movement.reason,
-    Movement.quantity,
-    Movement.served_waiting,
-    Movement.effective_on,
-    Movement.recorded_at,
-    Movement.delivery_id,
-    Movement.transfer_id,
-    Movement.proposal_id,
-    Movement.stocktake_id,
-    Movement.reverses_id,
-)
+
+def _at_once(lines: Sequence[Line], stamp: Mapping[str, Any]) -> tuple[Recorded, ...]:
+    """All of them in one round trip, where that goes. Else none, and nothing was written: then the general way is gone,
+    which says what is wrong, if anything is."""
+    if not posts_at_once() or not ledger_many.plain(lines):
+        return ()
+    one = ledger_at_once.write(lines[0], stamp) if len(lines) == 1 else None
+    return (one,) if one else ledger_many.write_alone(lines, stamp)
 
 
 def _record(
@@ -464,6 +382,11 @@ def _record(
 ) -> tuple[Recorded, ...]:
     references = document(session) if document else {}
     per_line = [references] * len(lines) if isinstance(references, Mapping) else references
+    # Without a document it has been tried before.
+    if (document or expecting) and on_postgresql() and ledger_many.plain(lines):
+        expected = _stocks_of(session, expecting)
+        if written := ledger_many.write_in(session, lines, per_line, stamp, expected):
+            return written
     with_numbers = ranges.of_lines(session, lines)
     by_key: dict[Key, list[tuple[int, Line]]] = defaultdict(list)
     for number, line in enumerate(lines, start=1):
@@ -477,7 +400,7 @@ def _record(
     _ask_for_a_look(session, stamp["recorded_at"], lines, expecting)
     # In the order of the lines, so that the ids tell in which order a posting moved a number.
     rows.sort(key=lambda row: row["request_line"])
-    return tuple(_recorded(row) for row in _insert_movements(session, rows))
+    return tuple(recorded(row) for row in _insert_movements(session, rows))
 
 
 def _post_key(
@@ -490,7 +413,7 @@ def _post_key(
     _add_to_daily_totals(session, key, lines)
     _check_later_days(session, key, lines, balance)
     return [
-        {**_row(line), **stamp, "seq": seq, "request_line": number}
+        {**row_of(line), **stamp, "seq": seq, "request_line": number}
         for seq, (number, line) in enumerate(numbered, start=first_seq)
     ]
 
@@ -498,8 +421,8 @@ def _post_key(
 def _insert_movements(session: Session, rows: list[dict[str, Any]]) -> Sequence[Any]:
     """The movements of one posting, in its order: what the ledger holds of them."""
     if len(rows) < MANY or not on_postgresql():
-        return session.execute(_INSERT.returning(*_COLUMNS, sort_by_parameter_order=True), rows).all()
-    statement = _from_arrays(_INSERT, rows).returning(*_COLUMNS, Movement.request_line)
+        return session.execute(INSERT.returning(*COLUMNS, sort_by_parameter_order=True), rows).all()
+    statement = _from_arrays(INSERT, rows).returning(*COLUMNS, Movement.request_line)
     return sorted(session.connection().execute(statement), key=lambda row: row.request_line)
 
 
@@ -511,22 +434,6 @@ def _stamp(actor: Actor, now: datetime, request_id: UUID, digest: str, origin: s
         "request_id": request_id,
         "request_digest": digest,
         "origin": origin,
-    }
-
-
-def _row(line: Line) -> dict[str, Any]:
-    return {
-        "office_id": line.office_id,
-        "item_id": line.item_id,
-        "kind": line.kind.value,
-        "reason": line.reason,
-        "quantity": line.quantity,
-        "served_waiting": line.served_waiting,
-        "effective_on": line.effective_on,
-        "reverses_id": line.reverses_id,
-        "shift": line.shift,
-        "happened_at": line.happened_at,
-        "note": line.note,
     }
 
 
@@ -630,7 +537,7 @@ def _ask_for_a_look(session: Session, now: datetime, lines: Sequence[Line], expe
     by_key: dict[Key, list[Line]] = defaultdict(list)
     for line in lines:
         by_key[line.office_id, line.item_id].append(line)
-    moved = {key for key, those in by_key.items() if _changes_stock(those)}
+    moved = {key for key, those in by_key.items() if changes_stock(those)}
     # All in one order, and after the balances: so two that ask for the same never wait for each other.
     _look_at(session, now, sorted(moved | _stocks_of(session, expecting)))
 
@@ -647,12 +554,6 @@ def _stocks_of(session: Session, keys: Iterable[Key]) -> set[Key]:
     stocks = {(whose[office_id], item_id) for office_id, item_id in wanted}
     known = tuple_(Balance.office_id, Balance.item_id).in_(stocks)
     return {(row.office_id, row.item_id) for row in session.execute(select(*_KEY).where(known))}
-
-
-def _changes_stock(lines: Iterable[Line]) -> bool:
-    """Whether the store is another, or something has arrived, be it spoiled, and is no longer on its way."""
-    effect = total_effect(lines)
-    return effect.store != 0 or effect.received != 0
 
 
 _KEY = Balance.office_id, Balance.item_id
@@ -729,297 +630,3 @@ def _check_later_days(session: Session, key: Key, lines: Sequence[Line], balance
         day, figure, closing = below
         item = session.scalar(select(Item.code).where(Item.id == key[1]))
         raise Refusal("day_below_zero", item=item, day=day, figure=figure, closing=closing)
-
-
-# --- a posting in one statement ----------------------------------------------------------------------------------
-
-
-def _at_once(
-    lines: Sequence[Line], stamp: Mapping[str, Any], beside: Beside | None = None, facts: Facts | None = None
-) -> tuple[Recorded, ...]:
-    """Lines of one stock and day in one round trip, where the database is PostgreSQL and nothing about them is out of
-    the ordinary: no reversal, no numbers, no later day that they could upset, and stock enough. Else none, and nothing
-    was written: then the general way is gone, which says what is wrong, if anything is.
-    """
-    if not posts_at_once() or not _alike(lines):
-        return ()
-    effect = {f"by_{figure}": by for figure, by in zip(FIGURES, total_effect(lines), strict=True)}
-    values: dict[str, Any] = {**_row(lines[0]), **stamp, **effect, "request_line": 1, "lines": len(lines)}
-    if len(lines) > 1:
-        values |= {name: [row[name] for row in map(_row, lines)] for name in _BY_LINE}
-        values |= {"request_line": list(range(1, len(lines) + 1))}
-    values |= {"is_synthetic": stamp["origin"] == "synthetic", **(beside.values if beside else {})}
-    values |= vars(facts) if facts else {}
-    statement = _one_statement(beside.insert if beside else None, many=len(lines) > 1, sure=facts is None)
-    try:
-        written = write_at_once(statement, values)
-    except IntegrityError:  # posted before, or what the database refuses in any case
-        return ()
-    at = stamp["recorded_at"].astimezone(UTC)
-    return tuple(_as_recorded(line, row, at) for line, row in zip(lines, written, strict=True)) if written else ()
-
-
-def _alike(lines: Sequence[Line]) -> bool:
-    """Whether they are of one stock and day, plain, and change the stock."""
-    first = lines[0]
-    return _changes_stock(lines) and all(
-        line.reverses_id is None
-        and not line.ranges
-        and (line.office_id, line.item_id, line.effective_on) == (first.office_id, first.item_id, first.effective_on)
-        for line in lines
-    )
-
-
-def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
-    return Recorded(
-        id=row.id,
-        office_id=line.office_id,
-        item_id=line.item_id,
-        seq=row.seq,
-        kind=line.kind,
-        reason=line.reason,
-        quantity=line.quantity,
-        served_waiting=line.served_waiting,
-        effective_on=line.effective_on,
-        recorded_at=recorded_at,
-        delivery_id=None,
-        transfer_id=None,
-        proposal_id=None,
-        stocktake_id=None,
-        reverses_id=None,
-    )
-
-
-@cache
-def _one_statement(beside: Callable[[CTE], Insert] | None, *, many: bool, sure: bool) -> str:
-    """The statement of `_at_once`, compiled once; for `many` lines, what they differ in is one array for each column;
-    with facts of which nobody is `sure`, these are looked at as well.
-
-    Its parts take their locks in the order of the general way, or postings of the two kinds could wait for each other:
-    the balance, the daily totals, the look, and only then what an INSERT of movements takes. PostgreSQL looks at what
-    the last SELECT asks for by EXISTS before it begins with the movements.
-    """
-    changed = (_changed() if sure else _changed().where(_still_so())).cte("changed")
-    rows = _rows().cte("rows") if many else None
-
-    def said(name: str) -> Any:
-        return _given(Movement, name) if rows is None or name not in rows.c else rows.c[name]
-
-    totalled = _totalled(changed, rows, said).returning(_ONE.label("done")).cte("totalled")
-    looked = _looked(changed).returning(_ONE.label("done")).cte("looked")
-    before = changed.c.last_seq - _LINES
-    row = select(*(said(name) for name in _AS_GIVEN), before + said("request_line")).select_from(changed)
-    if rows is not None:
-        row = row.join(rows, true()).order_by(rows.c.request_line)
-    moved = _INSERT.from_select([*_AS_GIVEN, "seq"], row).returning(Movement.id, Movement.seq).cte("moved")
-    last = select(moved.c.id, moved.c.seq).where(*(exists(select(part.c[0])) for part in (totalled, looked)))
-    if beside is not None:
-        last = last.add_cte(beside(moved).cte("beside"))
-    return str(last.order_by(moved.c.seq).compile(dialect=psycopg.dialect()))
-
-
-_BY_LINE = ("kind", "reason", "quantity", "served_waiting", "shift", "happened_at", "note")
-_LINES = bindparam("lines", type_=Integer)
-
-
-def _rows() -> Any:
-    """What the lines of one stock and day differ in."""
-    arrays = {
-        name: cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
-        for name, kind in ((name, Movement.__table__.c[name].type) for name in (*_BY_LINE, "request_line"))
-    }
-    return select(*(func.unnest(array).label(name) for name, array in arrays.items()))
-
-
-_AS_GIVEN = (
-    "office_id",
-    "item_id",
-    "kind",
-    "reason",
-    "quantity",
-    "served_waiting",
-    "effective_on",
-    "shift",
-    "happened_at",
-    "note",
-    "actor_id",
-    "recorded_at",
-    "request_id",
-    "request_line",
-    "request_digest",
-    "origin",
-)
-"""The columns of a movement that its line and its posting say."""
-_ONE = literal_column("1", Integer)
-"""Not a parameter: they are all given by name."""
-
-
-def _given(table: type[Movement] | type[Balance], name: str, parameter: str | None = None) -> BindParameter[Any]:
-    return bindparam(parameter or name, type_=table.__table__.c[name].type)
-
-
-def _changed() -> Any:
-    """The balance, if nothing speaks against it. What `_conditional_update` is for known lines."""
-    table: Any = Balance.__table__
-    columns = table.c
-    by = {figure: _given(Balance, figure, f"by_{figure}") for figure in FIGURES}
-    day = _given(Balance, "last_on", "effective_on")
-    numbered = select(Item.numbered).where(Item.id == _given(Balance, "item_id")).scalar_subquery()
-    values: dict[str, Any] = {figure: columns[figure] + by[figure] for figure in FIGURES}
-    values["last_seq"] = columns.last_seq + _LINES
-    values["first_on"] = case((columns.first_on < day, columns.first_on), else_=day)
-    values["last_on"] = day
-    values["synthetic"] = or_(columns.synthetic, _given(Balance, "synthetic", "is_synthetic"))
-    return (
-        update(table)
-        .where(
-            columns.office_id == _given(Balance, "office_id"),
-            columns.item_id == _given(Balance, "item_id"),
-            *(columns[figure] + by[figure] >= text("0") for figure in NEVER_NEGATIVE),
-            or_(columns.last_on.is_(None), columns.last_on <= day),
-            not_(numbered),
-        )
-        .values(values)
-        .returning(columns.last_seq)
-    )
-
-
-def _still_so() -> ColumnElement[bool]:
-    """Whether the Facts are as they were."""
-    prints = bindparam("prints_per_unit", type_=Integer)
-    return (
-        exists()
-        .where(
-            Office.id == bindparam("office_id", type_=Integer),
-            Office.code == bindparam("office_code", type_=String),
-            Office.path == bindparam("path", type_=String),
-            Office.time_zone == bindparam("time_zone", type_=String),
-        )
-        .where(
-            Item.id == bindparam("item_id", type_=Integer),
-            Item.code == bindparam("item_code", type_=String),
-            Item.active,
-            Item.prints_per_unit.is_not_distinct_from(prints),
-        )
-    )
-
-
-def _totalled(changed: CTE, rows: CTE | None, said: Callable[[str], Any]) -> Any:
-    table: Any = DailyTotal.__table__
-    names = [column.name for column in table.primary_key]
-    keys = {name: said("effective_on" if name == "day" else name) for name in names}
-    sums = {name: said(name) for name in ("quantity", "served_waiting")}
-    if rows is None:
-        totals = select(*keys.values(), *sums.values()).select_from(changed)
-    else:
-        summed = select(*keys.values(), *(func.sum(each) for each in sums.values()))
-        totals = summed.select_from(changed).join(rows, true()).group_by(rows.c.kind, rows.c.reason)
-    statement = postgresql.insert(table).from_select([*keys, *sums], totals)
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key),
-        set_={name: table.c[name] + statement.excluded[name] for name in ("quantity", "served_waiting")},
-    )
-
-
-def _looked(changed: CTE) -> Any:
-    table: Any = StockCheck.__table__
-    given = [_given(Movement, name) for name in ("office_id", "item_id", "recorded_at")]
-    row = select(*given, _ONE).select_from(changed)
-    statement = postgresql.insert(table).from_select(["office_id", "item_id", "since", "postings"], row)
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key), set_={"postings": table.c.postings + _ONE}
-    )
-
-
-# --- reading back ------------------------------------------------------------------------------------------------
-
-
-def _recorded(row: Any) -> Recorded:
-    told = {column.key: getattr(row, column.key) for column in _COLUMNS}
-    return Recorded(**{**told, "kind": Kind(row.kind)})
-
-
-def _find_request(request_id: UUID) -> tuple[str, tuple[Recorded, ...]] | None:
-    rows = db.session.execute(
-        select(*_COLUMNS, Movement.request_digest)
-        .where(Movement.request_id == request_id)
-        .order_by(Movement.request_line)
-    ).all()
-    if not rows:
-        return None
-    return rows[0].request_digest, tuple(_recorded(row) for row in rows)
-
-
-def _in_words(error: IntegrityError | Refusal) -> Exception:
-    """The refusal behind a broken constraint, when it is one that people can run into; else the error itself."""
-    if isinstance(error, IntegrityError):
-        message = str(error.orig)
-        if "reverses_id" in message:
-            return Refusal("already_reversed")
-        if "bast_number" in message:
-            return Refusal("bast_already_recorded")
-        if "imported_days" in message:
-            return Refusal("day_already_imported")
-        if "imports" in message:
-            return Refusal("file_already_imported")
-    return error
-
-
-_undo = aliased(Movement)
-_ORIGINAL = (
-    Movement.id,
-    Movement.office_id,
-    Movement.item_id,
-    Movement.kind,
-    Movement.reason,
-    Movement.quantity,
-    Movement.served_waiting,
-    Movement.effective_on,
-    Movement.happened_at,
-    Movement.reverses_id,
-    Movement.shift,
-    Movement.proposal_id,
-    _undo.id.label("reversed_by_id"),
-)
-
-
-def _originals(request_id: UUID | None) -> Any:
-    """Movements with what has reversed them; a reversal by `request_id` itself does not count, so that a repeated
-    request builds the same lines as it did the first time."""
-    undone = _undo.reverses_id == Movement.id
-    if request_id is not None:
-        undone = and_(undone, _undo.request_id != request_id)
-    return (
-        select(*_ORIGINAL, Office.path.label("path"))
-        .join(Office, Office.id == Movement.office_id)
-        .outerjoin(_undo, undone)
-    )
-
-
-def _original(movement_id: int, request_id: UUID | None) -> tuple[Original, str]:
-    row = the_row(_originals(request_id).where(Movement.id == movement_id), NotFound("movement_not_found"))
-    return _as_original(row), row.path
-
-
-def _as_original(row: Any) -> Original:
-    fields = set(Original.__dataclass_fields__) - {"kind"}
-    return Original(**{field: getattr(row, field) for field in fields}, kind=Kind(row.kind))
-
-
-def _delivery_movements(delivery_id: int, request_id: UUID) -> list[Original]:
-    receipts = _originals(request_id).where(Movement.delivery_id == delivery_id, Movement.reverses_id.is_(None))
-    return [_as_original(row) for row in db.session.execute(receipts.order_by(Movement.id))]
-
-
-def _void(session: Session, delivery_id: int, now: datetime) -> Mapping[str, int]:
-    voided = session.execute(
-        update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.voided_at.is_(None))
-        .values(voided_at=now)
-        .returning(Delivery.delivery_request_id)
-    ).one_or_none()
-    if voided is None:
-        raise Refusal("already_reversed")
-    if voided.delivery_request_id is not None:
-        open_requests.give_back(session, voided.delivery_request_id)
-    return {"delivery_id": delivery_id}
