@@ -26,6 +26,7 @@ from uuid import uuid4
 from inventory.bench import Figure, load, postgres, speed
 from inventory.bench.load import Asked
 from inventory.bench.processes import figures_from
+from inventory.db import let_go
 from inventory.domain.access import SYSTEM, Role
 
 OFFICES = 300
@@ -78,6 +79,7 @@ def measure_memory_here(last: int) -> list[Figure]:
     mix = _Mix(speed.fill(OFFICES, SCOPES))
     with _server(workers=1) as (port, workers):
         mix.log_in(port)
+        let_go()
         held, heard = {}, load.Heard()
         for count in (FIRST, last):
             wanted = count - heard.answers
@@ -114,6 +116,7 @@ def measure_soak_here(minutes: float, share: float) -> list[Figure]:
     before = national_world.movements()
     with _server(workers=2) as (port, workers), _jobs() as jobs:
         mix.log_in(port)
+        let_go()  # a transaction that does nothing for so long is ended by the server
         whole = load.run(port, mix, clients=CLIENTS, good=GOOD, until=lambda told: told.asked >= FIRST)
         top = load.run(port, mix, clients=CLIENTS, good=GOOD, until=lambda told: told.seconds >= TOP_SECONDS)
         whole.add(top)

@@ -113,6 +113,7 @@ def test_settings_that_are_printed_hide_their_secrets() -> None:
     said = {
         "SECRET_KEY": KEY,
         "DATABASE_URL": "postgresql://blangko:hunter2hunter2@db/blangko",
+        "REPLICA_URL": "postgresql://blangko:hunter2hunter2@db2/blangko",
         "SMTP_URL": "smtp://user:hunter2hunter2@mail:587",
         "MAIL_FROM": "a@b.test",
         "TELEGRAM_TOKEN": "123456:hunter2hunter2",

@@ -205,8 +205,9 @@ def test_a_seal_waits_for_a_posting_and_holds_it(crowded_app: Flask) -> None:
     with crowded_app.app_context():
         world = World(crowded_app)
         world.deliver(NOW, TODAY, 100)
+        # With its document: alone it would be one statement, and nothing comes after that in its transaction.
         with meanwhile(crowded_app, make_seal, after="INSERT INTO movements") as happened:
-            world.print(NOW, TODAY, 5)
+            world.deliver(NOW, TODAY, 5)
         assert happened.is_set()
         newest = max(db.session.scalars(select(Movement.id)))
         head = seals.head()
