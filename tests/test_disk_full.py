@@ -80,7 +80,8 @@ class Machine:
 
 def machine_on(url: str, folder: Path, make_app: Callable[..., Flask]) -> Machine:
     _fill(url, folder)
-    return Machine(make_app(url, TESTING=False, CLOCK=lambda: NOW))
+    # As many requests as it takes, all in one moment of this clock.
+    return Machine(make_app(url, TESTING=False, CLOCK=lambda: NOW, API_RATE=0))
 
 
 @pytest.mark.slow
