@@ -181,7 +181,8 @@ def server(application: str, settings: Mapping[str, str] | None = None) -> Itera
     command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--workers", str(WORKERS)]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "error", application]
     # The command is this interpreter and gunicorn.
-    serving = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | dict(settings or {}))  # noqa: S603
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    serving = subprocess.Popen(command, env=os.environ | dict(settings or {}), **quiet)  # noqa: S603
     try:
         wait_for(port)
         yield port
