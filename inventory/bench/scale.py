@@ -26,7 +26,7 @@ from inventory.domain.access import SYSTEM, Action, Role
 from inventory.domain.ledger import Kind, Line
 
 PASSWORD = "kata sandi untuk ukuran"  # noqa: S105  (of an account that is thrown away)
-WATCHER, KEEPER = "negara@bench.test", "gudang@bench.test"
+WATCHER = "negara@bench.test"
 ITEM = "ktp-wni"
 EMPTY = "/bench-empty"
 ROLL_UP = f"/offices/00/balances?item={ITEM}"
@@ -209,7 +209,7 @@ def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str])
 
 def _slowest(app: Flask, now: datetime, codes: Sequence[str], count: int) -> list[Figure]:
     watcher = _logged_in(app, now, WATCHER, Role.VIEWER, "00")
-    keeper = _logged_in(app, now, KEEPER, Role.STOREKEEPER, codes[0])
+    keeper = _logged_in(app, now, f"gudang-{codes[0]}@bench.test", Role.STOREKEEPER, codes[0])
     posts = _posts(app, now, codes, count + 1)
     asked = {
         "a post": lambda _: next(posts)(),
