@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -42,6 +43,19 @@ def told_by(command: list[str], url: str, more: Mapping[str, str] | None = None)
 def as_told(figures: list[Figure]) -> str:
     """The line that `figures_from` reads."""
     return json.dumps([asdict(figure) for figure in figures])
+
+
+@contextmanager
+def running(command: list[str], settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[Any]]:
+    """A process beside this one, with `settings` beside its own, which says nothing and ends with the context."""
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # The commands are this interpreter and this application.
+    process = subprocess.Popen(command, env=os.environ | dict(settings or {}), **quiet)  # noqa: S603
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def peak_megabytes() -> float:

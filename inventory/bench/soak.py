@@ -9,7 +9,6 @@ import os
 import random
 import re
 import statistics
-import subprocess
 import sys
 import urllib.request
 from collections import deque
@@ -25,7 +24,7 @@ from uuid import uuid4
 
 from inventory.bench import Figure, load, postgres, speed
 from inventory.bench.load import Asked
-from inventory.bench.processes import figures_from
+from inventory.bench.processes import figures_from, running
 from inventory.db import let_go
 from inventory.domain.access import SYSTEM, Role
 
@@ -126,7 +125,6 @@ def measure_soak_here(minutes: float, share: float) -> list[Figure]:
             parts.append(_paced(port, mix, pace, part))
             readings.append(_Reading(max(map(_megabytes, workers)), _megabytes(jobs), max(map(_open_files, workers))))
             whole.add(parts[-1])
-        assert len(workers) == 2
     told = [Figure("requests a second at most", round(top.answers / top.seconds))]
     return [*_grown(parts, readings), *_kept(whole, before), *told, *_told(parts, pace)]
 
@@ -317,30 +315,20 @@ def _server(*, workers: int) -> Iterator[tuple[int, list[int]]]:
     port = postgres.free_port()
     command = [sys.executable, "-m", "gunicorn", "--config", str(SERVER), "--workers", str(workers)]
     command += ["--max-requests", "0", "--max-requests-jitter", "0", "--log-level", "error"]
-    with _process([*command, "--bind", f"127.0.0.1:{port}", "wsgi:app"]) as serving:
+    with running([*command, "--bind", f"127.0.0.1:{port}", "wsgi:app"]) as serving:
         speed.wait_for(port)
-        yield port, _children(serving)
-        if len(_children(serving)) != workers:
+        begun_with = _children(serving.pid)
+        yield port, begun_with
+        if _children(serving.pid) != begun_with:
             raise RuntimeError("a worker ended")
 
 
 @contextmanager
 def _jobs() -> Iterator[int]:
-    with _process([sys.executable, "-m", "flask", "--app", "wsgi", "jobs"]) as running:
-        yield running
-        if not Path(f"/proc/{running}").exists():
+    with running([sys.executable, "-m", "flask", "--app", "wsgi", "jobs"]) as jobs:
+        yield jobs.pid
+        if jobs.poll() is not None:
             raise RuntimeError("the job process ended")
-
-
-@contextmanager
-def _process(command: list[str]) -> Iterator[int]:
-    # The command is this interpreter and this application.
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
-    try:
-        yield running.pid
-    finally:
-        running.terminate()
-        running.wait()
 
 
 def _children(process: int) -> list[int]:

@@ -29,7 +29,7 @@ import psycopg
 from flask import Flask
 
 from inventory.bench import Figure, bare, load, postgres
-from inventory.bench.processes import figures_from
+from inventory.bench.processes import figures_from, running
 from inventory.domain.access import SYSTEM, Actor, Origin
 from inventory.domain.ledger import PRINT_REASONS, Kind, Line
 
@@ -180,15 +180,9 @@ def server(application: str, settings: Mapping[str, str] | None = None) -> Itera
     port = postgres.free_port()
     command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--workers", str(WORKERS)]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "error", application]
-    # The command is this interpreter and gunicorn.
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    serving = subprocess.Popen(command, env=os.environ | dict(settings or {}), **quiet)  # noqa: S603
-    try:
+    with running(command, settings):
         wait_for(port)
         yield port
-    finally:
-        serving.terminate()
-        serving.wait()
 
 
 def wait_for(port: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -34,7 +33,7 @@ from sqlalchemy.exc import IntegrityError
 from inventory.db import Ready, ready, write_at_once
 from inventory.domain.ledger import FIGURES, NEVER_NEGATIVE, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StockCheck
-from inventory.services.ledger_rows import INSERT, Recorded, changes_stock, row_of
+from inventory.services.ledger_rows import INSERT, Recorded, as_written, changes_stock, row_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,27 +76,7 @@ def write(
         written = write_at_once(_statement(beside.insert if beside else None, sure=facts is None), values)
     except IntegrityError:  # posted before, or what the database refuses in any case
         return None
-    return _as_recorded(line, written[0], stamp["recorded_at"].astimezone(UTC)) if written else None
-
-
-def _as_recorded(line: Line, row: Any, recorded_at: datetime) -> Recorded:
-    return Recorded(
-        id=row.id,
-        office_id=line.office_id,
-        item_id=line.item_id,
-        seq=row.seq,
-        kind=line.kind,
-        reason=line.reason,
-        quantity=line.quantity,
-        served_waiting=line.served_waiting,
-        effective_on=line.effective_on,
-        recorded_at=recorded_at,
-        delivery_id=None,
-        transfer_id=None,
-        proposal_id=None,
-        stocktake_id=None,
-        reverses_id=None,
-    )
+    return as_written(line, written[0].id, written[0].seq, stamp["recorded_at"], {}) if written else None
 
 
 @cache

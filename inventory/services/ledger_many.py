@@ -5,7 +5,6 @@ of. Called by `inventory.services.ledger` alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
 from functools import cache
 from typing import Any
 
@@ -36,7 +35,7 @@ from sqlalchemy.orm import Session
 from inventory.db import Ready, ready, write_at_once
 from inventory.domain.ledger import EFFECTS, FIGURES, NEVER_NEGATIVE, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, StockCheck
-from inventory.services.ledger_rows import INSERT, Key, Recorded, effect_on
+from inventory.services.ledger_rows import INSERT, Key, Recorded, as_written, effect_on
 
 BALANCES: Any = Balance.__table__
 TOTALS: Any = DailyTotal.__table__
@@ -124,25 +123,8 @@ def _recorded(
 ) -> tuple[Recorded, ...]:
     if not written:
         return ()
-    at = stamp["recorded_at"].astimezone(UTC)
     return tuple(
-        Recorded(
-            id=movement_id,
-            office_id=line.office_id,
-            item_id=line.item_id,
-            seq=seq,
-            kind=line.kind,
-            reason=line.reason,
-            quantity=line.quantity,
-            served_waiting=line.served_waiting,
-            effective_on=line.effective_on,
-            recorded_at=at,
-            delivery_id=own.get("delivery_id"),
-            transfer_id=own.get("transfer_id"),
-            proposal_id=own.get("proposal_id"),
-            stocktake_id=own.get("stocktake_id"),
-            reverses_id=None,
-        )
+        as_written(line, movement_id, seq, stamp["recorded_at"], own)
         for line, own, (movement_id, seq) in zip(lines, references, written, strict=True)
     )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -88,6 +88,30 @@ def changes_stock(lines: Iterable[Line]) -> bool:
     """Whether the store is another, or something has arrived, be it spoiled, and is no longer on its way."""
     effect = total_effect(lines)
     return effect.store != 0 or effect.received != 0
+
+
+def as_written(
+    line: Line, movement_id: int, seq: int, recorded_at: datetime, references: Mapping[str, int]
+) -> Recorded:
+    """A line that is no reversal as the ledger holds it now, without reading it back: `references` are the ids of its
+    documents by the names of their columns."""
+    return Recorded(
+        id=movement_id,
+        office_id=line.office_id,
+        item_id=line.item_id,
+        seq=seq,
+        kind=line.kind,
+        reason=line.reason,
+        quantity=line.quantity,
+        served_waiting=line.served_waiting,
+        effective_on=line.effective_on,
+        recorded_at=recorded_at.astimezone(UTC),
+        delivery_id=references.get("delivery_id"),
+        transfer_id=references.get("transfer_id"),
+        proposal_id=references.get("proposal_id"),
+        stocktake_id=references.get("stocktake_id"),
+        reverses_id=None,
+    )
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ from tests.concurrent import at_once, audit
 from tests.conftest import NOW, TODAY
 from tests.round_trips import round_trips
 from tests.services.two_ways import (
+    EVERYDAY,
+    NUMBERED,
+    ON_POSTGRESQL,
     books,
     eventually,
     in_context,
@@ -41,9 +44,6 @@ from tests.services.two_ways import (
 )
 from tests.world import BLANK, DENPASAR, World
 
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-NUMBERED = "kia"
-EVERYDAY = [(Kind.RECEIPT, "supplied"), (Kind.PRINT, "new"), (Kind.PRINT, "lost"), (Kind.SPOIL, "misprint")]
 KINDS = sorted(key for key in EFFECTS if key[0] not in OF_DOCUMENTS)
 
 

@@ -29,6 +29,9 @@ from tests.concurrent import at_once, audit, done, refused_codes
 from tests.conftest import NOW, TODAY
 from tests.round_trips import round_trips
 from tests.services.two_ways import (
+    EVERYDAY,
+    NUMBERED,
+    ON_POSTGRESQL,
     books,
     eventually,
     in_context,
@@ -42,10 +45,7 @@ from tests.services.two_ways import (
 )
 from tests.world import BADUNG, BLANK, DENPASAR, World
 
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-NUMBERED = "kia"
 ITEMS = (BLANK, "ktp-wna", "film")
-EVERYDAY = [(Kind.RECEIPT, "supplied"), (Kind.PRINT, "new"), (Kind.PRINT, "lost"), (Kind.SPOIL, "misprint")]
 KINDS = sorted(key for key in EFFECTS if key[0] is not Kind.COUNT)  # which needs a stocktake
 NOTES = ("", "loket 1", "NULL {\"a\\b\"},\n'%s' ü")
 PLACES = ((BADUNG, "51.71.01"), (DENPASAR, "51.71.02"))

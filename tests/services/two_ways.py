@@ -10,6 +10,7 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,10 @@ from inventory.domain.ledger import Kind, Line
 from inventory.models import Balance, DailyTotal, Item, Movement, Office, StockCheck
 from inventory.services import ledger
 from tests.conftest import TODAY
+
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+NUMBERED = "kia"
+EVERYDAY = [(Kind.RECEIPT, "supplied"), (Kind.PRINT, "new"), (Kind.PRINT, "lost"), (Kind.SPOIL, "misprint")]
 
 
 @contextmanager
