@@ -325,6 +325,35 @@ def test_quantiles_of_a_mixture_are_the_inverse_of_its_cdf(base):
         assert cdf(np.array([quantile - 1]), made)[0] < wanted + 2e-3
 
 
+def test_quantiles_of_any_mixture_are_found_whatever_its_curve():
+    """Also of parts that lie so far apart that the curve has steps, and of parts that are hardly there."""
+    chance = np.random.default_rng(11)
+    weights = chance.dirichlet(np.full(4, 0.3), 500)
+    mean, dispersion = np.exp(chance.uniform(-3, 11, (500, 4))), np.exp(chance.uniform(-8, 1, (500, 4)))
+    made = Mixture(weights, mean, dispersion)
+    wanted = np.tile([0.001, 0.025, 0.5, 0.95, 0.9986, 0.9999], (500, 1))
+    found = quantiles(wanted, made)
+    assert (found == np.floor(found)).all()
+    assert (found >= 0).all()
+    assert (np.diff(found, axis=1) >= 0).all()
+    for column in range(wanted.shape[1]):
+        assert (cdf(found[:, column], made) >= wanted[:, column]).all()
+        assert (cdf(found[:, column] - 1, made) < wanted[:, column]).all()
+    alone = [quantiles(wanted[:1], Mixture(weights[[row]], mean[[row]], dispersion[[row]])) for row in range(100)]
+    np.testing.assert_array_equal(found[:100], np.concatenate(alone))
+
+
+def test_quantiles_of_no_demand_are_nothing():
+    made = Mixture(np.eye(4)[:1], np.zeros((1, 4)), np.full((1, 4), 0.1))
+    assert quantiles(np.array([[0.05, 0.9999]]), made).tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, -0.1, np.nan])
+def test_a_probability_lies_strictly_between_0_and_1(probability):
+    with pytest.raises(ValueError, match="strictly"):
+        quantiles(np.array([[0.5, probability]]), mixed([10.0], [0.1], [5.0]))
+
+
 def test_a_chance_far_from_question_is_none_or_sure():
     made = mixed([100.0, 100.0, 100.0], [0.1] * 3, [50.0] * 3)
     chance = chance_above(np.array([5.0, 110.0, 5_000.0]), made)

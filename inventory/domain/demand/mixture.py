@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inventory.domain.demand.arrays import Numbers, ratio
-from inventory.domain.distributions import count_cdf, count_quantile
+from inventory.domain.distributions import count_cdf, rough_normal_quantile
 
 PARTS = 4
 """0, 1, 2, and 3 or more bursts."""
@@ -17,6 +17,12 @@ SMOOTH_ABOVE = 4.0
 """Shape from which the quick curve will do: the demand that it describes is not known to a thousandth."""
 LARGEST_TABLE = 256
 """Counts up to here are tabled, exactly; above, the quantile is searched for."""
+NEARLY = 1e-9
+"""A chance nearer than this to 0 or 1 is as good as that."""
+MOST_STEPS = 12
+"""A search takes five or six; one that takes more is on a curve that no straight line fits."""
+LEAST_MEAN = 1e-6
+"""Of a first guess, which needs some demand to start from."""
 FAR = 6.0
 """So many standard deviations away a stock-out is not in question."""
 
@@ -108,7 +114,10 @@ def chance_above(free: Numbers, mixture: Mixture) -> Numbers:
 
 
 def quantiles(probabilities: Numbers, mixture: Mixture) -> Numbers:
-    """(C,Q) the smallest whole counts k with P(D <= k) >= probability (C,Q), of mixtures (C,N)."""
+    """(C,Q) the smallest whole counts k with P(D <= k) >= probability (C,Q), of mixtures (C,N). Raises ValueError when
+    a probability is not strictly between 0 and 1."""
+    if not ((probabilities > 0.0) & (probabilities < 1.0)).all():
+        raise ValueError("a probability lies strictly between 0 and 1")
     out = np.zeros(probabilities.shape)
     tabled = count_cdf(LARGEST_TABLE, mixture.mean, mixture.dispersion).min(axis=-1, initial=1.0) >= 0.9999
     small = tabled & (probabilities.max(axis=1, initial=0.0) <= 0.9985)
@@ -142,18 +151,46 @@ def _from_table(probabilities: Numbers, mixture: Mixture) -> Numbers:
 
 
 def _search(probabilities: Numbers, mixture: Mixture) -> Numbers:
-    """By halving between the quantiles of the parts: that of the mixture lies among them."""
-    each = count_quantile(probabilities[..., None], mixture.mean[:, None], mixture.dispersion[:, None])
-    likely = mixture.weights[:, None] > 0
-    low = np.where(likely, each, np.inf).min(axis=-1) - 2.0
-    high = np.where(likely, each, -np.inf).max(axis=-1) + 1.0
-    rows, _ = np.indices(low.shape)
-    low, high, wanted, rows = low.ravel(), high.ravel(), probabilities.ravel(), rows.ravel()
-    kept = np.flatnonzero(high - low > 1.0)
+    """By steps along the straight line through the last two counts looked at, on a scale on which the curve is nearly
+    straight: standard deviations of a normal variable. What is known to be too low or too high bounds each step."""
+    wanted = probabilities.ravel()
+    rows = np.repeat(np.arange(len(probabilities)), probabilities.shape[1])
+    goal = rough_normal_quantile(wanted)
+    at, slope = (each.ravel() for each in _first_guess(rough_normal_quantile(probabilities), mixture))
+    low, high = np.full(wanted.shape, -1.0), np.full(wanted.shape, np.inf)
+    last_at, last = np.full(wanted.shape, np.nan), np.full(wanted.shape, np.nan)
+    kept, steps = np.arange(wanted.size), 0
     while kept.size:
-        middle = np.floor((low[kept] + high[kept]) / 2.0)
-        enough = cdf(middle, _rows(mixture, rows[kept])) >= wanted[kept]
-        high[kept] = np.where(enough, middle, high[kept])
-        low[kept] = np.where(enough, low[kept], middle)
+        here = at[kept]
+        chance = cdf(here, _rows(mixture, rows[kept]))
+        enough = chance >= wanted[kept]
+        high[kept], low[kept] = np.where(enough, here, high[kept]), np.where(enough, low[kept], here)
+        now = rough_normal_quantile(np.clip(chance, NEARLY, 1.0 - NEARLY))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            seen = (here - last_at[kept]) / (now - last[kept])
+        slope[kept] = np.where(np.isfinite(seen) & (seen > 0.0), seen, slope[kept])
+        last_at[kept], last[kept] = here, now
+        steps += 1
+        step = np.ceil(here + (goal[kept] - now) * slope[kept])
+        at[kept] = _between(step, low[kept], high[kept], halving=steps >= MOST_STEPS)
         kept = kept[high[kept] - low[kept] > 1.0]
     return np.maximum(high, 0.0).reshape(probabilities.shape)
+
+
+def _first_guess(z: Numbers, mixture: Mixture) -> tuple[Numbers, Numbers]:
+    """(C,Q) counts near the quantiles, by the cube-root curve through the whole mixture's mean and variance, and by how
+    much they grow a standard deviation."""
+    mean = (mixture.weights * mixture.mean).sum(axis=-1)
+    square = (mixture.weights * (mixture.variance + mixture.mean**2)).sum(axis=-1)
+    mean = np.maximum(mean, LEAST_MEAN)[:, None]
+    shape = mean**2 / np.maximum(square[:, None] - mean**2, mean)
+    third = np.maximum(1.0 - 1.0 / (9.0 * shape) + z / (3.0 * np.sqrt(shape)), 0.1)
+    return np.ceil(mean * third**3), mean * third**2 / np.sqrt(shape)
+
+
+def _between(step: Numbers, low: Numbers, high: Numbers, *, halving: bool) -> Numbers:
+    """Whole counts above `low` and below `high`; where a straight line has led nowhere for long, half-way."""
+    if halving:
+        open_end = np.isinf(high)
+        step = np.where(open_end, 2.0 * low + 2.0, np.floor((low + np.where(open_end, 0.0, high)) / 2.0))
+    return np.clip(step, low + 1.0, high - 1.0)

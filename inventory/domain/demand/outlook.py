@@ -81,7 +81,7 @@ def outlook(
     labels = None if record.seasons is None else record.seasons.ahead
 
     def work(rows: slice) -> Outlook:
-        exposure = profile.exposure(rows, ahead.open[rows], record.after[rows, days:], labels, first)
+        exposure = profile.exposure(rows, ahead.open[rows], np.nonzero(record.after[rows, days:]), labels, first)
         own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
         return _outlook_rows(exposure, rows_of(ahead, rows), *own, settings)
 

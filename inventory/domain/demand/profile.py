@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, by_chunk, by_pool, ratio
+from inventory.domain.demand.arrays import WEEK, Counts, Flags, Numbers, Places, by_chunk, by_pool, ratio
 from inventory.domain.demand.evidence import Record, Survey, evidence
 from inventory.domain.demand.inputs import Seasons, Settings
 from inventory.domain.demand.local import local_level
@@ -25,11 +25,13 @@ class Profile:
     after_closure: Numbers
     season: Numbers
 
-    def exposure(self, rows: slice, opened: Flags, after: Flags, seasons: Counts | None, first_weekday: int) -> Numbers:
-        """(C,D) exposure of days whose first column is that weekday."""
+    def exposure(
+        self, rows: slice, opened: Flags, after: Places, seasons: Counts | None, first_weekday: int
+    ) -> Numbers:
+        """(C,D) exposure of days whose first column is that weekday; `after` are the first days after a closure."""
         columns = (first_weekday + np.arange(opened.shape[1])) % WEEK
         weekday, closure = self.weekday[rows], self.after_closure[rows]
-        row, column = np.nonzero(after)
+        row, column = after
         if seasons is None:
             found = weekday.take(columns, axis=1)
             found[row, column] *= closure[row]
@@ -96,7 +98,7 @@ def _season(
 
     def work(rows: slice) -> None:
         prints, usable = evidence(record, rows, bursts)
-        exposure = plain.exposure(rows, usable, record.after_closure(rows), None, record.first_weekday)
+        exposure = plain.exposure(rows, usable, record.first_days(rows), None, record.first_weekday)
         ordinary = seasons.past[rows] == 0
         expected = local_level(prints * ordinary, exposure * ordinary, settings) * exposure
         for season in range(number):
