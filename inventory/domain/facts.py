@@ -34,4 +34,4 @@ def dues(facts: Mapping[str, Any]) -> list[tuple[date, int]]:
 
 def next_due(facts: Mapping[str, Any]) -> date | None:
     """The first day on which something that is under way is counted on; None where nothing is."""
-    return next((day for day, _quantity in dues(facts)), None)
+    return next((day for day, _quantity in dues(facts)), None) if facts.get("due") else None

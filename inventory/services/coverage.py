@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, insert, select
+from sqlalchemy import Integer, and_, case, func, insert, select
 from sqlalchemy.orm import Session
 
 from inventory.db import db, in_batches
@@ -34,7 +34,7 @@ from inventory.domain.ledger import body_digest, check_day
 from inventory.domain.offices import OfficeKind
 from inventory.models import EquipmentReport, FigureEntry, Office, Person, ReportedFigure
 from inventory.models.offices import within
-from inventory.services import offices
+from inventory.services import offices, row_sets
 from inventory.services.consumption import FIRST_DAY
 from inventory.services.idempotency import once
 from inventory.services.offices import OfficeView, in_reach
@@ -561,6 +561,7 @@ def backlog_of(office_ids: Iterable[int], on: date) -> dict[int, Backlog]:
     """Who waits at these offices by what each reported itself, as of `on` or before; offices that have reported
     nothing of it are left out. One query, however many offices."""
     table = ReportedFigure
+    asked = row_sets.table_of(db.session(), "asked", [(office_id,) for office_id in office_ids], {"office_id": Integer})
     group = case((table.measure.in_(_WAITING), "waiting"), else_=table.measure)
     ranked = (
         select(
@@ -570,7 +571,7 @@ def backlog_of(office_ids: Iterable[int], on: date) -> dict[int, Backlog]:
             .label("said"),
             func.dense_rank().over(partition_by=(table.office_id, group), order_by=table.as_of.desc()).label("day"),
         )
-        .where(table.office_id.in_(list(office_ids)), table.measure.in_(_ASKED), table.as_of <= on)
+        .where(table.office_id.in_(select(asked.c.office_id)), table.measure.in_(_ASKED), table.as_of <= on)
         .subquery()
     )
     found: dict[int, dict[str, Any]] = defaultdict(dict)

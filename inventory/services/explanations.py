@@ -127,8 +127,10 @@ def _with_fan(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def fan_parts(facts: Mapping[str, Any]) -> FanParts:
-    """What the fan is drawn from, of the facts of a projection that has one (`ahead`)."""
-    known = {**facts, **facts["ahead"]}
+    """What the fan is drawn from, of the facts of a projection that has one (`ahead`). Where they say nothing of prints
+    that are planned, there are none."""
+    nothing = [0.0] * len(facts["ahead"]["days"])
+    known = {"cumulative_planned": nothing, "cumulative_planned_variance": nothing, **facts, **facts["ahead"]}
     drawn: dict[str, Any] = {
         field.name: np.array(known[field.name]) if isinstance(known[field.name], list) else known[field.name]
         for field in fields(FanParts)

@@ -240,14 +240,11 @@ def open_flags(stocks: Sequence[Any], first_day: date, through: date, outlook: i
     end = through + timedelta(days=outlook)
     weeks = {stock.office_id: stock.working_days for stock in stocks}
     by_office = calendars.of_offices(weeks.items(), first_day, end)
-    flags: dict[int, np.ndarray] = {}
-
-    def flags_of(calendar: OfficeCalendar) -> np.ndarray:
-        if id(calendar) not in flags:
-            flags[id(calendar)] = np.array(calendar.flags(first_day, end), dtype=bool)
-        return flags[id(calendar)]
-
-    every = np.stack([flags_of(by_office[stock.office_id]) for stock in stocks])
+    # Most offices share a calendar: each is made into flags once.
+    different = {id(each): each for each in by_office.values()}
+    row_of = {name: row for row, name in enumerate(different)}
+    flags = np.array([each.flags(first_day, end) for each in different.values()], dtype=bool)
+    every = flags[[row_of[id(by_office[stock.office_id])] for stock in stocks]]
     return every[:, :HISTORY_DAYS], every[:, HISTORY_DAYS:]
 
 

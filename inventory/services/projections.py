@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -16,7 +16,8 @@ import numpy as np
 from inventory.domain.access import Actor
 from inventory.domain.alerts import Reading
 from inventory.domain.arrivals import Due
-from inventory.domain.demand import Horizon, Projection, project
+from inventory.domain.demand import Ahead, History, Horizon, Position, Projection, project, project_by_part
+from inventory.domain.demand.arrays import rows_of
 from inventory.domain.demand.reasons import shares
 from inventory.domain.ledger import PRINT_REASONS
 from inventory.domain.offices import local_day
@@ -78,68 +79,106 @@ def of_stocks(
     item has no stock of it to project. A stock whose own backtest shows the plain average to be better is projected
     from the average, and says so.
     """
+    found = [each for part in by_part(actor, now, on=on, office_path=office_path) for each in part]
+    return sorted(found, key=lambda each: (each.office_code, each.item_id))
+
+
+def by_part(
+    actor: Actor, now: datetime, *, on: date | None = None, office_path: str | None = None
+) -> Iterator[list[StockProjection]]:
+    """The same in parts, each with all stocks of its offices, as soon as it is made: something can be done with them
+    while the others are made. Nothing is asked of the database after the first part."""
     rows = projection_inputs.stocks_in_reach(actor, office_path)
     by_day: dict[tuple[date, bool], list[Any]] = defaultdict(list)
     for row, day in zip(rows, [on] * len(rows) if on else projection_inputs.last_days(rows, now), strict=True):
         by_day[day, on is None and day == local_day(now, row.time_zone)].append(row)
-    found: list[StockProjection] = []
+    found: list[tuple[Inputs, Mapping[tuple[int, int], StockError]]] = []
     for (through, running), stocks in by_day.items():
+        stocks.sort(key=lambda row: (row.office_code, row.item_id))
         inputs = projection_inputs.gather(stocks, through, past=on is not None, running=running)
         if inputs is not None:
-            found.extend(_project(inputs))
-    return sorted(found, key=lambda each: (each.office_code, each.item_id))
+            found.append((inputs, _errors(inputs)))
+    for inputs, errors in found:
+        yield from _project(inputs, errors)
 
 
 def projected(inputs: Inputs) -> tuple[Projection, Mapping[tuple[int, int], StockError]]:
     """The projection of these stocks, by the better method of each, and how far off it was in its backtest."""
+    errors = _errors(inputs)
+    return project(*_arrays(inputs), seasons=inputs.seasons, average=_worse(inputs, errors)), errors
+
+
+def _errors(inputs: Inputs) -> Mapping[tuple[int, int], StockError]:
+    return backtests.errors_of([(stock.office_id, stock.item_id) for stock in inputs.stocks])
+
+
+def _arrays(inputs: Inputs) -> tuple[History, Ahead, Horizon, Position]:
+    return inputs.history, inputs.ahead, inputs.horizon, inputs.position
+
+
+def _worse(inputs: Inputs, errors: Mapping[tuple[int, int], StockError]) -> np.ndarray:
+    """(S,) whether the plain average has been better than the model."""
     pairs = [(stock.office_id, stock.item_id) for stock in inputs.stocks]
-    errors = backtests.errors_of(pairs)
-    average = np.array([pair in errors and errors[pair].worse for pair in pairs], dtype=bool)
-    made = project(
-        inputs.history, inputs.ahead, inputs.horizon, inputs.position, seasons=inputs.seasons, average=average
-    )
-    return made, errors
+    return np.array([pair in errors and errors[pair].worse for pair in pairs], dtype=bool)
 
 
-def _project(inputs: Inputs) -> list[StockProjection]:
-    made, errors = projected(inputs)
-    stocks, through = inputs.stocks, inputs.through
+def _project(inputs: Inputs, errors: Mapping[tuple[int, int], StockError]) -> Iterator[list[StockProjection]]:
+    """In parts of whole offices: which of an office's stocks runs out first is said of each."""
     mix = shares(np.maximum(inputs.reasons, 0), inputs.history.pools)
-    in_lead = stockout_in_lead(inputs.horizon, made)
-    projection, days = _in_plain_values(made), _days_of_fan(made, through)
-    projection.seasons_ahead = _numbers_ahead(inputs.seasons.ahead)
-    results = []
-    for i, stock in enumerate(stocks):
-        facts = _position_facts(inputs, i) | _demand_facts(inputs, projection, i) | _stock_facts(inputs, projection, i)
-        facts["stockout_in_lead"] = _number(in_lead[i], 4)
-        facts |= _explaining(inputs, projection, mix[i], days, i)
-        error = errors.get((stock.office_id, stock.item_id))
-        if error is not None and error.error is not None:
-            facts["backtest"] = _backtest_facts(error)
-        results.append(
-            StockProjection(
-                office_id=stock.office_id,
-                office_code=stock.office_code,
-                office_name=stock.office_name,
-                item_id=stock.item_id,
-                item_code=stock.item_code,
-                on_day=through,
-                reading=reading_of(facts),
-                facts=facts,
-                closings=inputs.closings[i],
-            )
-        )
-    run_outs.note_first(_run_outs(stocks, results, inputs.ahead.open, through))
-    return results
+    seasons_ahead = _numbers_ahead(inputs.seasons.ahead)
+    parts = project_by_part(*_arrays(inputs), seasons=inputs.seasons, average=_worse(inputs, errors))
+    made: list[StockProjection] = []
+    told = 0
+    for part in parts:
+        rows = slice(len(made), len(made) + len(part.level))
+        plain = _in_plain_values(part, mix[rows], seasons_ahead[rows], inputs.through)
+        columns = _position_columns(inputs, rows) | _demand_columns(plain) | _stock_columns(plain, inputs.through)
+        columns["stockout_in_lead"] = _rounded(stockout_in_lead(rows_of(inputs.horizon, rows), part), 4)
+        for place, values in enumerate(zip(*columns.values(), strict=True)):
+            i = rows.start + place
+            facts = dict(zip(columns, values, strict=True)) | _explaining(inputs, plain, i, place)
+            made.append(_stock_projection(inputs, i, facts, errors))
+        end = len(made) if rows.stop == len(inputs.stocks) else _whole_offices(made)
+        run_outs.note_first(_run_outs(inputs, made, slice(told, end)))
+        yield made[told:end]
+        told = end
 
 
-def _in_plain_values(projection: Projection) -> Any:
+def _whole_offices(found: Sequence[StockProjection]) -> int:
+    """How many of these, in the order of their offices, belong to offices of which more cannot follow."""
+    count = len(found)
+    while count and found[count - 1].office_id == found[-1].office_id:
+        count -= 1
+    return count
+
+
+def _stock_projection(
+    inputs: Inputs, i: int, facts: dict[str, Any], errors: Mapping[tuple[int, int], StockError]
+) -> StockProjection:
+    stock = inputs.stocks[i]
+    error = errors.get((stock.office_id, stock.item_id))
+    if error is not None and error.error is not None:
+        facts["backtest"] = _backtest_facts(error)
+    return StockProjection(
+        office_id=stock.office_id,
+        office_code=stock.office_code,
+        office_name=stock.office_name,
+        item_id=stock.item_id,
+        item_code=stock.item_code,
+        on_day=inputs.through,
+        reading=reading_of(facts),
+        facts=facts,
+        closings=inputs.closings[i],
+    )
+
+
+def _in_plain_values(part: Projection, mix: np.ndarray, seasons_ahead: list[list[int]], through: date) -> Any:
     """The same with lists instead of arrays: what is taken out one stock at a time is a fraction as slow. Of what goes
     by the day ahead, only the days of the fan, rounded for people; the figures of PLACES as `…_said`, rounded too."""
-    columns = _columns_of_fan(projection)
+    columns = _columns_of_fan(part)
     found: dict[str, Any] = {}
-    for each in fields(projection):
-        value = getattr(projection, each.name)
+    for each in fields(part):
+        value = getattr(part, each.name)
         if each.name in PLACES:
             found[f"{each.name}_said"] = _rounded(value, PLACES[each.name])
         if each.name.startswith("cumulative_"):
@@ -149,21 +188,25 @@ def _in_plain_values(projection: Projection) -> Any:
         elif each.name in ("stockout_probability", "stockout_despite_due"):
             continue
         found[each.name] = value.tolist() if isinstance(value, np.ndarray) else value
-    found["probabilities_said"] = [str(each) for each in projection.probabilities]
-    return SimpleNamespace(**found)
+    found["known"] = (~np.isnan(part.level)).tolist()
+    found["is_planned"] = part.cumulative_planned[:, columns].any(axis=1).tolist()
+    found["probabilities_said"] = [str(each) for each in part.probabilities]
+    found["days_said"] = [(through + timedelta(days=1 + int(column))).isoformat() for column in columns]
+    found["reasons_said"] = _rounded(mix * part.level[:, None], 1)
+    return SimpleNamespace(**found, seasons_ahead=seasons_ahead)
 
 
 def _rounded(values: np.ndarray, places: int) -> list[Any]:
-    """(S,) or (S,N) figures as JSON can hold them, as `_number` does one by one."""
-    if values.ndim > 1:
-        flat, width = _rounded(values.reshape(-1), places), values.shape[1]
-        return [flat[start : start + width] for start in range(0, len(flat), width)]
-    if np.isfinite(values).all():
+    """(S,) or (S,N) figures as JSON can hold them, rounded for people: whole ones at 0 places, None for one that is not
+    known."""
+    is_finite = np.isfinite(values)
+    if not is_finite.all():
+        rounded = np.array(np.round(values, places), dtype=object)
+        rounded[~is_finite] = None
         if not places:
-            return np.rint(values).astype(np.int64).tolist()
-        # As Python rounds, which is right to the last digit; numpy's own is not.
-        return [round(value, places) for value in values.tolist()]
-    return [_number(value, places) for value in values.tolist()]
+            rounded[is_finite] = [int(each) for each in rounded[is_finite]]
+        return rounded.tolist()
+    return (np.round(values, places) if places else np.rint(values).astype(np.int64)).tolist()
 
 
 def _columns_of_fan(projection: Projection) -> np.ndarray:
@@ -171,16 +214,10 @@ def _columns_of_fan(projection: Projection) -> np.ndarray:
     return np.unique(np.linspace(0, min(days, FAN_DAYS) - 1, FAN_POINTS).astype(int))
 
 
-def _days_of_fan(projection: Projection, through: date) -> list[str]:
-    return [(through + timedelta(days=1 + int(column))).isoformat() for column in _columns_of_fan(projection)]
-
-
-def _run_outs(
-    stocks: Sequence[Any], results: Sequence[StockProjection], is_open_ahead: np.ndarray, through: date
-) -> list[Projected]:
+def _run_outs(inputs: Inputs, made: Sequence[StockProjection], rows: slice) -> list[Projected]:
     def nth_open_day(row: int, number: int) -> date | None:
-        columns = np.flatnonzero(is_open_ahead[row])
-        return through + timedelta(days=1 + int(columns[number - 1])) if number <= columns.size else None
+        columns = np.flatnonzero(inputs.ahead.open[row])
+        return inputs.through + timedelta(days=1 + int(columns[number - 1])) if number <= columns.size else None
 
     return [
         Projected(
@@ -190,7 +227,7 @@ def _run_outs(
             facts=result.facts,
             nth_open_day=partial(nth_open_day, row),
         )
-        for row, (stock, result) in enumerate(zip(stocks, results, strict=True))
+        for row, stock, result in zip(range(rows.start, rows.stop), inputs.stocks[rows], made[rows], strict=True)
     ]
 
 
@@ -227,26 +264,26 @@ def reading_of(facts: Mapping[str, Any]) -> Reading:
     )
 
 
-def _position_facts(inputs: Inputs, i: int) -> dict[str, Any]:
-    stock, position, inbound = inputs.stocks[i], inputs.position, inputs.inbound
-    store, backlog = int(position.store[i]), int(position.backlog[i])
+def _position_columns(inputs: Inputs, rows: slice) -> dict[str, list[Any]]:
+    """Of these stocks, each fact's values in their order."""
+    stocks, position, inbound = inputs.stocks[rows], inputs.position, inputs.inbound
     return {
-        "on_day": inputs.through.isoformat(),
-        "store": store,
-        "inbound": int(position.inbound[i]),
-        "in_transit": int(inbound.in_transit[i]),
-        "on_order": int(inbound.on_order[i]),
-        "with_teams": int(inbound.with_teams[i]),
-        "due": due_facts(inbound.due[i]),
-        "backlog": backlog,
-        "usable": store - backlog,
-        "synthetic": bool(stock.synthetic),
-        "stated_rate": stock.stated_rate,
-        "stated_source": stock.stated_source,
-        "lead_days": stock.lead_time_days,
-        "review_days": stock.review_period_days,
-        "service_level": stock.service_level,
-        "working_days": stock.working_days,
+        "on_day": [inputs.through.isoformat()] * len(stocks),
+        "store": position.store[rows].tolist(),
+        "inbound": position.inbound[rows].tolist(),
+        "in_transit": inbound.in_transit[rows].tolist(),
+        "on_order": inbound.on_order[rows].tolist(),
+        "with_teams": inbound.with_teams[rows].tolist(),
+        "due": [due_facts(each) for each in inbound.due[rows]],
+        "backlog": position.backlog[rows].tolist(),
+        "usable": (position.store - position.backlog)[rows].tolist(),
+        "synthetic": [bool(stock.synthetic) for stock in stocks],
+        "stated_rate": [stock.stated_rate for stock in stocks],
+        "stated_source": [stock.stated_source for stock in stocks],
+        "lead_days": [stock.lead_time_days for stock in stocks],
+        "review_days": [stock.review_period_days for stock in stocks],
+        "service_level": [stock.service_level for stock in stocks],
+        "working_days": [stock.working_days for stock in stocks],
     }
 
 
@@ -255,69 +292,74 @@ def due_facts(due: Iterable[Due]) -> list[list[Any]]:
     return [[each.on_day.isoformat() if each.on_day else None, each.quantity] for each in due]
 
 
-def _demand_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
+def _demand_columns(plain: Any) -> dict[str, list[Any]]:
+    names = plain.probabilities_said
     return {
-        "known": not math.isnan(projection.level[i]),
-        "enough": bool(projection.enough[i]),
-        "from_stated_rate": bool(projection.from_stated_rate[i]),
-        "from_average": bool(projection.from_average[i]),
-        "level_per_day": projection.level_said[i],
-        "level_dispersion": projection.level_dispersion_said[i],
-        "daily_dispersion": projection.daily_dispersion_said[i],
-        "mean_lead": projection.mean_lead_said[i],
-        "mean_horizon": projection.mean_horizon_said[i],
-        "quantiles": dict(zip(projection.probabilities_said, projection.quantiles_said[i], strict=True)),
-        "days_used": int(projection.days_used[i]),
-        "days_stocked_out": int(projection.days_stocked_out[i]),
-        "days_rationed": int(projection.days_rationed[i]),
-        "days_announced": int(projection.days_announced[i]),
-        "days_closed": int(projection.days_closed[i]),
-        "days_unknown": int(projection.days_unknown[i]),
-        "weekday_weights": projection.weekday_weights_said[i],
-        "backtest_error": projection.backtest_error_said[i],
+        "known": plain.known,
+        "enough": plain.enough,
+        "from_stated_rate": plain.from_stated_rate,
+        "from_average": plain.from_average,
+        "level_per_day": plain.level_said,
+        "level_dispersion": plain.level_dispersion_said,
+        "daily_dispersion": plain.daily_dispersion_said,
+        "mean_lead": plain.mean_lead_said,
+        "mean_horizon": plain.mean_horizon_said,
+        "quantiles": [dict(zip(names, each, strict=True)) for each in plain.quantiles_said],
+        "days_used": plain.days_used,
+        "days_stocked_out": plain.days_stocked_out,
+        "days_rationed": plain.days_rationed,
+        "days_announced": plain.days_announced,
+        "days_closed": plain.days_closed,
+        "days_unknown": plain.days_unknown,
+        "weekday_weights": plain.weekday_weights_said,
+        "backtest_error": plain.backtest_error_said,
     }
 
 
-def _stock_facts(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
-    known = not math.isnan(projection.level[i])
+def _stock_columns(plain: Any, through: date) -> dict[str, list[Any]]:
+    ahead: dict[int, str | None] = {}
 
-    def day_ahead(column: int) -> str | None:
-        return (inputs.through + timedelta(days=1 + int(column))).isoformat() if known and column >= 0 else None
+    def where_known(values: list[int]) -> list[int | None]:
+        return [value if known else None for value, known in zip(values, plain.known, strict=True)]
+
+    def days(columns: list[int]) -> list[str | None]:
+        for column in {*columns} - {*ahead}:
+            ahead[column] = (through + timedelta(days=1 + column)).isoformat() if column >= 0 else None
+        return [ahead[column] for column in columns]
 
     return {
-        "reorder_point": int(projection.reorder_point[i]) if known else None,
-        "order_up_to": int(projection.order_up_to[i]) if known else None,
-        "suggested_order": int(projection.suggested_order[i]) if known else None,
-        "cover_days": projection.cover_days_said[i],
-        "cover_capped": bool(projection.cover_capped[i]),
-        "stockout_on": day_ahead(projection.stockout_day[i]),
-        "stockout_early_on": day_ahead(projection.stockout_early[i]),
-        "stockout_late_on": day_ahead(projection.stockout_late[i]),
+        "reorder_point": where_known(plain.reorder_point),
+        "order_up_to": where_known(plain.order_up_to),
+        "suggested_order": where_known(plain.suggested_order),
+        "cover_days": plain.cover_days_said,
+        "cover_capped": plain.cover_capped,
+        "stockout_on": days(plain.stockout_day),
+        "stockout_early_on": days(plain.stockout_early),
+        "stockout_late_on": days(plain.stockout_late),
     }
 
 
-def _explaining(inputs: Inputs, projection: Any, mix: np.ndarray, days: list[str], i: int) -> dict[str, Any]:
-    """What a projection rests on beside its level; a fact that does not apply is left out."""
-    level = float(projection.level[i])
-    if math.isnan(level):
+def _explaining(inputs: Inputs, plain: Any, i: int, place: int) -> dict[str, Any]:
+    """What the projection of stock i, at that place of its part, rests on beside its level; a fact that does not apply
+    is left out."""
+    if not plain.known[place]:
         return {}
-    facts: dict[str, Any] = {"ahead": _ahead_facts(projection, days, i)}
-    is_blank = inputs.stocks[i].prints_per_unit is None
-    if is_blank and (projection.enough[i] or projection.borrowed[i]):
-        parts = zip(PRINT_REASONS, mix, strict=True)
-        facts["reasons"] = {reason: round(float(share) * level, 1) for reason, share in parts}
-    if projection.borrowed[i]:
-        facts["pooled"] = {"share": round(float(projection.borrowed[i]), 3)}
-    a_year = float(projection.burst_rate[i]) * OPEN_DAYS_A_YEAR
-    if projection.lumpy[i]:
-        facts["batches"] = {"a_year": round(a_year), "size": round(float(projection.burst_jump[i]))}
+    stock, borrowed = inputs.stocks[i], plain.borrowed[place]
+    facts: dict[str, Any] = {"ahead": _ahead_facts(plain, place)}
+    if stock.prints_per_unit is None and (plain.enough[place] or borrowed):
+        facts["reasons"] = dict(zip(PRINT_REASONS, plain.reasons_said[place], strict=True))
+    if borrowed:
+        facts["pooled"] = {"share": round(borrowed, 3)}
+    a_year = plain.burst_rate[place] * OPEN_DAYS_A_YEAR
+    if plain.lumpy[place]:
+        facts["batches"] = {"a_year": round(a_year), "size": round(plain.burst_jump[place])}
     elif round(a_year):
-        facts |= {"bursts_a_year": round(a_year), "burst_size": round(float(projection.burst_jump[i]))}
-    learnt = inputs.lead_times.learnt.get(inputs.stocks[i].office_id)
+        facts |= {"bursts_a_year": round(a_year), "burst_size": round(plain.burst_jump[place])}
+    learnt = inputs.lead_times.learnt.get(stock.office_id)
     if learnt is not None:
         facts["lead_learnt"] = learnt.facts
         facts["lead_spread"] = _lead_spread(inputs, i)
-    return facts | _planned(inputs, projection, i)
+    return facts | _planned(inputs, plain, i, place)
 
 
 def _lead_spread(inputs: Inputs, i: int) -> list[int]:
@@ -328,12 +370,12 @@ def _lead_spread(inputs: Inputs, i: int) -> list[int]:
     return [int(day) for day in np.searchsorted(np.cumsum(weights[i]), LEAD_QUANTILES)]
 
 
-def _planned(inputs: Inputs, projection: Any, i: int) -> dict[str, Any]:
+def _planned(inputs: Inputs, plain: Any, i: int, place: int) -> dict[str, Any]:
     """What the office knows of the demand to come."""
     note = inputs.known.notes[i]
     facts: dict[str, Any] = {}
     if note["seasons"]:
-        facts["seasons"] = _seasons(inputs, projection, i)
+        facts["seasons"] = _seasons(inputs, plain, i, place)
     if note["outreach_count"]:
         facts["outreach"] = {"days": note["outreach_count"], "prints": note["outreach_prints"]}
     if note["clearing_rate"] and note["backlog_part"]:
@@ -360,36 +402,38 @@ def _numbers_ahead(ahead: np.ndarray) -> list[list[int]]:
     return found if len(found) == len(ahead) else found * len(ahead)
 
 
-def _seasons(inputs: Inputs, projection: Any, i: int) -> list[dict[str, Any]]:
+def _seasons(inputs: Inputs, plain: Any, i: int, place: int) -> list[dict[str, Any]]:
     """The seasons and events that lie ahead, with what each makes of a day's demand."""
     names = {said["kind"]: said["name"] for said in inputs.known.notes[i]["seasons"]}
+    factors = plain.season_factors[place]
     found = []
-    for number in projection.seasons_ahead[i]:
+    for number in plain.seasons_ahead[place]:
         season = inputs.known.seasons[number - 1]
         found.append(
             {
                 "kind": season.kind,
                 "name": names.get(season.kind, ""),
-                "factor": round(projection.season_factors[i][number], 3),
+                "factor": round(factors[number], 3),
                 "learnt": season.factor is None,
             }
         )
     return found
 
 
-def _ahead_facts(projection: Any, days: list[str], i: int) -> dict[str, Any]:
-    """What the fan ahead is drawn from, at some of the days; see `demand.FanParts`."""
-    return {
-        "days": days,
-        "cumulative_mean": projection.cumulative_mean[i],
-        "cumulative_planned": projection.cumulative_planned[i],
-        "cumulative_planned_variance": projection.cumulative_planned_variance[i],
-        "open_days_ahead": projection.open_days_ahead[i],
-        "horizon_days": projection.horizon_days[i],
-        "burst_rate": projection.burst_rate_said[i],
-        "burst_jump": projection.burst_jump_said[i],
-        "burst_seen": projection.burst_seen_said[i],
-        "burst_variation": projection.burst_variation_said[i],
+def _ahead_facts(plain: Any, place: int) -> dict[str, Any]:
+    """What the fan ahead is drawn from, at some of the days; see `demand.FanParts`. Most offices have nothing planned,
+    and then nothing is said of it."""
+    facts: dict[str, Any] = {"days": plain.days_said, "cumulative_mean": plain.cumulative_mean[place]}
+    if plain.is_planned[place]:
+        facts["cumulative_planned"] = plain.cumulative_planned[place]
+        facts["cumulative_planned_variance"] = plain.cumulative_planned_variance[place]
+    return facts | {
+        "open_days_ahead": plain.open_days_ahead[place],
+        "horizon_days": plain.horizon_days[place],
+        "burst_rate": plain.burst_rate_said[place],
+        "burst_jump": plain.burst_jump_said[place],
+        "burst_seen": plain.burst_seen_said[place],
+        "burst_variation": plain.burst_variation_said[place],
     }
 
 

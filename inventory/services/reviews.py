@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+import orjson
 from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import UtcDateTime, in_batches, insert_or
+from inventory.db import UtcDateTime, in_batches, insert_or, on_postgresql
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
@@ -23,19 +23,20 @@ from inventory.domain.facts import next_due, usual_use
 from inventory.domain.schedules import Schedule
 from inventory.models import Alert, StoredProjection
 from inventory.services import case_changes, custody, offices, projections, row_sets, runs, subtree_trends
-from inventory.services.case_changes import Change, change_of, level_of, one_at_a_time
+from inventory.services.case_changes import Change, Key, change_of, level_of, one_at_a_time
 from inventory.services.custody import Finding
 from inventory.services.projections import StockProjection
 from inventory.services.runs import RunView
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 REVIEW = "low-stock review"
 REVIEW_BY_HAND = "low-stock review by hand"
 RUN_OUT_DAYS = ("stockout_on", "stockout_early_on", "stockout_late_on")
 OUTLOOK = ("cover_days", "reorder_point")
 """Of a projection's facts: kept as columns as well, so that offices can be counted and put in order by them."""
+MOST_AHEAD = 4
+"""Batches that may wait to be written, so that memory stays bounded where the database is the slower one."""
 KEPT = (*RUN_OUT_DAYS, *OUTLOOK, "per_day", "to_come", "next_due_on")
 
 
@@ -54,10 +55,8 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
     def work(session: Session, run_id: int) -> dict[str, Any]:
         one_at_a_time(session)
         now = clock()
-        projected = projections.of_stocks(JOB, now)
-        counts = _counts(_apply(session, run_id, now, projected))
-        subtree_trends.keep(session, projected)
-        return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
+        reviewed = _apply(session, run_id, now, projections.by_part(JOB, now))
+        return _counts(reviewed) | _for_all(session, run_id, now, reviewed)
 
     with _uncollected():
         return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
@@ -84,13 +83,9 @@ def review(
     def work(session: Session, run_id: int) -> dict[str, Any]:
         one_at_a_time(session)
         now = clock()
-        projected = projections.of_stocks(actor, now, on=on, office_path=path)
-        found[:] = _apply(session, run_id, now, projected, past=on is not None)
+        found[:] = _apply(session, run_id, now, projections.by_part(actor, now, on=on, office_path=path), past=on)
         if path is None and actor.is_system:
-            subtree_trends.keep(session, projected)
-        if on is None and path is None and actor.is_system:
-            # What is left undone is known for now and for all offices together.
-            return _counts(found) | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
+            return _counts(found) | _for_all(session, run_id, now, found, past=on)
         return _counts(found)
 
     with _uncollected():
@@ -112,29 +107,57 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _for_all(
+    session: Session, run_id: int, now: datetime, reviewed: list[Reviewed], *, past: date | None = None
+) -> dict[str, Any]:
+    """What follows when all stocks were reviewed: sums along the tree, and, known for now alone, what is left
+    undone."""
+    projected = [each.projection for each in reviewed]
+    subtree_trends.keep(session, projected)
+    if past is not None:
+        return {}
+    return {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
+
+
 def _apply(
-    session: Session, run_id: int, now: datetime, found: list[StockProjection], *, past: bool = False
+    session: Session,
+    run_id: int,
+    now: datetime,
+    parts: Iterable[list[StockProjection]],
+    *,
+    past: date | None = None,
 ) -> list[Reviewed]:
-    """Bring the stored projections and the alerts up to what the review found; `past` as of a day that was named."""
-    later = _reviewed_later(session, found) if past else set()
+    """Bring the stored projections and the alerts up to what the review found, part by part as it is found; by office
+    and item. `past`: as of that day, which was named."""
+    later = _reviewed_later(session, past) if past else set()
     cases = case_changes.unsettled(session, [Subject.LOW_STOCK])
-    reviewed: list[Reviewed] = []
-    changes: list[Change] = []
-    for projection in found:
-        key = projection.office_id, projection.item_id
-        case = cases.get((Subject.LOW_STOCK, *key))
-        level = next_level(level_of(case), projection.reading)
-        change = None
-        if key not in later:
-            about = Subject.LOW_STOCK, *key
-            change = change_of(case, about, level, projection.facts, now, reopens_only_worse=False)
-        reviewed.append(Reviewed(projection=projection, level=level, changed=change is not None))
-        changes += [change] if change else []
-    fresh = [each for each in reviewed if (each.projection.office_id, each.projection.item_id) not in later]
-    _store(session, now, fresh)
+    found: list[tuple[Reviewed, Change | None]] = []
+
+    def fresh() -> Iterator[list[Reviewed]]:
+        for part in parts:
+            some = [_reviewed(each, cases, later, now) for each in part]
+            found.extend(some)
+            yield [each for each, _ in some if (each.projection.office_id, each.projection.item_id) not in later]
+
+    _store(session, now, fresh())
+    found.sort(key=lambda each: (each[0].projection.office_code, each[0].projection.item_id))
+    changes = [change for _, change in found if change]
     case_changes.apply(session, run_id, now, changes, as_stored=True)
     _refresh(session, now)
-    return reviewed
+    return [each for each, _ in found]
+
+
+def _reviewed(
+    projection: StockProjection, cases: Mapping[Key, Any], later: set[tuple[int, int]], now: datetime
+) -> tuple[Reviewed, Change | None]:
+    """What becomes of a stock; nothing but its level where a later day was reviewed before."""
+    about = Subject.LOW_STOCK, projection.office_id, projection.item_id
+    case = cases.get(about)
+    level = next_level(level_of(case), projection.reading)
+    change = None
+    if about[1:] not in later:
+        change = change_of(case, about, level, projection.facts, now, reopens_only_worse=False)
+    return Reviewed(projection=projection, level=level, changed=change is not None), change
 
 
 def bring_up_to_date(
@@ -175,16 +198,11 @@ def _apply_custody(
     return len(by_key)
 
 
-def _reviewed_later(session: Session, found: Iterable[StockProjection]) -> set[tuple[int, int]]:
-    on_day = {(each.office_id, each.item_id): each.on_day for each in found}
-    if not on_day:
-        return set()
+def _reviewed_later(session: Session, day: date) -> set[tuple[int, int]]:
     rows = session.execute(
-        select(StoredProjection.office_id, StoredProjection.item_id, StoredProjection.on_day).where(
-            StoredProjection.on_day > min(on_day.values())
-        )
+        select(StoredProjection.office_id, StoredProjection.item_id).where(StoredProjection.on_day > day)
     )
-    return {(o, i) for o, i, day in rows if (o, i) in on_day and day > on_day[o, i]}
+    return {(office_id, item_id) for office_id, item_id in rows}
 
 
 # --- writing -----------------------------------------------------------------------------------------------------
@@ -208,16 +226,23 @@ _REVIEWED = {
 }
 
 
-def _store(session: Session, now: datetime, reviewed: list[Reviewed]) -> None:
+def _store(session: Session, now: datetime, parts: Iterable[list[Reviewed]]) -> None:
+    """Nothing else may be asked of the database while the parts are made: PostgreSQL takes in one of them while the
+    next ones are made."""
     statement = insert_or(session, _PROJECTIONS)
-    if session.get_bind().dialect.name != "postgresql":
-        for some in in_batches(reviewed, case_changes.BATCH):
+    batches = (some for part in parts for some in in_batches(part, case_changes.BATCH))
+    if not on_postgresql():
+        for some in batches:
             session.execute(_or_update(statement), [_row(each) | {"made_at": now} for each in some])
         return
-    made_at = literal(now, UtcDateTime)
-    for packed in _made_ahead(_packed, in_batches(reviewed, case_changes.BATCH)):
-        table = row_sets.table_of(session, "reviewed", packed, _REVIEWED)
-        session.execute(_or_update(statement.from_select([*_REVIEWED, "made_at"], select(*table.c, made_at))))
+    connection, made_at = session.connection(), literal(now, UtcDateTime)
+
+    def write(some: list[Reviewed]) -> None:
+        # In another thread, which knows nothing of the application: on the session's connection, not by the session.
+        table = row_sets.unnested("reviewed", _packed(some), _REVIEWED)
+        connection.execute(_or_update(statement.from_select([*_REVIEWED, "made_at"], select(*table.c, made_at))))
+
+    _beside(write, batches)
 
 
 def _or_update(statement: Any) -> Any:
@@ -228,37 +253,45 @@ def _or_update(statement: Any) -> Any:
 
 
 def _packed(reviewed: list[Reviewed]) -> list[list[Any]]:
-    rows = (_row(each) for each in reviewed)
-    return [[*(each | {"facts": json.dumps(each["facts"])}).values()] for each in rows]
+    """In the order of _REVIEWED; days as the text that they are in the facts."""
+    return [
+        [
+            *(each.projection.office_id, each.projection.item_id, each.projection.on_day, each.level.value),
+            orjson.dumps(each.projection.facts).decode(),
+            *_kept(each.projection.facts).values(),
+        ]
+        for each in reviewed
+    ]
 
 
-def _made_ahead(make: Callable[[T], R], parts: Iterable[T]) -> Iterator[R]:
-    """What is made of each part, the next one while the database takes in the one before."""
-    with ThreadPoolExecutor(1) as beside:
-        coming: deque[Future[R]] = deque()
-        for part in parts:
-            coming.append(beside.submit(make, part))
-            if len(coming) > 1:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+def _beside(work: Callable[[T], None], parts: Iterable[T]) -> None:
+    """Work on one part after the other, while the next ones are made."""
+    with ThreadPoolExecutor(1, thread_name_prefix="writing") as beside:
+        begun: deque[Future[None]] = deque()
+        try:
+            for part in parts:
+                begun.append(beside.submit(work, part))
+                if len(begun) > MOST_AHEAD:
+                    begun.popleft().result()
+            while begun:
+                begun.popleft().result()
+        finally:
+            for each in begun:
+                each.cancel()
 
 
 def _row(reviewed: Reviewed) -> dict[str, Any]:
-    """In the order of _REVIEWED."""
     projection = reviewed.projection
     known = {"office_id": projection.office_id, "item_id": projection.item_id, "on_day": projection.on_day}
-    known |= {"level": reviewed.level.value, "facts": projection.facts} | _kept(projection.facts)
-    return {name: known[name] for name in _REVIEWED}
+    kept = _kept(projection.facts)
+    days = {name: date.fromisoformat(kept[name]) if kept[name] else None for name in RUN_OUT_DAYS}
+    return known | {"level": reviewed.level.value, "facts": projection.facts} | kept | days
 
 
 def _kept(facts: dict[str, Any]) -> dict[str, Any]:
-    known = {name: facts.get(name) for name in OUTLOOK} | {name: _day(facts.get(name)) for name in RUN_OUT_DAYS}
-    return known | {"per_day": usual_use(facts), "to_come": facts.get("inbound"), "next_due_on": next_due(facts)}
-
-
-def _day(written: str | None) -> date | None:
-    return date.fromisoformat(written) if written else None
+    """In the order of KEPT; the days of running out as text."""
+    kept = {name: facts.get(name) for name in (*RUN_OUT_DAYS, *OUTLOOK)}
+    return kept | {"per_day": usual_use(facts), "to_come": facts.get("inbound"), "next_due_on": next_due(facts)}
 
 
 def _refresh(session: Session, now: datetime) -> None:

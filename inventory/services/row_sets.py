@@ -17,7 +17,7 @@ def table_of(session: Session, name: str, rows: Sequence[Sequence[Any]], types: 
     """The rows as a table of that name, with columns of these names and SQL types: numbers, days, words of ours (none
     of them empty) and, for a column of type JSON, text that `json.dumps` wrote. None is NULL."""
     if session.get_bind().dialect.name == "postgresql":
-        return _unnested(name, rows, types)
+        return unnested(name, rows, types)
     document = bindparam(None, json.dumps(rows, default=str), String, unique=True)
     each = func.json_each(document).table_valued("value")
     # Days stay the text that SQLite keeps them as.
@@ -28,7 +28,8 @@ def table_of(session: Session, name: str, rows: Sequence[Sequence[Any]], types: 
     return select(*found).select_from(each).subquery(name)
 
 
-def _unnested(name: str, rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Any:
+def unnested(name: str, rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Any:
+    """The same for PostgreSQL."""
     columns = zip(*rows, strict=True) if rows else ([] for _ in types)
     arrays = [_array(values, kind) for values, kind in zip(columns, types.values(), strict=True)]
     return func.unnest(*arrays).table_valued(*(column(*each) for each in types.items()), name=name).render_derived()

@@ -24,15 +24,9 @@ def keep(session: Session, found: Sequence[StockProjection]) -> None:
     if not found:
         return
     last = max(each.on_day for each in found)
-    above = _above(session)
-    sums: dict[tuple[int, int], np.ndarray] = {}
-    for each in found:
-        closings = _until(each, last)
-        for office_id in above[each.office_id]:
-            key = office_id, each.item_id
-            sums[key] = sums[key] + closings if key in sums else closings
+    sums = _sums(found, last, _above(session))
     rows = [
-        {"office_id": office_id, "item_id": item_id, "on_day": last, "stores": stores.tolist()}
+        {"office_id": office_id, "item_id": item_id, "on_day": last, "stores": stores}
         for (office_id, item_id), stores in sums.items()
     ]
     statement = insert_or(session, _TRENDS)
@@ -43,6 +37,24 @@ def keep(session: Session, found: Sequence[StockProjection]) -> None:
     )
     for some in in_batches(rows, BATCH):
         session.execute(statement, some)
+
+
+def _sums(
+    found: Sequence[StockProjection], last: date, above: Mapping[int, list[int]]
+) -> dict[tuple[int, int], list[int]]:
+    """By office and item the closings up to `last` of all stocks at or below the office."""
+    closings = np.stack([_until(each, last) for each in found])
+    place: dict[tuple[int, int], int] = {}
+    pairs = [
+        (place.setdefault((office_id, each.item_id), len(place)), row)
+        for row, each in enumerate(found)
+        for office_id in above[each.office_id]
+    ]
+    sums = np.zeros((len(place), closings.shape[1]), dtype=closings.dtype)
+    if pairs:
+        places, rows = np.array(pairs).T
+        np.add.at(sums, places, closings[rows])
+    return dict(zip(place, sums.tolist(), strict=True))
 
 
 def of_offices(office_ids: Sequence[int], item_id: int) -> Mapping[int, tuple[date, list[int]]]:
@@ -71,4 +83,6 @@ def _above(session: Session) -> dict[int, list[int]]:
 def _until(each: StockProjection, last: date) -> np.ndarray:
     """The closings up to `last`: an office where it is still the day before keeps what it held."""
     missing = min((last - each.on_day).days, each.closings.size - 1)
+    if not missing:
+        return each.closings
     return np.concatenate((each.closings[missing:], np.full(missing, each.closings[-1])))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from functools import partial
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -432,6 +433,39 @@ def test_a_review_that_fails_writes_nothing_of_it(world: World, monkeypatch: pyt
     assert "after the alerts were opened" in run.error
     assert alert_rows() == []
     assert db.session.scalar(select(func.count()).select_from(StoredProjection)) == 0
+
+
+@pytest.mark.parametrize("broken", ["projecting", "writing"])
+def test_a_review_that_fails_while_parts_are_written_writes_nothing_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    many_stocks(30)
+    monkeypatch.setattr(case_changes, "BATCH", 7)
+    original, calls = projections.by_part, count()
+
+    def by_part(*arguments: Any, **more: Any) -> Iterator[Any]:
+        for part in original(*arguments, **more):
+            yield part
+            if broken == "projecting":
+                raise RuntimeError("after the first part")
+
+    def row(*arguments: Any) -> Any:
+        if broken == "writing" and next(calls) >= 20:
+            raise RuntimeError("after the first part")
+        return kept(*arguments)
+
+    kept = reviews._kept
+    monkeypatch.setattr(projections, "by_part", by_part)
+    monkeypatch.setattr(reviews, "_kept", row)
+    run, found = reviews.review(SYSTEM, lambda: NOW, "test", on=TODAY)
+    assert run.status == "failed"
+    assert "after the first part" in (run.error or "")
+    assert found == []
+    assert db.session.scalar(select(func.count()).select_from(StoredProjection)) == 0
+    monkeypatch.undo()
+    run, found = reviews.review(SYSTEM, lambda: NOW + timedelta(minutes=1), "test", on=TODAY)
+    assert run.status == "done", run.error
+    assert len(found) == db.session.scalar(select(func.count()).select_from(StoredProjection))
 
 
 def test_a_review_by_hand_beside_the_nightly_one_opens_one_alert_for_each_stock(app: Flask, world: World) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from inventory.domain.access import SYSTEM
-from inventory.services import balances, deliveries, items, reviews, stated_rates
+from inventory.domain.demand import Settings, project_by_part
+from inventory.services import balances, deliveries, items, projections, reviews, stated_rates
 from tests.conftest import NOW, TODAY
-from tests.world import BLANK, DENPASAR, World
+from tests.world import BADUNG, BLANK, DENPASAR, World
 
 CHILD = "kia"
 
@@ -52,6 +56,24 @@ def test_all_blanks_of_an_office_use_up_its_film(world: World) -> None:
     friday = TODAY + timedelta(days=2)
     for blank in (BLANK, CHILD):
         assert found[blank]["first_to_run_out"] == {"item": "film", "on_day": friday.isoformat()}
+
+
+def test_stocks_are_projected_in_parts_that_hold_whole_offices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for office in (BADUNG, DENPASAR):
+        for item, quantity in {BLANK: 60_000, CHILD: 60_000, "film": 2, "ribbon": 40}.items():
+            deliveries.record_opening(SYSTEM, NOW, uuid4(), office, item, TODAY, quantity, "")
+        stated_rates.state(SYSTEM, NOW, office, BLANK, 500, "a newspaper")
+    at_once = projections.of_stocks(SYSTEM, NOW)
+    # Two stocks at a time: an office's film comes in another part than its blanks.
+    few = partial(project_by_part, settings=Settings(chunk=1))
+    monkeypatch.setattr(projections, "project_by_part", few)
+    parts = list(projections.by_part(SYSTEM, NOW))
+    offices_of_parts = [{each.office_code for each in part} for part in parts if part]
+    assert offices_of_parts == [{BADUNG}, {DENPASAR}]
+    assert [each.facts for part in parts for each in part] == [each.facts for each in at_once]
+    assert at_once[0].facts["first_to_run_out"]["item"] == "film"
 
 
 def test_a_films_own_projection_counts_where_there_is_one(world: World) -> None:

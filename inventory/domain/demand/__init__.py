@@ -31,6 +31,7 @@ from inventory.domain.demand.projection import (
     fan,
     fan_of,
     project,
+    project_by_part,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "fan",
     "fan_of",
     "project",
+    "project_by_part",
 ]

@@ -6,9 +6,10 @@ S is the number of series, C that of a chunk, T the days of history, H the days 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -38,30 +39,42 @@ def by_chunk(work: Callable[[slice], Result], series: int, size: int) -> list[Re
     Arrays of that size are worked on without Python's global lock, so that threads are enough; which of them does what
     changes no bit. An error is raised when the chunks that were begun are done.
     """
+    return list(chunk_by_chunk(work, series, size))
+
+
+def chunk_by_chunk(work: Callable[[slice], Result], series: int, size: int) -> Iterator[Result]:
+    """The same one after the other, each as soon as it and those before it are done, while the next ones are made."""
     # One empty chunk for no series at all, so that every array still gets its shape.
     rows = [slice(start, min(start + size, series)) for start in range(0, max(series, 1), size)]
     if len(rows) < SEVERAL or CORES < SEVERAL:
-        return [work(each) for each in rows]
+        yield from map(work, rows)
+        return
     with ThreadPoolExecutor(min(CORES, len(rows)), thread_name_prefix="projection") as cores:
-        begun = [cores.submit(work, each) for each in rows]
+        coming = deque(cores.submit(work, each) for each in rows)
         try:
-            return [each.result() for each in begun]
-        except BaseException:
-            cores.shutdown(wait=True, cancel_futures=True)
-            raise
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for each in coming:
+                each.cancel()
 
 
 def stack(kind: type[Part], parts: Iterable[Part]) -> Part:
-    """One record of the whole from records of its chunks, field by field."""
+    """One record of the whole from records of its chunks, field by field; what is no array is the same in all."""
     found = list(parts)
-    names = [field.name for field in fields(kind)]
-    return kind(**{name: np.concatenate([getattr(part, name) for part in found]) for name in names})
+    values = {field.name: [getattr(part, field.name) for part in found] for field in fields(kind)}
+    return kind(**{n: np.concatenate(v) if isinstance(v[0], np.ndarray) else v[0] for n, v in values.items()})
 
 
 def rows_of(record: Part, rows: slice | NDArray[Any]) -> Part:
-    """The same record for some of its series."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return type(record)(**{name: None if value is None else value[rows] for name, value in values.items()})
+    """The same record for some of its series, and the records within it."""
+    return type(record)(**{field.name: _rows_of(getattr(record, field.name), rows) for field in fields(record)})
+
+
+def _rows_of(value: Any, rows: slice | NDArray[Any]) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return rows_of(value, rows)
+    return None if value is None else value[rows]
 
 
 def expect_shape(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_pool, ratio
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_chunk, by_pool, ratio, rows_of
 from inventory.domain.demand.bursts import Bursts
 from inventory.domain.demand.inputs import Horizon, Settings
 from inventory.domain.demand.levels import Replay
@@ -39,9 +39,7 @@ def blend(replay: Replay, bursts: Bursts, enough: Flags, average: Flags, horizon
 
 def _weights(replay: Replay, enough: Flags, volume: Counts, settings: Settings) -> Numbers:
     count = replay.valid.sum(axis=1)
-    # The average stands apart: it is not one of the experts, but what they are held against.
-    miss = replay.seen[..., None] - replay.past[..., :-1] * replay.exposure[..., None]
-    squares = (replay.valid[..., None] * miss**2).sum(axis=1)
+    squares = np.concatenate(by_chunk(lambda rows: _misses(rows_of(replay, rows)), len(count), settings.chunk))
     mean = squares.mean(axis=1, keepdims=True)
     # Relative to the mean of the experts, so that offices of any size can be pooled.
     relative = np.divide(squares, mean, out=np.ones_like(squares), where=mean > 0)
@@ -56,6 +54,16 @@ def _weights(replay: Replay, enough: Flags, volume: Counts, settings: Settings) 
     weights = (shrunk / shrunk.min(axis=1, keepdims=True)) ** -settings.blend_power
     weights /= weights.sum(axis=1, keepdims=True)
     return np.concatenate([weights, np.zeros_like(weights[:, :1])], axis=1)
+
+
+def _misses(replay: Replay) -> Numbers:
+    """(C,K-1) sums of squares over the past windows. The average stands apart: it is not one of the experts, but what
+    they are held against."""
+    miss = replay.past[..., :-1] * replay.exposure[..., None]
+    np.subtract(replay.seen[..., None], miss, out=miss)
+    miss *= miss
+    miss *= replay.valid[..., None]
+    return miss.sum(axis=1)
 
 
 def _error(replay: Replay, past: Numbers, bursts: Bursts, average: Flags) -> Numbers:

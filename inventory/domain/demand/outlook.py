@@ -8,7 +8,7 @@ from datetime import timedelta
 import numpy as np
 
 from inventory.domain.demand import mixture
-from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_chunk, ratio, rows_of, stack, where_known
+from inventory.domain.demand.arrays import Counts, Flags, Numbers, ratio, rows_of, where_known
 from inventory.domain.demand.evidence import Record
 from inventory.domain.demand.inputs import Ahead, Horizon, Position, Settings
 from inventory.domain.demand.mixture import Mixture
@@ -74,18 +74,15 @@ class Days:
 
 def outlook(
     record: Record, profile: Profile, horizon: Horizon, position: Position, forecast: Forecast, spread: Spread,
-    settings: Settings,
+    settings: Settings, rows: slice,
 ) -> Outlook:  # fmt: skip
+    """Of these rows alone: nothing is learnt from other series any more."""
     ahead, days = record.ahead, record.history.days
     first = (record.history.first_day + timedelta(days=days)).weekday()
     labels = None if record.seasons is None else record.seasons.ahead
-
-    def work(rows: slice) -> Outlook:
-        exposure = profile.exposure(rows, ahead.open[rows], np.nonzero(record.after[rows, days:]), labels, first)
-        own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
-        return _outlook_rows(exposure, rows_of(ahead, rows), *own, settings)
-
-    return stack(Outlook, by_chunk(work, record.series, OUTLOOK_CHUNKS * settings.chunk))
+    exposure = profile.exposure(rows, ahead.open[rows], np.nonzero(record.after[rows, days:]), labels, first)
+    own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
+    return _outlook_rows(exposure, rows_of(ahead, rows), *own, settings)
 
 
 def _outlook_rows(

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from inventory.domain.demand import mixture
-from inventory.domain.demand.arrays import Counts, Flags, Numbers, expect_shape, where_known
+from inventory.domain.demand.arrays import (
+    Counts,
+    Flags,
+    Numbers,
+    chunk_by_chunk,
+    expect_shape,
+    rows_of,
+    stack,
+    where_known,
+)
 from inventory.domain.demand.batches import Batches, find_batches
 from inventory.domain.demand.blend import Blend, blend
 from inventory.domain.demand.bursts import Bursts, find_bursts
 from inventory.domain.demand.evidence import Record, Survey, record, survey
 from inventory.domain.demand.inputs import DEFAULTS, Ahead, History, Horizon, Position, Seasons, Settings
-from inventory.domain.demand.levels import Replay, replay
+from inventory.domain.demand.levels import replay
 from inventory.domain.demand.newcomers import borrow
-from inventory.domain.demand.outlook import Forecast, Outlook, outlook
+from inventory.domain.demand.outlook import OUTLOOK_CHUNKS, Forecast, Outlook, outlook
 from inventory.domain.demand.profile import Profile, profile
 from inventory.domain.demand.spread import Spread, spread, stand_in
 
@@ -116,37 +125,33 @@ def project(
     average (S,): series for which the plain average of twelve weeks stands for the model, because their backtest
     said so. Raises ValueError when the inputs do not have the same number of series.
     """
+    parts = project_by_part(history, ahead, horizon, position, seasons=seasons, average=average, settings=settings)
+    return stack(Projection, parts)
+
+
+def project_by_part(
+    history: History,
+    ahead: Ahead,
+    horizon: Horizon,
+    position: Position,
+    *,
+    seasons: Seasons | None = None,
+    average: Flags | None = None,
+    settings: Settings = DEFAULTS,
+) -> Iterator[Projection]:
+    """The same in parts of some hundred series, in their order, each as soon as it is made: something can be done with
+    them while the others are made. Everything is learnt from all series before the first part."""
     _expect_series(history, ahead, horizon, position, seasons)
     plain = np.zeros(history.series, dtype=bool) if average is None else average
     expect_shape("average", plain, (history.series,))
     recorded = record(history, ahead, seasons, settings)
-    surveyed, profiled, batches, bursts = _learn(recorded, settings)
-    replayed = replay(recorded, profiled, bursts, horizon, settings)
-    enough = surveyed.days_used >= settings.minimum_open_days
-    plain = plain & enough
-    # What batches look like as levels and bursts must not teach other series anything.
-    telling = enough & ~batches.lumpy
-    blended = blend(replayed, bursts, telling, plain, horizon, settings)
-    own = spread(replayed, blended, bursts, telling, plain, horizon, settings)
-    borrowed = borrow(history, surveyed, blended.level, enough, telling, settings)
-    level, scatter, stated, borrows = stand_in(position, enough, blended.level, own, borrowed, settings)
-    forecast = _forecast(level, bursts, batches, enough & ~plain)
-    looked = outlook(recorded, profiled, horizon, position, forecast, scatter, settings)
-    flags = _Flags(enough, stated, plain, batches.lumpy & enough & ~plain, np.where(borrows, borrowed.share, 0.0))
-    return _assemble(surveyed, profiled, replayed, bursts, blended, scatter, forecast, looked, flags, settings)
+    learnt = _learn(recorded, horizon, position, plain, settings)
 
+    def work(rows: slice) -> Projection:
+        own = learnt.profiled, horizon, position, learnt.forecast, learnt.scatter
+        return _assemble(rows_of(learnt, rows), outlook(recorded, *own, settings, rows), settings)
 
-def _learn(record: Record, settings: Settings) -> tuple[Survey, Profile, Batches, Bursts]:
-    """What kinds of days there are, and which were bursts: each is needed to see the other, so twice in turn."""
-    first, again = settings.burst_rounds
-    surveyed = survey(record, settings)
-    profiled = profile(record, surveyed, settings)
-    batches = find_batches(record, profiled, settings)
-    even = ~batches.lumpy
-    bursts = find_bursts(record, profiled, even, settings, first)
-    surveyed = survey(record, settings, bursts)
-    profiled = profile(record, surveyed, settings, bursts, even)
-    return surveyed, profiled, batches, find_bursts(record, profiled, even, settings, again)
+    yield from chunk_by_chunk(work, history.series, OUTLOOK_CHUNKS * settings.chunk)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +167,50 @@ class _Flags:
     @property
     def known(self) -> Flags:
         return self.enough | self.stated | (self.borrowed > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learnt:
+    """What the histories of all series say of each; windows (S,): past ones that the errors are measured on."""
+
+    surveyed: Survey
+    profiled: Profile
+    blended: Blend
+    windows: Counts
+    burst_size: Numbers
+    scatter: Spread
+    forecast: Forecast
+    flags: _Flags
+
+
+def _learn(record: Record, horizon: Horizon, position: Position, average: Flags, settings: Settings) -> _Learnt:
+    surveyed, profiled, batches, bursts = _kinds_of_days(record, settings)
+    replayed = replay(record, profiled, bursts, horizon, settings)
+    enough = surveyed.days_used >= settings.minimum_open_days
+    plain = average & enough
+    # What batches look like as levels and bursts must not teach other series anything.
+    telling = enough & ~batches.lumpy
+    blended = blend(replayed, bursts, telling, plain, horizon, settings)
+    own = spread(replayed, blended, bursts, telling, plain, horizon, settings)
+    borrowed = borrow(record.history, surveyed, blended.level, enough, telling, settings)
+    level, scatter, stated, borrows = stand_in(position, enough, blended.level, own, borrowed, settings)
+    forecast = _forecast(level, bursts, batches, enough & ~plain)
+    flags = _Flags(enough, stated, plain, batches.lumpy & enough & ~plain, np.where(borrows, borrowed.share, 0.0))
+    windows = replayed.valid.sum(axis=1)
+    return _Learnt(surveyed, profiled, blended, windows, bursts.size, scatter, forecast, flags)
+
+
+def _kinds_of_days(record: Record, settings: Settings) -> tuple[Survey, Profile, Batches, Bursts]:
+    """What kinds of days there are, and which were bursts: each is needed to see the other, so twice in turn."""
+    first, again = settings.burst_rounds
+    surveyed = survey(record, settings)
+    profiled = profile(record, surveyed, settings)
+    batches = find_batches(record, profiled, settings)
+    even = ~batches.lumpy
+    bursts = find_bursts(record, profiled, even, settings, first)
+    surveyed = survey(record, settings, bursts)
+    profiled = profile(record, surveyed, settings, bursts, even)
+    return surveyed, profiled, batches, find_bursts(record, profiled, even, settings, again)
 
 
 def fan(projection: Projection, series: int, probabilities: Sequence[float] | None = None) -> Numbers:
@@ -287,10 +336,11 @@ def _forecast(level: Numbers, bursts: Bursts, batches: Batches, modelled: Flags)
     )
 
 
-def _assemble(
-    surveyed: Survey, profiled: Profile, replayed: Replay, bursts: Bursts, blended: Blend, scatter: Spread,
-    forecast: Forecast, looked: Outlook, flags: _Flags, settings: Settings,
-) -> Projection:  # fmt: skip
+def _assemble(learnt: _Learnt, looked: Outlook, settings: Settings) -> Projection:
+    """Of some series, what was learnt of them and what it means."""
+    surveyed, profiled, blended, scatter, forecast, flags = (
+        learnt.surveyed, learnt.profiled, learnt.blended, learnt.scatter, learnt.forecast, learnt.flags,
+    )  # fmt: skip
     enough, known = flags.enough, flags.known
     return Projection(
         enough=enough,
@@ -304,7 +354,7 @@ def _assemble(
         days_announced=surveyed.days_announced,
         days_closed=surveyed.days_closed,
         days_unknown=surveyed.days_unknown,
-        windows_used=replayed.valid.sum(axis=1),
+        windows_used=learnt.windows,
         level=forecast.level + forecast.burst_rate * forecast.burst_jump,
         probabilities=settings.probabilities,
         horizon_days=scatter.days,
@@ -316,7 +366,7 @@ def _assemble(
         level_dispersion=where_known(known, scatter.level),
         daily_dispersion=where_known(known, scatter.daily),
         burst_rate=where_known(known, forecast.burst_rate),
-        burst_size=where_known(enough & ~flags.lumpy, bursts.size),
+        burst_size=where_known(enough & ~flags.lumpy, learnt.burst_size),
         burst_jump=where_known(known, forecast.burst_jump),
         burst_seen=where_known(known, forecast.burst_seen),
         burst_variation=forecast.burst_variation,
