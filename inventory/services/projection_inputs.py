@@ -14,7 +14,6 @@ from sqlalchemy import and_, func, or_, select
 from inventory.db import db
 from inventory.domain.access import Action, Actor, reach
 from inventory.domain.arrivals import LONGEST_WAIT, Due, counted_on
-from inventory.domain.calendars import OfficeCalendar
 from inventory.domain.demand import Ahead, History, Horizon, Position, Seasons
 from inventory.domain.demand.arrays import by_chunk
 from inventory.domain.ledger import Kind

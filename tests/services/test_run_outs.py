@@ -58,9 +58,7 @@ def test_all_blanks_of_an_office_use_up_its_film(world: World) -> None:
         assert found[blank]["first_to_run_out"] == {"item": "film", "on_day": friday.isoformat()}
 
 
-def test_stocks_are_projected_in_parts_that_hold_whole_offices(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stocks_are_projected_in_parts_that_hold_whole_offices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for office in (BADUNG, DENPASAR):
         for item, quantity in {BLANK: 60_000, CHILD: 60_000, "film": 2, "ribbon": 40}.items():
             deliveries.record_opening(SYSTEM, NOW, uuid4(), office, item, TODAY, quantity, "")

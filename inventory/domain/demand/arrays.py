@@ -9,7 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -72,9 +72,9 @@ def rows_of(record: Part, rows: slice | NDArray[Any]) -> Part:
 
 
 def _rows_of(value: Any, rows: slice | NDArray[Any]) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return rows_of(value, rows)
-    return None if value is None else value[rows]
+    if value is None:
+        return None
+    return value[rows] if isinstance(value, np.ndarray) else rows_of(value, rows)
 
 
 def expect_shape(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -165,7 +165,8 @@ class _Apart:
 
     def share(self, values: Numbers, count: int) -> Numbers:
         """(C,) what the bursts have of the values (N,) of these days."""
-        return np.bincount(self.rows, self.chance * values, count)
+        found: Numbers = np.bincount(self.rows, self.chance * values, count)
+        return found
 
 
 def _standing_out(

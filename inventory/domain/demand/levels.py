@@ -7,8 +7,10 @@ one pass over blocks of days. An origin weighs no day of its future.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inventory.domain.demand.arrays import Counts, Flags, Numbers, by_chunk, ratio, running, stack
 from inventory.domain.demand.bursts import Bursts, observed
@@ -72,14 +74,15 @@ def _replay_rows(
     sums = _Sums(*(running(values) for values in (base, exposure, whole, record.prints[rows], exposure**2)))
     experts, behind = _experts(base, exposure, sums, total, opened, origins, settings)
     stop, ended = _window_ends(opened, origins[1:], total)
-    seen, exposed, all_exposure, printed, squares = (
-        np.take_along_axis(each, stop, axis=1) - each[:, origins[1:]]
-        for each in (sums.base, sums.exposure, sums.whole, sums.prints, sums.squares)
-    )
+
+    def within(values: NDArray[Any]) -> Numbers:
+        return np.subtract(np.take_along_axis(values, stop, axis=1), values[:, origins[1:]], dtype=np.float64)
+
+    seen, exposed, all_exposure = within(sums.base), within(sums.exposure), within(sums.whole)
     valid = ended & (exposed >= settings.minimum_window_share * all_exposure) & (exposed > 0)
     valid &= behind[:, 1:] >= settings.minimum_exposure_behind
     valid &= np.cumsum(valid, axis=1) <= settings.origins
-    return Replay(experts[:, 0], experts[:, 1:], valid, seen, printed, exposed, squares)
+    return Replay(experts[:, 0], experts[:, 1:], valid, seen, within(sums.prints), exposed, within(sums.squares))
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,8 @@ def outlook(
     ahead, days = record.ahead, record.history.days
     first = (record.history.first_day + timedelta(days=days)).weekday()
     labels = None if record.seasons is None else record.seasons.ahead
-    exposure = profile.exposure(rows, ahead.open[rows], np.nonzero(record.after[rows, days:]), labels, first)
+    row, column = np.nonzero(record.after[rows, days:])
+    exposure = profile.exposure(rows, ahead.open[rows], (row, column), labels, first)
     own = rows_of(forecast, rows), rows_of(spread, rows), rows_of(horizon, rows), rows_of(position, rows)
     return _outlook_rows(exposure, rows_of(ahead, rows), *own, settings)
 
