@@ -66,7 +66,13 @@ def test_the_memory_of_a_worker_is_read_after_few_requests_and_after_many(
 class _Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    answered = 0
+
     def do_GET(self) -> None:
+        if self.path == "/never" or (self.path == "/once" and self.answered):
+            self.close_connection = True
+            return
+        self.answered += 1
         self.send_response(503 if self.path == "/bad" else 200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -93,8 +99,16 @@ def test_bad_answers_are_counted_and_the_others_go_on(port: int) -> None:
         port, lambda: _ask(next(paths)), clients=3, good=frozenset({200}), until=lambda told: told.asked >= 40
     )
     assert (heard.asked, heard.answers, heard.failed) == (40, 20, 20)
-    assert heard.by_name == {"/good": 20}
+    assert {name: len(times) for name, times in heard.times.items()} == {"/good": 20}
     assert all(fault.startswith("/bad: 503") for fault in heard.faults)
+
+
+def test_what_a_kept_connection_swallowed_is_asked_again_over_a_new_one(port: int) -> None:
+    heard = load.run(port, lambda: _ask("/once"), clients=2, good=frozenset({200}), until=lambda told: told.asked >= 20)
+    assert (heard.answers, heard.failed) == (20, 0)
+    assert 0 < heard.anew <= 18
+    heard = load.run(port, lambda: _ask("/never"), clients=2, good=frozenset({200}), until=lambda told: told.asked >= 6)
+    assert (heard.answers, heard.failed, heard.anew) == (0, 6, 0)
 
 
 def test_no_more_is_asked_than_the_pace_allows(port: int) -> None:

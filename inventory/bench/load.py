@@ -7,7 +7,7 @@ import selectors
 import socket
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,14 +21,27 @@ class _Client:
     address: tuple[str, int]
     connection: socket.socket | None = None
     heard: bytes = b""
+    asked: bytes = b""
+    is_kept: bool = False
+    """The connection has brought an answer before: the server may have closed it meanwhile."""
 
     def ask(self, request: bytes) -> socket.socket:
+        self.heard, self.asked = b"", request
+        if self.connection is not None and _is_closed(self.connection):
+            self.hang_up()
         if self.connection is None:
             self.connection = socket.create_connection(self.address)
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.heard = b""
         self.connection.sendall(request)
         return self.connection
+
+    def ask_anew(self) -> socket.socket | None:
+        """The same over a new connection, where a kept one was closed without a word; None where none was kept. It is
+        what every browser and proxy does: a server cannot close what is idle without a request ever crossing it."""
+        if not self.is_kept or self.heard:
+            return None
+        self.hang_up()
+        return self.ask(self.asked)
 
     def listen(self) -> bool:
         """Take what has come; whether that is all of the answer."""
@@ -40,12 +53,24 @@ class _Client:
         done = bool(length) and len(body) >= int(length[1])  # type: ignore[index]
         if not part and not done:
             raise RuntimeError(f"the server hung up: {self.heard[:200]!r}")
+        self.is_kept = self.is_kept or done
         return done
 
     def hang_up(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+            self.is_kept = False
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection on which nothing is awaited."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def rate(port: int, request: Callable[[], bytes], *, clients: int, seconds: float, status: int) -> float:
@@ -104,16 +129,25 @@ class Heard:
     asked: int = 0
     seconds: float = 0.0
     """That it took, so far."""
-    times: array[float] = field(default_factory=lambda: array("d"))
-    """Seconds of each that was answered well."""
-    by_name: Counter[str] = field(default_factory=Counter[str])
-    """How many were answered well."""
+    times: dict[str, array[float]] = field(default_factory=dict[str, "array[float]"])
+    """Seconds of each that was answered well, by what it is counted as."""
+    anew: int = 0
+    """How many had to be asked over a new connection, as the server had closed the kept one just then."""
     faults: Counter[str] = field(default_factory=Counter[str])
     """What went wrong with the others, and how often."""
 
     @property
     def answers(self) -> int:
-        return len(self.times)
+        return sum(map(len, self.times.values()))
+
+    @property
+    def all_times(self) -> list[float]:
+        """Seconds of each that was answered well, ascending."""
+        return sorted(each for some in self.times.values() for each in some)
+
+    def count(self, name: str) -> int:
+        """How many of that name were answered well."""
+        return len(self.times.get(name, ()))
 
     @property
     def failed(self) -> int:
@@ -123,8 +157,9 @@ class Heard:
         """Put what came of more requests to it."""
         self.asked += more.asked
         self.seconds += more.seconds
-        self.times.extend(more.times)
-        self.by_name += more.by_name
+        self.anew += more.anew
+        for name, times in more.times.items():
+            self.times.setdefault(name, array("d")).extend(times)
         self.faults += more.faults
 
 
@@ -140,13 +175,13 @@ def run(
     """What comes of requests by so many clients, at most so many `a_second`, until the answers so far are enough. An
     answer with another status than the good ones is a fault, as is a connection that breaks; the client goes on."""
     heard, begun = Heard(), time.perf_counter()
-    waiting = [_Client(("127.0.0.1", port)) for _ in range(clients)]
+    waiting = deque(_Client(("127.0.0.1", port)) for _ in range(clients))
     asking: dict[int, tuple[_Client, str, float]] = {}
     with selectors.DefaultSelector() as selector:
         while asking or not until(heard):
             heard.seconds = time.perf_counter() - begun
             while waiting and not until(heard) and _due(heard, a_second):
-                client, asked, since = waiting.pop(), request(), time.perf_counter()
+                client, asked, since = waiting.popleft(), request(), time.perf_counter()
                 heard.asked += 1
                 connection = client.ask(asked.request)
                 selector.register(connection, selectors.EVENT_READ)
@@ -158,6 +193,12 @@ def run(
                     continue
                 selector.unregister(key.fileobj)
                 del asking[key.fd]
+                again = client.ask_anew() if fault else None
+                if again is not None:
+                    heard.anew += 1
+                    selector.register(again, selectors.EVENT_READ)
+                    asking[again.fileno()] = client, name, since
+                    continue
                 _count(heard, name, fault, since)
                 if fault or b"\r\nconnection: close" in client.heard.lower():
                     client.hang_up()
@@ -195,5 +236,4 @@ def _count(heard: Heard, name: str, fault: str | None, since: float) -> None:
     if fault:
         heard.faults[f"{name}: {fault}"] += 1
     else:
-        heard.times.append(time.perf_counter() - since)
-        heard.by_name[name] += 1
+        heard.times.setdefault(name, array("d")).append(time.perf_counter() - since)

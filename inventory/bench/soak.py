@@ -141,14 +141,19 @@ def _grown(parts: list[load.Heard], readings: list[_Reading]) -> list[Figure]:
         "open files of a web worker": (last.files / first.files, 1.2, 1.0),
         "median time of a request": (_middle(parts[-1]) / _middle(parts[0]), 1.3, 1.1),
     }
+    of_kind = {
+        name: statistics.median(parts[-1].times[name]) / statistics.median(parts[0].times[name])
+        for name in SHARES
+        if parts[0].count(name) and parts[-1].count(name)
+    }
     return [
-        Figure(f"{name}, last tenth ÷ first", round(value, 3), must, aim, at_most=True)
-        for name, (value, must, aim) in ratios.items()
+        *(Figure(f"{n}, last tenth ÷ first", round(v, 3), must, aim, True) for n, (v, must, aim) in ratios.items()),
+        *(Figure(f"of {name} alone", round(value, 3), at_most=True) for name, value in of_kind.items()),
     ]
 
 
 def _middle(heard: load.Heard) -> float:
-    return statistics.median(heard.times)
+    return statistics.median(heard.all_times)
 
 
 def _failed(heard: load.Heard) -> Figure:
@@ -161,7 +166,7 @@ def _kept(whole: load.Heard, before: int) -> list[Figure]:
     """Whether all went well, and everything that was acknowledged is there, once."""
     from inventory.services import national_world, verification
 
-    acknowledged = sum(whole.by_name[name] for name in POSTS)
+    acknowledged = sum(whole.count(name) for name in POSTS)
     faults = verification.verify(SYSTEM, None).faults
     return [
         _failed(whole),
@@ -178,13 +183,14 @@ def _kept(whole: load.Heard, before: int) -> list[Figure]:
 
 
 def _told(parts: list[load.Heard], pace: float) -> list[Figure]:
-    times = sorted(each for part in parts for each in part.times)
+    times = sorted(each for part in parts for each in part.all_times)
     return [
         Figure("requests a second asked for", round(pace)),
         Figure(
             "requests a second answered", round(sum(part.answers for part in parts) / sum(p.seconds for p in parts))
         ),
         Figure("requests in all", len(times)),
+        Figure("asked over a new connection, as the kept one was just closed", sum(part.anew for part in parts)),
         Figure("median milliseconds", round(1000 * times[len(times) // 2], 1)),
         Figure("99th percentile, milliseconds", round(1000 * times[len(times) * 99 // 100], 1)),
         Figure("longest, milliseconds", round(1000 * times[-1])),

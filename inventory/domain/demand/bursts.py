@@ -165,8 +165,7 @@ class _Apart:
 
     def share(self, values: Numbers, count: int) -> Numbers:
         """(C,) what the bursts have of the values (N,) of these days."""
-        found: Numbers = np.bincount(self.rows, self.chance * values, count)
-        return found
+        return np.bincount(self.rows, self.chance * values, count).astype(np.float64, copy=False)
 
 
 def _standing_out(
