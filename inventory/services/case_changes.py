@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, String, and_, bindparam, func, insert, literal, or_, select, update
+import orjson
+from sqlalchemy import JSON, Integer, String, and_, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
-from inventory.db import UtcDateTime, in_batches
+from inventory.db import UtcDateTime, in_batches, on_postgresql
 from inventory.domain.alerts import Level, Subject
 from inventory.domain.cases import Done, Event, Snooze, wakes, wants_new_look
 from inventory.domain.offices import local_day
@@ -211,6 +212,8 @@ def _opened(session: Session, now: datetime, changes: list[Change], *, as_stored
     for some in in_batches(changes, BATCH):
         if as_stored:
             _open_as_stored(session, now, some)
+        elif on_postgresql():
+            _open_at_once(session, now, some)
         else:
             session.execute(insert(_ALERTS), [_row(each, now) for each in some])
     # Of what is open there is one for each key; RETURNING in order would insert row by row on SQLite.
@@ -226,10 +229,27 @@ def _row(change: Change, now: datetime) -> dict[str, Any]:
 
 
 def _open_as_stored(session: Session, now: datetime, changes: Sequence[Change]) -> None:
-    values = [(place, each.key[0].value, *each.key[1:], each.level.value) for place, each in enumerate(changes)]
-    wanted = row_sets.table_of(session, "wanted", values, _PLACED | _OPENED)
+    wanted = row_sets.table_of(session, "wanted", [_placed(*each) for each in enumerate(changes)], _PLACED | _OPENED)
     same = (_STORED.c.office_id == wanted.c.office_id) & (_STORED.c.item_id == wanted.c.item_id)
+    _open_all(session, wanted, select(*_columns_of(wanted, now, _STORED.c.facts)).join(_STORED, same))
+
+
+def _open_at_once(session: Session, now: datetime, changes: Sequence[Change]) -> None:
+    rows = [(*_placed(place, each), orjson.dumps(each.facts).decode()) for place, each in enumerate(changes)]
+    wanted = row_sets.unnested("wanted", rows, _PLACED | _OPENED | {"facts": JSON})
+    _open_all(session, wanted, select(*_columns_of(wanted, now, wanted.c.facts)))
+
+
+def _placed(place: int, change: Change) -> tuple[Any, ...]:
+    subject, office_id, item_id = change.key
+    return place, subject.value, office_id, item_id, change.level.value
+
+
+def _columns_of(wanted: Any, now: datetime, facts: Any) -> Iterator[Any]:
     when = literal(now, UtcDateTime)
-    rows = select(*(wanted.c[name] for name in _OPENED), when, when, _STORED.c.facts, literal(0, Integer))
-    rows = rows.join(_STORED, same).order_by(wanted.c.place)
-    session.execute(insert(_ALERTS).from_select([*_OPENED, "opened_at", "changed_at", "facts", "reopened"], rows))
+    yield from (*(wanted.c[name] for name in _OPENED), when, when, facts, literal(0, Integer))
+
+
+def _open_all(session: Session, wanted: Any, rows: Any) -> None:
+    names = [*_OPENED, "opened_at", "changed_at", "facts", "reopened"]
+    session.execute(insert(_ALERTS).from_select(names, rows.order_by(wanted.c.place)))
