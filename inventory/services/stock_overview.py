@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -46,6 +47,7 @@ from inventory.services.offices import OfficeView, in_reach
 from inventory.services.projection_inputs import RECENT_DAYS
 
 LEVELS = tuple(level.value for level in Level)
+OUT = Level.OUT.value
 _TOLD = (Office.id, Office.code, Office.name, Office.path)
 
 
@@ -304,11 +306,11 @@ class _Line:
     def add(self, part: Any) -> None:
         """A row of `_grouped`. What was used up since the last review is out all the same, and does not run out any
         more; what was refilled since is not known before the next."""
-        level = Level.OUT.value if part.level and not part.holds else part.level
-        refilled = level == Level.OUT.value and part.holds
+        level = OUT if part.level and not part.holds else part.level
+        refilled = level == OUT and part.holds
         if level and not refilled:
             self.levels[level] = self.levels.get(level, 0) + part.holders
-            if level != Level.OUT.value:
+            if level != OUT:
                 self.out_on = _least(self.out_on, part.out_on)
                 self.early_on = _least(self.early_on, part.early_on)
         self.cover = part.cover if part.holds else 0.0
@@ -350,7 +352,10 @@ class _Line:
 
     @property
     def worst(self) -> int | None:
-        return max((SEVERITY[Level(level)] for level in self.levels), default=None)
+        return max(map(_RANKS.__getitem__, self.levels), default=None)
+
+
+_RANKS = {level.value: rank for level, rank in SEVERITY.items()}
 
 
 def _least(one: Any, other: Any) -> Any:
@@ -392,20 +397,20 @@ def _lines(seen: ColumnElement[bool], seen_below: ColumnElement[bool]) -> Any:
     """SQL: an office and those right below it, each with whether it holds the item itself, how many active offices are
     right below it, and what it and all below it held on the last days."""
     top, item_id = bindparam("office_id", type_=Integer), bindparam("item_id", type_=Integer)
-    itself = select(Balance.office_id).where(
-        Balance.office_id == Office.id, Balance.item_id == item_id, Balance.last_seq > 0
-    )
+    itself = and_(Balance.office_id == Office.id, Balance.item_id == item_id, Balance.last_seq > 0)
     below = select(func.count()).where(_CHILD.parent_id == Office.id, _CHILD.active, seen_below)
     trend = and_(SubtreeTrend.office_id == Office.id, SubtreeTrend.item_id == item_id, Office.parent_id == top)
     return (
         select(
             *_TOLD,
             Office.active,
-            case((itself.exists(), 1), else_=0).label("own"),
+            case((Balance.office_id.is_not(None), 1), else_=0).label("own"),
             below.scalar_subquery().label("below"),
             SubtreeTrend.on_day,
             SubtreeTrend.stores,
         )
+        .select_from(Office)
+        .outerjoin(Balance, itself)
         .outerjoin(SubtreeTrend, trend)
         .where(or_(Office.id == top, Office.parent_id == top), seen)
     )
@@ -414,10 +419,11 @@ def _lines(seen: ColumnElement[bool], seen_below: ColumnElement[bool]) -> Any:
 def _along_the_tree(office: OfficeView, item_id: int, allowed: Reach, asking: Asking) -> Found:
     """The office by itself and those right below, which are few: all are read, in one go over the stocks. Offices
     right below are there even when they hold nothing."""
-    dialect, seen, whole = db.engine.dialect.name, in_reach(allowed), office.parent_id is None
+    dialect, whole = db.engine.dialect.name, office.parent_id is None
     if _sees_all(allowed, office.path):
         told, summed = _all_lines(dialect), _rolled_up(dialect, whole=whole)
     else:
+        seen = in_reach(allowed)
         told, summed = _lines(seen, in_reach(allowed, _CHILD)), _by_office_below(dialect, _below_path(), seen)
     asked = {"path": office.path, "beyond": office.path + "~", "item_id": item_id}
     asked |= {"parts": office.path.count("/"), "length": len(office.path)}
@@ -476,14 +482,16 @@ def _sorted(rows: Sequence[_Line], asking: Asking) -> list[_Line]:
         "level": [by("worst"), lambda row: None if row.out_on is None else -row.out_on.toordinal()],
         "office": [lambda row: row.name.lower()],
         "next": [by("next_on")],
-        "out": [lambda row: date.min if row.levels.get(Level.OUT.value) else row.out_on],
+        "out": [lambda row: date.min if row.levels.get(OUT) else row.out_on],
         "cover": [by("lasts")],
         **{name: [by(name)] for name in ("store", "transit", "to_come", "use")},
     }
     found = sorted(rows, key=lambda row: row.code)
     for key in reversed(wanted[asking.sort if asking.sort in SORTS else "level"]):
-        known = [row for row in found if key(row) is not None]
-        found = sorted(known, key=key, reverse=asking.down) + [row for row in found if key(row) is None]
+        keyed = [(key(row), row) for row in found]
+        known = [each for each in keyed if each[0] is not None]
+        known.sort(key=itemgetter(0), reverse=asking.down)
+        found = [row for _, row in known] + [row for value, row in keyed if value is None]
     return found
 
 
