@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -95,14 +95,17 @@ class OverviewRow:
     @property
     def told(self) -> tuple[Any, ...]:
         """All that there is to tell of it, as one value."""
-        figures = {**vars(self.figures), "levels": tuple(self.figures.levels.items())}
-        return *figures.values(), *(value for name, value in vars(self).items() if name != "figures")
+        return *_TOLD_OF_ROW(self), *_TOLD_OF_FIGURES(self.figures), *self.figures.levels.values()
 
     @property
     def level(self) -> str | None:
         """Of an office by itself."""
         found = [level for level, count in self.figures.levels.items() if count]
         return found[0] if self.alone and found else None
+
+
+_TOLD_OF_ROW = attrgetter(*(each.name for each in fields(OverviewRow) if each.name != "figures"))
+_TOLD_OF_FIGURES = attrgetter(*(each.name for each in fields(Figures) if each.name != "levels"))
 
 
 @dataclass(frozen=True, kw_only=True)
