@@ -43,7 +43,7 @@ from inventory.models.offices import within
 from inventory.services import items, offices
 from inventory.services.items import ItemView
 from inventory.services.ledger import effect_on
-from inventory.services.offices import OfficeView, in_reach
+from inventory.services.offices import OfficeView, code_below, in_reach
 from inventory.services.projection_inputs import RECENT_DAYS
 
 LEVELS = tuple(level.value for level in Level)
@@ -236,15 +236,6 @@ def _called(words: str) -> ColumnElement[bool]:
     )
 
 
-def _first_below(column: Any, dialect: str) -> ColumnElement[str]:
-    """SQL: the code of the office right below the path of so many parts, or letters, that an office belongs to; empty
-    for the office at the path."""
-    if dialect == "postgresql":
-        return func.split_part(column, "/", bindparam("parts", type_=Integer) + 1)
-    rest = func.substr(column, bindparam("length", type_=Integer) + 1)
-    return func.substr(rest, 1, func.instr(rest, "/") - 1)
-
-
 def _grouped(item_id: Any, *wanted: ColumnElement[bool], key: Any = None) -> Any:
     """SQL: sums of stocks that are alike: by `key` if there is one, the level that their reviews gave them, and whether
     anything is in the store. What follows from these is worked out for all that are alike at once, see `_Line.add`:
@@ -374,14 +365,15 @@ Found = tuple[int, Sequence[_Line], _Line, Asking]
 
 
 @lru_cache(maxsize=4)
-def _rolled_up(dialect: str, *, whole: bool) -> Any:
+def _rolled_up(_dialect: str, *, whole: bool) -> Any:
     """SQL: the sums of all stocks of an item below a path, or of the `whole` tree, by the office right below. Put
     together once: that takes longer than the country's stocks take to be added up."""
-    return _by_office_below(dialect, *(() if whole else (_below_path(),)))
+    return _by_office_below(*(() if whole else (_below_path(),)))
 
 
-def _by_office_below(dialect: str, *wanted: ColumnElement[bool]) -> Any:
-    return _grouped(bindparam("item_id", type_=Integer), *wanted, key=_first_below(Office.path, dialect))
+def _by_office_below(*wanted: ColumnElement[bool]) -> Any:
+    key = code_below(Office.path, bindparam("parts", type_=Integer), bindparam("length", type_=Integer))
+    return _grouped(bindparam("item_id", type_=Integer), *wanted, key=key)
 
 
 def _below_path() -> ColumnElement[bool]:
@@ -427,7 +419,7 @@ def _along_the_tree(office: OfficeView, item_id: int, allowed: Reach, asking: As
         told, summed = _all_lines(dialect), _rolled_up(dialect, whole=whole)
     else:
         seen = in_reach(allowed)
-        told, summed = _lines(seen, in_reach(allowed, _CHILD)), _by_office_below(dialect, _below_path(), seen)
+        told, summed = _lines(seen, in_reach(allowed, _CHILD)), _by_office_below(_below_path(), seen)
     asked = {"path": office.path, "beyond": office.path + "~", "item_id": item_id}
     asked |= {"parts": office.path.count("/"), "length": len(office.path)}
     lines: dict[str, _Line] = defaultdict(_Line)
