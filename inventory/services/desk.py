@@ -127,16 +127,16 @@ def of_actor(actor: Actor, now: datetime, narrowed: Filter | None = None, page: 
     below = within(office.path) if office else true()
     narrow = [each.where(below) for each in _sources(actor, today, item_id, snoozed=wanted.snoozed)]
     sources = union_all(*narrow).subquery()
-    conditions = list(_conditions(sources, actor, wanted))
-    listed = select(sources, Office.code, Office.name, Office.path, Office.time_zone, Person.full_name)
-    listed = listed.join(Office, Office.id == sources.c.office_id)
-    listed = listed.outerjoin(Person, Person.id == sources.c.owner_id).where(*conditions)
     # The days come out of long texts of facts: they are read once, for the page and for what is counted of all.
     hurting = func.sum(case((sources.c.hurts_on <= today, 1), else_=0)).over().label("hurting")
-    ordered = listed.add_columns(func.count().over().label("found"), hurting).order_by(*_order(sources, today))
+    ordered = select(sources, func.count().over().label("found"), hurting)
+    ordered = ordered.where(*_conditions(sources, actor, wanted)).order_by(*_order(sources, today))
 
     def at(page: int) -> Sequence[Any]:
-        return db.session.execute(ordered.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).all()
+        some = ordered.limit(PER_PAGE).offset((page - 1) * PER_PAGE).subquery()
+        told = select(some, Office.code, Office.name, Office.path, Office.time_zone, Person.full_name)
+        told = told.join(Office, Office.id == some.c.office_id).outerjoin(Person, Person.id == some.c.owner_id)
+        return db.session.execute(told.order_by(*_order(some, today))).all()
 
     page = max(page, 1)
     rows = at(page)

@@ -7,15 +7,16 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, update
+from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from inventory.db import UtcDateTime, in_batches, insert_or
+from inventory.db import UtcDateTime, in_batches, insert_or, on_postgresql, write
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
@@ -60,7 +61,10 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
         return counts | {"custody": _apply_custody(session, run_id, now, custody.findings(now, projected))}
 
     with _uncollected():
-        return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
+        run = runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
+    if run is not None:
+        _let_the_database_count(run.counts.get("stocks", 0))
+    return run
 
 
 def review(
@@ -96,7 +100,24 @@ def review(
     with _uncollected():
         run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
     assert run is not None, "a run by hand has its instant to itself"
+    _let_the_database_count(len(found))
     return run, found
+
+
+def _let_the_database_count(stocks: int) -> None:
+    """PostgreSQL plans by what it counted last, and before a first review there was nothing to count: until its own
+    housekeeping comes by, pages over a country would take several times as long. Where the application's role does not
+    own the tables it is told so, and they wait for that."""
+    if not on_postgresql():
+        return
+
+    def count(session: Session) -> None:
+        believed = session.scalar(text("SELECT reltuples FROM pg_class WHERE oid = 'projections'::regclass"))
+        if believed is not None and 2 * believed < stocks:
+            session.execute(text("ANALYZE projections, alerts, subtree_trends"))
+
+    with suppress(OperationalError):  # it is busy with them itself, or held up: the next review looks again
+        write(count)
 
 
 @contextmanager

@@ -236,6 +236,8 @@ def _by_key(first: CTE, today: date) -> Any:
 
 def _by_top(first: CTE, today: date, tops: Sequence[OfficeView]) -> Any:
     """SQL: reaches may lie within each other, and an office belongs to each that it lies in."""
+    if len(tops) == 1:  # who sees the country, as a rule
+        return select(literal(tops[0].path).label("key"), *_sums(first, today)).having(func.count() > 0)
     top = aliased(Office)
     under = and_(first.c.path >= top.path, first.c.path < top.path + "~")
     joined = select(top.path.label("key"), *_sums(first, today)).select_from(top).join(first, under)

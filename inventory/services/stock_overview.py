@@ -158,10 +158,13 @@ def kept_items(actor: Actor, office: OfficeView) -> list[ItemView]:
     """The items in use that any office at or below one ever held, in their order. Raises NotAllowed."""
     require(actor, Action.VIEW_STOCK, office.path)
     allowed = reach(actor, Action.VIEW_STOCK)
-    of_item = select(Balance.office_id).where(Balance.item_id == Item.id, Balance.last_seq > 0)
-    if office.parent_id is not None or not _sees_all(allowed, office.path):
-        of_item = of_item.join(Office, Office.id == Balance.office_id).where(within(office.path), in_reach(allowed))
-    return items.active(of_item.exists())
+    if office.parent_id is None and _sees_all(allowed, office.path):
+        return items.active(_EVER_HELD.exists())
+    of_subtree = _EVER_HELD.join(Office, Office.id == Balance.office_id).where(within(office.path), in_reach(allowed))
+    return items.active(of_subtree.exists())
+
+
+_EVER_HELD = select(Balance.office_id).where(Balance.item_id == Item.id, Balance.last_seq > 0)
 
 
 # --- what is counted ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
 from flask import request
@@ -295,7 +295,8 @@ class FewOptions(Select):
 
 @lru_cache(maxsize=1_000)
 def _drawn_option(value: str, label: str, selected: bool) -> Markup:
-    return Select.render_option(cast(Any, Choice)(value, label, selected, {}))  # its stubs are older
+    select: Any = Select  # newer than its stubs
+    return select.render_option(Choice(value, label, selected, {}))
 
 
 class ItemField(SelectField):
