@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter, itemgetter
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Integer,
     String,
-    Subquery,
     and_,
     bindparam,
     case,
@@ -35,7 +35,6 @@ from inventory.db import db
 from inventory.domain import series
 from inventory.domain.access import Action, Actor, Reach, reach, require
 from inventory.domain.alerts import SEVERITY, Level
-from inventory.domain.series import Moved
 from inventory.domain.stock_overview import PER_PAGE, SORTS, Asking
 from inventory.models import Balance, DailyTotal, Item, Office, StoredProjection, SubtreeTrend
 from inventory.models.alerts import rank_of
@@ -194,40 +193,11 @@ def _asked_for(asking: Asking) -> list[ColumnElement[bool]]:
     return wanted
 
 
-def _stocks(item_id: int, *wanted: ColumnElement[bool]) -> Subquery:
-    """SQL: each stock of the item, by itself."""
-    level = _reviewed_level()
-    is_out = level == Level.OUT.value
-    return (
-        select(
-            *_TOLD,
-            Office.lead_time_days.label("lead"),
-            Balance.store,
-            Balance.transit,
-            Balance.synthetic,
-            level.label("level"),
-            StoredProjection.per_day.label("use"),
-            case(
-                (Balance.store <= 0, 0.0),
-                (_refilled(), case((StoredProjection.per_day > 0, Balance.store / StoredProjection.per_day))),
-                else_=StoredProjection.cover_days,
-            ).label("cover"),
-            StoredProjection.reorder_point.label("reorder"),
-            func.coalesce(StoredProjection.to_come, 0).label("to_come"),
-            StoredProjection.next_due_on.label("next_on"),
-            case((~is_out, StoredProjection.stockout_on)).label("out_on"),
-            case((~is_out, StoredProjection.stockout_early_on)).label("early_on"),
-            StoredProjection.made_at,
-        )
-        .select_from(Balance)
-        .join(Office, Office.id == Balance.office_id)
-        .outerjoin(
-            StoredProjection,
-            (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == item_id),
-        )
-        .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
-        .subquery()
-    )
+def _within_sight(path: str, allowed: Reach) -> list[ColumnElement[bool]]:
+    """SQL: the offices below a path that may be seen; nothing is asked of each of them where all may be."""
+    if not _sees_all(allowed, path):
+        return [within(path), in_reach(allowed)]
+    return [within(path)] if path.count("/") > 1 else []
 
 
 def _called(words: str) -> ColumnElement[bool]:
@@ -417,7 +387,7 @@ def _lines(seen: ColumnElement[bool], seen_below: ColumnElement[bool]) -> Any:
 def _along_the_tree(office: OfficeView, item_id: int, allowed: Reach, asking: Asking) -> Found:
     """The office by itself and those right below, which are few: all are read, in one go over the stocks. Offices
     right below are there even when they hold nothing."""
-    dialect, whole = db.engine.dialect.name, office.parent_id is None
+    dialect, whole = db.engine.dialect.name, office.path.count("/") == 1
     if _sees_all(allowed, office.path):
         told, summed = _all_lines(dialect), _rolled_up(dialect, whole=whole)
     else:
@@ -451,15 +421,12 @@ def _named(line: _Line, office: Any) -> _Line:
 
 
 def _alone(stock: Any) -> _Line:
-    """The line of one stock."""
+    """The line of one stock, a row of `_each`."""
     line = _named(_Line(), stock)
-    line.own = line.holders = 1
-    line.store, line.transit, line.to_come = int(stock.store), int(stock.transit), int(stock.to_come)
-    line.use, line.cover, line.lead, line.synthetic = stock.use, stock.cover, stock.lead, bool(stock.synthetic)
-    if stock.use is not None:
-        line.known_store, line.reorder_point = line.store, stock.reorder
-    line.next_on, line.out_on, line.early_on, line.made_at = stock.next_on, stock.out_on, stock.early_on, stock.made_at
-    line.levels = {stock.level: 1} if stock.level else {}
+    line.own = 1
+    told: dict[str, Any] = dict(stock._mapping) | {"holders": 1, "known_store": None}
+    known = {"known_store": stock.store} if stock.use is not None else {"reorder_point": None}
+    line.add(SimpleNamespace(**(told | known)))
     return line
 
 
@@ -495,19 +462,42 @@ def _sorted(rows: Sequence[_Line], asking: Asking) -> list[_Line]:
 
 def _one_by_one(path: str, item_id: int, allowed: Reach, asking: Asking) -> Found:
     """A page of single offices, and the sums of all."""
-    wanted = within(path), in_reach(allowed), *_asked_for(asking)
+    wanted = *_within_sight(path, allowed), *_asked_for(asking)
     whole = _Line()
     for part in db.session.execute(_grouped(item_id, *wanted)):
         whole.add(part)
     asking = _within(asking, whole.holders)
-    stocks = _stocks(item_id, *wanted)
-    column = stocks.c
-    keys = {name: column[name] for name in ("store", "transit", "to_come", "use", "cover", "next_on", "out_on")}
-    keys |= {"worst": rank_of(column.level), "is_out": column.level == Level.OUT.value}
-    page = select(stocks).order_by(*_order(column, keys, asking))
+    page = _each(item_id, *wanted).order_by(*_order(asking))
     page = page.limit(PER_PAGE).offset((asking.page - 1) * PER_PAGE)
-    rows = [_alone(row) for row in db.session.execute(page)]
-    return whole.holders, rows, whole, asking
+    return whole.holders, [_alone(row) for row in db.session.execute(page)], whole, asking
+
+
+def _each(item_id: int, *wanted: ColumnElement[bool]) -> Any:
+    """SQL: each stock by itself, in the columns of `_grouped` as they are kept."""
+    said = StoredProjection
+    return (
+        select(
+            *_TOLD,
+            said.level,
+            (Balance.store > 0).label("holds"),
+            Balance.store,
+            Balance.transit,
+            said.to_come,
+            said.per_day.label("use"),
+            said.reorder_point,
+            said.cover_days.label("cover"),
+            Office.lead_time_days.label("lead"),
+            said.next_due_on.label("next_on"),
+            said.stockout_on.label("out_on"),
+            said.stockout_early_on.label("early_on"),
+            Balance.synthetic,
+            said.made_at,
+        )
+        .select_from(Balance)
+        .join(Office, Office.id == Balance.office_id)
+        .outerjoin(said, (said.office_id == Balance.office_id) & (said.item_id == item_id))
+        .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
+    )
 
 
 def _within(asking: Asking, found: int) -> Asking:
@@ -515,19 +505,27 @@ def _within(asking: Asking, found: int) -> Asking:
     return replace(asking, page=min(max(asking.page, 1), max(1, -(-found // PER_PAGE))))
 
 
-def _order(column: Any, keys: Mapping[str, Any], asking: Asking) -> list[Any]:
+def _order(asking: Asking) -> list[Any]:
     """SQL: what is not known comes last, whichever way round; equals by their code."""
+    said, level = StoredProjection, _reviewed_level()
+    is_out = level == Level.OUT.value
+    out_on = case((~is_out, said.stockout_on))
+    refilled = case((said.per_day > 0, Balance.store / said.per_day))
     wanted: dict[str, list[Any]] = {
-        "level": [keys["worst"], _minus(keys["out_on"])],
-        "office": [func.lower(column.name)],
-        "next": [keys["next_on"]],
-        "out": [case((keys["is_out"], literal(date.min)), else_=keys["out_on"])],
-        **{name: [keys[name]] for name in ("store", "transit", "to_come", "use", "cover")},
+        "level": [rank_of(level), _minus(out_on)],
+        "office": [func.lower(Office.name)],
+        "next": [said.next_due_on],
+        "out": [case((is_out, literal(date.min)), else_=out_on)],
+        "store": [Balance.store],
+        "transit": [Balance.transit],
+        "to_come": [func.coalesce(said.to_come, 0)],
+        "use": [said.per_day],
+        "cover": [case((Balance.store <= 0, 0.0), (_refilled(), refilled), else_=said.cover_days)],
     }
     order: list[Any] = []
     for key in wanted[asking.sort if asking.sort in SORTS else "level"]:
         order += [case((key.is_(None), 1), else_=0), key.desc() if asking.down else key]
-    return [*order, column.code]
+    return [*order, Office.code]
 
 
 def _minus(day: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -588,9 +586,10 @@ def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[
     the only one of them that ever held the item. One query, however many offices."""
     top = aliased(Office)
     below = and_(Office.path >= top.path, Office.path < top.path + "~")
-    seen = in_reach(reach(actor, Action.VIEW_STOCK))
+    allowed = reach(actor, Action.VIEW_STOCK)
+    seen = () if all(_sees_all(allowed, each.path) for each in tops) else (in_reach(allowed),)
     lines: dict[str, _Line] = defaultdict(_Line)
-    grouped = _grouped(item_id, seen, key=top.path).join(top, below).where(top.id.in_([each.id for each in tops]))
+    grouped = _grouped(item_id, *seen, key=top.path).join(top, below).where(top.id.in_([each.id for each in tops]))
     own: Counter[str] = Counter()
     for part in db.session.execute(grouped.add_columns(func.sum(case((Office.id == top.id, 1), else_=0)).label("own"))):
         lines[part.key].add(part)
@@ -632,10 +631,9 @@ def _closings(stores: Mapping[int, int], item_id: int, today: date) -> dict[int,
         )
         .group_by(DailyTotal.office_id, DailyTotal.day)
     )
-    moved: dict[int, dict[date, Moved]] = defaultdict(dict)
+    moved: dict[int, dict[int, int]] = defaultdict(dict)
     for office_id, day, by in rows:
-        moved[office_id][day] = Moved(change=int(by))
+        moved[office_id][(today - day).days] = int(by)
     return {
-        office_id: [each.store for each in series.closings(store, moved[office_id], first, today)]
-        for office_id, store in stores.items()
+        office_id: series.stores_before(store, moved[office_id], RECENT_DAYS) for office_id, store in stores.items()
     }
