@@ -292,6 +292,11 @@ class FewOptions(Select):
             return super().render_option(choice, **kwargs)
         return _drawn_option(choice.value, choice.label, choice.selected)
 
+    @classmethod
+    def _dispatch_render_option(cls) -> Any:
+        """The library looks at the signature of `render_option` each time, which takes longer than all the options."""
+        return cls.render_option
+
 
 @lru_cache(maxsize=1_000)
 def _drawn_option(value: str, label: str, selected: bool) -> Markup:
