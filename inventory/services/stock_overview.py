@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
     String,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal,
     null,
@@ -215,16 +217,21 @@ def _grouped(item_id: Any, *wanted: ColumnElement[bool], key: Any = None) -> Any
     each column that is worked out stock by stock costs a country a good part of what all the sums do."""
     said, known = StoredProjection, StoredProjection.per_day.is_not(None)
     alike = [*(() if key is None else (key.label("key"),)), said.level, (Balance.store > 0).label("holds")]
+
+    def total(what: Any) -> Any:
+        """Whole numbers, not the exact decimals that PostgreSQL adds them up to."""
+        return cast(what, BigInteger)
+
     return (
         select(
             *alike,
             func.count().label("holders"),
-            func.sum(Balance.store).label("store"),
-            func.sum(Balance.transit).label("transit"),
-            func.sum(said.to_come).label("to_come"),
+            total(func.sum(Balance.store)).label("store"),
+            total(func.sum(Balance.transit)).label("transit"),
+            total(func.sum(said.to_come)).label("to_come"),
             func.sum(said.per_day).label("use"),
-            func.sum(Balance.store).filter(known).label("known_store"),
-            func.sum(said.reorder_point).filter(known).label("reorder_point"),
+            total(func.sum(Balance.store).filter(known)).label("known_store"),
+            total(func.sum(said.reorder_point).filter(known)).label("reorder_point"),
             func.min(said.cover_days).label("cover"),
             func.max(Office.lead_time_days).label("lead"),
             func.min(said.next_due_on).label("next_on"),
@@ -296,15 +303,15 @@ class _Line:
 
     def _sum(self, part: Any) -> None:
         self.holders += part.holders
-        self.store += int(part.store)
-        self.transit += int(part.transit)
-        self.to_come += int(part.to_come or 0)
+        self.store += part.store
+        self.transit += part.transit
+        self.to_come += part.to_come or 0
         if part.use is not None:
             self.use = (self.use or 0.0) + part.use
         if part.known_store is not None:
-            self.known_store = (self.known_store or 0) + int(part.known_store)
+            self.known_store = (self.known_store or 0) + part.known_store
         if part.reorder_point is not None:
-            self.reorder_point = (self.reorder_point or 0) + int(part.reorder_point)
+            self.reorder_point = (self.reorder_point or 0) + part.reorder_point
         self.lead = _most(self.lead, part.lead)
         self.next_on = _least(self.next_on, part.next_on)
         self.synthetic = self.synthetic or bool(part.synthetic)
