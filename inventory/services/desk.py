@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     exists,
     func,
     literal,
@@ -303,7 +304,13 @@ def _cases(actor: Actor, item_id: int | None, snoozed: bool) -> Any:
         Alert.office_id,
         item_id=Alert.item_id,
         severity=rank_of(Alert.level),
-        hurts_on=case((and_(about_stock, is_out), became), (about_stock, runs_out), else_=since),
+        hurts_on=case(
+            (and_(about_stock, is_out), became),
+            # Of what nobody can tell there is no day; to look for it in the facts takes most of a country's time.
+            (and_(about_stock, Alert.level == Level.UNKNOWN.value), cast(null(), Date)),
+            (about_stock, runs_out),
+            else_=since,
+        ),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
         snoozed=case((asleep, 1), else_=0),
