@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, text, update
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import Session
 
-from inventory.db import UtcDateTime, in_batches, insert_or, on_postgresql, write
+from inventory.db import UtcDateTime, db, in_batches, insert_or, on_postgresql
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
@@ -110,14 +111,13 @@ def _let_the_database_count(stocks: int) -> None:
     own the tables it is told so, and they wait for that."""
     if not on_postgresql():
         return
-
-    def count(session: Session) -> None:
-        believed = session.scalar(text("SELECT reltuples FROM pg_class WHERE oid = 'projections'::regclass"))
-        if believed is not None and 2 * believed < stocks:
-            session.execute(text("ANALYZE projections, alerts, subtree_trends"))
-
-    with suppress(OperationalError):  # it is busy with them itself, or held up: the next review looks again
-        write(count)
+    db.session.commit()
+    believed = text("SELECT reltuples FROM pg_class WHERE oid = 'projections'::regclass")
+    # Busy with them itself, or held up: the next review looks again.
+    with suppress(OperationalError, NoneFree), db.engine.connect() as held:
+        connection = held.execution_options(isolation_level="AUTOCOMMIT")
+        if 2 * (connection.scalar(believed) or 0) < stocks:
+            connection.execute(text("VACUUM (ANALYZE) projections, alerts, subtree_trends"))
 
 
 @contextmanager
