@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from babel import Locale
 from babel.numbers import get_group_symbol
 from flask import Flask, current_app, g, has_request_context, session
-from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, lazy_gettext
+from flask_babel import Babel, Domain, format_date, format_decimal, get_locale, get_translations, lazy_gettext
 from flask_security import current_user
 from jinja2 import pass_context
 
@@ -24,6 +24,8 @@ OF_ACCOUNT = "account_language"
 TRANSLATIONS = str(Path(__file__).parent / "translations")
 
 wtforms_texts = Domain(TRANSLATIONS, "wtforms")
+
+T = TypeVar("T")
 
 _ = lazy_gettext
 
@@ -750,6 +752,8 @@ def init_app(app: Flask) -> None:
         locale_selector=language,
         timezone_selector=lambda: None,
     )
+    _find_texts_quickly(app)
+    app.extensions["per_language"] = {}
     app.extensions["sentence"] = sentence  # for the log-in, which stands beside this module and not above it
     filters = {"number": number, "day": day, "month": month, "decimals": decimals, "percent": percent}
     app.jinja_env.filters.update({name: _at_run_time(filter) for name, filter in filters.items()})
@@ -798,6 +802,41 @@ def init_app(app: Flask) -> None:
         group_separator=group_separator,
     )
     app.extensions["sentence"] = sentence
+
+
+def _find_texts_quickly(app: Flask) -> None:
+    """Have templates look a text up in the catalogue of the locale at once. A page has a hundred of them, and on the
+    library's own way each asks the request six times what it is about."""
+    catalogues: dict[Any, Any] = {}
+
+    def catalogue() -> Any:
+        locale = get_locale()
+        found = catalogues.get(locale)
+        if found is None:
+            found = catalogues[locale] = get_translations()
+        return found
+
+    env: Any = app.jinja_env
+    env.install_gettext_callables(
+        lambda text: catalogue().ugettext(text),
+        lambda one, many, number: catalogue().ungettext(one, many, number),
+        newstyle=True,
+    )
+    env.globals["_"] = env.globals["gettext"]
+
+
+def once_a_language(make: Callable[[], T]) -> Callable[[], T]:
+    """What depends on nothing but the reader's language is made once for each."""
+
+    @wraps(make)
+    def made() -> T:
+        known: dict[Any, Any] = current_app.extensions["per_language"]
+        key = make, get_locale()
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    return made
 
 
 def _at_run_time(filter: Callable[..., str]) -> Callable[..., str]:

@@ -73,6 +73,17 @@ def closings(store: int, moved: Mapping[date, Moved], first: date, last: date) -
     return tuple(reversed(found))
 
 
+def stores_before(store: int, changes: Mapping[int, int], days: int) -> list[int]:
+    """What was in the store at the close of so many days up to today, as `closings` tells it and no more: `changes` are
+    those of each day by how many days ago it was, the days to come below zero."""
+    store -= sum(change for ago, change in changes.items() if ago < 0)
+    found = []
+    for ago in range(days):
+        found.append(store)
+        store -= changes.get(ago, 0)
+    return found[::-1]
+
+
 def part_of(kind: str, reason: str) -> str | None:
     """Which part of the use a movement is; None for one that used nothing up. A write-off of obsolete blanks is none:
     nobody asked for them."""

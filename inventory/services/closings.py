@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -323,25 +324,64 @@ def unclosed(
 
     Four queries, however many offices there are.
     """
+    allowed = _in_sight(actor, below)
+    return _by_code(_left_out(allowed, now), allowed, limit)
+
+
+def first_unclosed(actor: Actor, now: datetime, limit: int) -> tuple[list[Unclosed], int]:
+    """The first of them in reach, at most `limit`; and how many there are."""
+    allowed = _in_sight(actor)
+    late = _left_out(allowed, now)
+    found = _by_code(late, allowed, limit)
+    if len(found) < limit:
+        return found, len(found)
+    never = select(func.count()).select_from(Office).where(*_never_closed(allowed))
+    return found, len(late) + int(db.session.scalar(never) or 0)
+
+
+def unclosed_by(actor: Actor, now: datetime, paths: Sequence[str]) -> list[tuple[int, int]]:
+    """Of the subtrees with these paths: how many days were left unclosed, and how many offices never closed one."""
+    allowed = _in_sight(actor, paths)
+    late = _left_out(allowed, now)
+    counts = [func.sum(case((within(path), 1), else_=0)) for path in paths]
+    never = db.session.execute(select(*counts).where(*_never_closed(allowed))).one()
+    days = [sum(len(each.days) for each in late if each.office_path.startswith(path)) for path in paths]
+    return [(left, int(count or 0)) for left, count in zip(days, never, strict=True)]
+
+
+def _in_sight(actor: Actor, below: Sequence[str] | None = None) -> ColumnElement[bool]:
     allowed = in_reach(reach(actor, Action.VIEW_STOCK))
-    if below is not None:
-        allowed = and_(allowed, or_(false(), *map(within, below)))
-    keeping = _keeping_stock(allowed)
-    first = {row.office_id: row.day for row in _first_closings(allowed)}
-    zones = {row.time_zone for row in keeping}
-    end = max((local_day(now, zone) for zone in zones), default=local_day(now, "Asia/Jayapura"))
+    return allowed if below is None else and_(allowed, or_(false(), *map(within, below)))
+
+
+def _by_code(late: Sequence[Unclosed], allowed: ColumnElement[bool], limit: int | None) -> list[Unclosed]:
+    """Some that left days unclosed, with those that never closed one."""
+    query = select(Office.id, Office.code, Office.name, Office.path).where(*_never_closed(allowed))
+    never = db.session.execute(query.order_by(offices.by_code()).limit(limit))
+    found = [*late, *(_unclosed(row, never=True) for row in never)]
+    return sorted(found, key=attrgetter("office_code"))[:limit]
+
+
+def _left_out(allowed: ColumnElement[bool], now: datetime) -> list[Unclosed]:
+    """Those that closed a day once and left others unclosed since."""
+    closing = _closing_offices(allowed)
+    if not closing:
+        return []
+    end = max(local_day(now, zone) for zone in {row.time_zone for row in closing})
     start = end - LONGEST_LOOK_BACK
     closed = _closed_days(allowed, start)
-    watched = _Watched(now, start, calendars.of_offices([(row.id, row.working_days) for row in keeping], start, end))
+    watched = _Watched(now, start, calendars.of_offices([(row.id, row.working_days) for row in closing], start, end))
     found: list[Unclosed] = []
-    for row in keeping:
-        days: list[date] = []
-        if row.id in first:
-            days = days_left_out(watched.days(row.id, row.time_zone), closed.get(row.id, ()), first[row.id])
-        if days or row.id not in first:
-            told = {"office_id": row.id, "office_code": row.code, "office_name": row.name, "office_path": row.path}
-            found.append(Unclosed(**told, days=tuple(days), never=row.id not in first))
-    return found[:limit]
+    for row in closing:
+        days = days_left_out(watched.days(row.id, row.time_zone), closed.get(row.id, ()), row.first)
+        if days:
+            found.append(_unclosed(row, days))
+    return found
+
+
+def _unclosed(row: Any, days: Sequence[date] = (), *, never: bool = False) -> Unclosed:
+    told = {"office_id": row.id, "office_code": row.code, "office_name": row.name, "office_path": row.path}
+    return Unclosed(**told, days=tuple(days), never=never)
 
 
 class _Watched:
@@ -363,7 +403,7 @@ class _Watched:
 def unclosed_days(now: datetime) -> list[tuple[int, tuple[date, ...]]]:
     """For the nightly review: office ids with the working days that they left unclosed; offices that never closed
     one are not among them."""
-    return [(each.office_id, each.days) for each in unclosed(SYSTEM, now) if not each.never]
+    return [(each.office_id, each.days) for each in _left_out(_in_sight(SYSTEM), now)]
 
 
 def open_by_office() -> list[tuple[int, int, date, str]]:
@@ -535,21 +575,24 @@ def _known() -> ColumnElement[Any]:
     return case((ClosingException.kind == "store", by_store), else_=func.coalesce(printed.scalar_subquery(), 0))
 
 
-def _keeping_stock(allowed: ColumnElement[bool]) -> Sequence[Any]:
-    keeps = select(Balance.office_id).where(Balance.last_seq > 0).distinct()
-    return db.session.execute(
-        select(Office.id, Office.code, Office.name, Office.path, Office.time_zone, Office.working_days)
-        .where(allowed, Office.active, Office.id.in_(keeps))
-        .order_by(Office.code)
-    ).all()
+def _never_closed(allowed: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    """SQL: the offices that keep stock and never closed a day. They are counted where they are many: a country in which
+    nobody closes is no reason to fetch all its offices."""
+    closed = select(DayClosing.id).where(DayClosing.office_id == Office.id)
+    return [allowed, *_keeping_stock(), ~closed.exists()]
 
 
-def _first_closings(allowed: ColumnElement[bool]) -> Sequence[Any]:
-    return db.session.execute(
-        select(DayClosing.office_id, func.min(DayClosing.day).label("day"))
-        .join(Office, and_(Office.id == DayClosing.office_id, allowed))
-        .group_by(DayClosing.office_id)
-    ).all()
+def _keeping_stock() -> list[ColumnElement[bool]]:
+    return [Office.active.is_(True), Office.id.in_(select(Balance.office_id).where(Balance.last_seq > 0))]
+
+
+def _closing_offices(allowed: ColumnElement[bool]) -> Sequence[Any]:
+    """Those that keep stock and closed a day once, with the first day."""
+    first = select(DayClosing.office_id, func.min(DayClosing.day).label("first")).group_by(DayClosing.office_id)
+    first = first.subquery()
+    told = Office.id, Office.code, Office.name, Office.path, Office.time_zone, Office.working_days
+    query = select(*told, first.c.first).join(first, first.c.office_id == Office.id)
+    return db.session.execute(query.where(allowed, *_keeping_stock()).order_by(offices.by_code())).all()
 
 
 def _closed_days(allowed: ColumnElement[bool], start: date) -> dict[int, set[date]]:

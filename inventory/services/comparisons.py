@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -75,7 +74,8 @@ def of_offices(actor: Actor, now: datetime, item_code: str, office_codes: Sequen
     trends = dict(subtree_trends.of_offices(several, item.id))
     trends |= {id: (today, stores) for id, stores in stock_overview.closings(list(alone), item.id, today).items()}
     learnt = lead_times.of_offices({office.id: office.settings.lead_time_days for office in chosen}, today).learnt
-    spoiled, missed = _spoiled(actor, chosen, item.id), _missed(actor, now, chosen)
+    spoiled = _spoiled(actor, chosen, item.id)
+    unclosed = closings.unclosed_by(actor, now, [office.path for office in chosen])
     return Comparison(
         item=item,
         offices=tuple(
@@ -87,10 +87,10 @@ def of_offices(actor: Actor, now: datetime, item_code: str, office_codes: Sequen
                 stores_on=trends[office.id][0] if office.id in trends else today,
                 spoiled=spoiled.get(office.id),
                 learnt=learnt.get(office.id),
-                days_missed=missed[office.id, "days"],
-                never_closed=missed[office.id, "never"],
+                days_missed=days,
+                never_closed=never,
             )
-            for office in chosen
+            for office, (days, never) in zip(chosen, unclosed, strict=True)
         ),
         days=tuple(today - timedelta(days=back) for back in reversed(range(stock_overview.RECENT_DAYS))),
     )
@@ -114,14 +114,3 @@ def _spoiled(actor: Actor, chosen: Sequence[OfficeView], item_id: int) -> dict[i
         .group_by(top.id)
     )
     return {office_id: float(part) / float(whole) for office_id, part, whole in rows if whole}
-
-
-def _missed(actor: Actor, now: datetime, chosen: Sequence[OfficeView]) -> Counter[tuple[int, str]]:
-    """By the chosen office's id: days that were left unclosed, and offices that never closed one."""
-    missed: Counter[tuple[int, str]] = Counter()
-    for each in closings.unclosed(actor, now, below=[office.path for office in chosen]):
-        for office in chosen:
-            if each.office_path.startswith(office.path):
-                missed[office.id, "days"] += len(each.days)
-                missed[office.id, "never"] += each.never
-    return missed

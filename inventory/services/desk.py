@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, case, exists, func, literal, null, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from inventory.db import db
-from inventory.domain.access import Action, Actor, reach
+from inventory.domain.access import Action, Actor, Origin, reach
 from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.drafts import OPEN
 from inventory.domain.offices import local_day
@@ -122,21 +140,11 @@ def of_actor(actor: Actor, now: datetime, narrowed: Filter | None = None, page: 
     office = offices.get(actor, Action.VIEW_ALERT, wanted.office_code) if wanted.office_code else None
     item_id = items.get(wanted.item_code).id if wanted.item_code else None
     today = local_day(now, COUNTRY)
-    # Inside each source rather than around them: PostgreSQL would guess that next to nothing of the union is awake, and
-    # read all of it once for each office.
-    below = within(office.path) if office else true()
-    narrow = [each.where(below) for each in _sources(actor, today, item_id, snoozed=wanted.snoozed)]
-    sources = union_all(*narrow).subquery()
-    conditions = list(_conditions(sources, actor, wanted))
-    listed = select(sources, Office.code, Office.name, Office.path, Office.time_zone, Person.full_name)
-    listed = listed.join(Office, Office.id == sources.c.office_id)
-    listed = listed.outerjoin(Person, Person.id == sources.c.owner_id).where(*conditions)
-    # The days come out of long texts of facts: they are read once, for the page and for what is counted of all.
-    hurting = func.sum(case((sources.c.hurts_on <= today, 1), else_=0)).over().label("hurting")
-    ordered = listed.add_columns(func.count().over().label("found"), hurting).order_by(*_order(sources, today))
+    asks = replace(actor, name="", origin=Origin())  # what the list depends on, and not on which request it is
+    statement = _statement(db.engine.dialect.name, asks, today, office.path if office else None, item_id, wanted)
 
     def at(page: int) -> Sequence[Any]:
-        return db.session.execute(ordered.limit(PER_PAGE).offset((page - 1) * PER_PAGE)).all()
+        return db.session.execute(statement, {"offset": (page - 1) * PER_PAGE}).all()
 
     page = max(page, 1)
     rows = at(page)
@@ -160,6 +168,27 @@ def owners(actor: Actor, limit: int = MOST_OWNERS) -> list[PersonName]:
         .limit(limit)
     )
     return sorted((PersonName(id, name) for id, name in rows), key=lambda each: (each.name, each.id))
+
+
+@lru_cache(maxsize=100)
+def _statement(
+    _dialect: str, actor: Actor, today: date, below: str | None, item_id: int | None, wanted: Filter
+) -> Select[Any]:
+    """SQL: a page of the list. Put together once for those who may decide the same: six sources take as long to put
+    together as their page takes to be drawn."""
+    # Inside each source rather than around them: PostgreSQL would guess that next to nothing of the union is awake, and
+    # read all of it once for each office.
+    narrowed = within(below) if below is not None else true()
+    narrow = [each.where(narrowed) for each in _sources(actor, today, item_id, snoozed=wanted.snoozed)]
+    sources = union_all(*narrow).subquery()
+    # The days come out of long texts of facts: they are read once, for the page and for what is counted of all.
+    hurting = func.sum(case((sources.c.hurts_on <= today, 1), else_=0)).over().label("hurting")
+    ordered = select(sources, func.count().over().label("found"), hurting)
+    ordered = ordered.where(*_conditions(sources, actor, wanted)).order_by(*_order(sources, today))
+    some = ordered.limit(PER_PAGE).offset(bindparam("offset", type_=Integer)).subquery()
+    told = select(some, Office.code, Office.name, Office.path, Office.time_zone, Person.full_name)
+    told = told.join(Office, Office.id == some.c.office_id).outerjoin(Person, Person.id == some.c.owner_id)
+    return told.order_by(*_order(some, today))
 
 
 # --- what is wanted, and in which order --------------------------------------------------------------------------
@@ -275,7 +304,13 @@ def _cases(actor: Actor, item_id: int | None, snoozed: bool) -> Any:
         Alert.office_id,
         item_id=Alert.item_id,
         severity=rank_of(Alert.level),
-        hurts_on=case((and_(about_stock, is_out), became), (about_stock, runs_out), else_=since),
+        hurts_on=case(
+            (and_(about_stock, is_out), became),
+            # Of what nobody can tell there is no day; to look for it in the facts takes most of a country's time.
+            (and_(about_stock, Alert.level == Level.UNKNOWN.value), cast(null(), Date)),
+            (about_stock, runs_out),
+            else_=since,
+        ),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
         snoozed=case((asleep, 1), else_=0),

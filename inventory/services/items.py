@@ -56,9 +56,12 @@ def ensure_standard() -> None:
     write(put)
 
 
+_ACTIVE = select(Item).where(Item.active).order_by(Item.position)
+
+
 def active(*conditions: ColumnElement[bool]) -> list[ItemView]:
     """The items in use, in the order in which pages show them; those that meet conditions of the services'."""
-    rows = db.session.scalars(select(Item).where(Item.active, *conditions).order_by(Item.position))
+    rows = db.session.scalars(_ACTIVE.where(*conditions) if conditions else _ACTIVE)
     return [_view(row) for row in rows]
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from importlib.resources import files
 from typing import Any, TextIO
 
-from sqlalchemy import ColumnElement, false, func, or_, select, true, update
+from sqlalchemy import ColumnElement, bindparam, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from inventory.db import db, write
@@ -82,10 +82,13 @@ class BadOfficeList(Exception):
         self.rows = rows
 
 
+_WITH_CODE = select(Office).where(Office.code == bindparam("code"))
+
+
 def get(actor: Actor, action: Action, code: str) -> OfficeView:
     """The office with this code. Raises NotFound `office_not_found`, NotAllowed."""
     # No database is asked for what cannot be a code: PostgreSQL breaks off a query with a NUL in it.
-    office = db.session.scalar(select(Office).where(Office.code == code)) if is_code(code) else None
+    office = db.session.scalar(_WITH_CODE, {"code": code}) if is_code(code) else None
     if office is None:
         raise NotFound("office_not_found", code=code[:40])
     require(actor, action, office.path)
@@ -173,6 +176,15 @@ def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:
     if allowed.offices:
         parts.append(office.path.in_(allowed.offices))
     return or_(*parts) if parts else false()
+
+
+def code_below(path: Any, parts: Any, letters: Any) -> ColumnElement[str]:
+    """SQL: of a path below another, which has so many parts and letters, the code that comes next: that of the office
+    right below; empty for the office itself."""
+    if db.session.get_bind().dialect.name == "postgresql":
+        return func.split_part(path, "/", parts + 1)
+    rest = func.substr(path, letters + 1)
+    return func.substr(rest, 1, func.instr(rest, "/") - 1)
 
 
 def change_settings(

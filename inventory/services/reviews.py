@@ -6,16 +6,18 @@ import gc
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, update
+from sqlalchemy import JSON, BigInteger, Date, Float, Integer, String, literal, select, text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.orm import Session
 
-from inventory.db import UtcDateTime, in_batches, insert_or, on_postgresql
+from inventory.db import UtcDateTime, db, in_batches, insert_or, on_postgresql
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.alerts import REVIEWED, Level, Subject, next_level
 from inventory.domain.errors import NotAllowed
@@ -59,7 +61,10 @@ def review_slot(slot: datetime, schedule: Schedule, clock: Callable[[], datetime
         return _counts(reviewed) | _for_all(session, run_id, now, reviewed)
 
     with _uncollected():
-        return runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
+        run = runs.run_slot(REVIEW, slot, schedule, clock, worker, work)
+    if run is not None:
+        _let_the_database_count(run.counts.get("stocks", 0))
+    return run
 
 
 def review(
@@ -91,7 +96,23 @@ def review(
     with _uncollected():
         run = runs.run_slot(REVIEW_BY_HAND, clock(), None, clock, worker, work)
     assert run is not None, "a run by hand has its instant to itself"
+    _let_the_database_count(len(found))
     return run, found
+
+
+def _let_the_database_count(stocks: int) -> None:
+    """PostgreSQL plans by what it counted last, and before a first review there was nothing to count: until its own
+    housekeeping comes by, pages over a country would take several times as long. Where the application's role does not
+    own the tables it is told so, and they wait for that."""
+    if not on_postgresql():
+        return
+    db.session.commit()
+    believed = text("SELECT reltuples FROM pg_class WHERE oid = 'projections'::regclass")
+    # Busy with them itself, or held up: the next review looks again.
+    with suppress(OperationalError, NoneFree), db.engine.connect() as held:
+        connection = held.execution_options(isolation_level="AUTOCOMMIT")
+        if 2 * (connection.scalar(believed) or 0) < stocks:
+            connection.execute(text("VACUUM (ANALYZE) projections, alerts, subtree_trends"))
 
 
 @contextmanager

@@ -6,24 +6,24 @@ counted in SQL from narrow columns, so that a country is as quick as a district.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from operator import add
+from operator import attrgetter, itemgetter
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Integer,
-    Select,
     String,
-    Subquery,
     and_,
     bindparam,
     case,
+    cast,
     func,
     literal,
     null,
@@ -37,20 +37,19 @@ from inventory.db import db
 from inventory.domain import series
 from inventory.domain.access import Action, Actor, Reach, reach, require
 from inventory.domain.alerts import SEVERITY, Level
-from inventory.domain.series import Moved
 from inventory.domain.stock_overview import PER_PAGE, SORTS, Asking
-from inventory.models import Balance, DailyTotal, Item, Office, StoredProjection
+from inventory.models import Balance, DailyTotal, Item, Office, StoredProjection, SubtreeTrend
 from inventory.models.alerts import rank_of
 from inventory.models.offices import within
-from inventory.services import items, offices, subtree_trends
+from inventory.services import items, offices
 from inventory.services.items import ItemView
 from inventory.services.ledger import effect_on
-from inventory.services.offices import OfficeView, in_reach
+from inventory.services.offices import OfficeView, code_below, in_reach
 from inventory.services.projection_inputs import RECENT_DAYS
 
 LEVELS = tuple(level.value for level in Level)
+OUT = Level.OUT.value
 _TOLD = (Office.id, Office.code, Office.name, Office.path)
-SUMS = ("holders", "store", "transit", "to_come", "use")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,14 +96,17 @@ class OverviewRow:
     @property
     def told(self) -> tuple[Any, ...]:
         """All that there is to tell of it, as one value."""
-        figures = {**vars(self.figures), "levels": tuple(self.figures.levels.items())}
-        return *figures.values(), *(value for name, value in vars(self).items() if name != "figures")
+        return *_TOLD_OF_ROW(self), *_TOLD_OF_FIGURES(self.figures), *self.figures.levels.values()
 
     @property
     def level(self) -> str | None:
         """Of an office by itself."""
         found = [level for level, count in self.figures.levels.items() if count]
         return found[0] if self.alone and found else None
+
+
+_TOLD_OF_ROW = attrgetter(*(each.name for each in fields(OverviewRow) if each.name != "figures"))
+_TOLD_OF_FIGURES = attrgetter(*(each.name for each in fields(Figures) if each.name != "levels"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,15 +141,14 @@ def below(actor: Actor, now: datetime, office: OfficeView, item: ItemView, askin
     require(actor, Action.VIEW_STOCK, office.path)
     allowed = reach(actor, Action.VIEW_STOCK)
     if asking.flat:
-        stocks = _stocks(within(office.path), item.id, in_reach(allowed), asking)
-        found, rows, whole, asking = _one_by_one(stocks, asking)
+        found, rows, whole, asking = _one_by_one(office.path, item.id, allowed, asking)
     else:
         found, rows, whole, asking = _along_the_tree(office, item.id, allowed, asking)
     return Overview(
         office=office,
         item=item,
         asking=asking,
-        rows=_with_trends(rows, office, item.id, allowed, office.today(now), flat=asking.flat),
+        rows=_with_trends(rows, office, item.id, office.today(now), flat=asking.flat),
         whole=_figures(whole, alone=False),
         reviewed_at=whole.made_at,
         found=found,
@@ -158,59 +159,47 @@ def kept_items(actor: Actor, office: OfficeView) -> list[ItemView]:
     """The items in use that any office at or below one ever held, in their order. Raises NotAllowed."""
     require(actor, Action.VIEW_STOCK, office.path)
     allowed = reach(actor, Action.VIEW_STOCK)
-    of_item = select(Balance.office_id).where(Balance.item_id == Item.id, Balance.last_seq > 0)
-    if office.parent_id is not None or not _sees_all(allowed, office.path):
-        of_item = of_item.join(Office, Office.id == Balance.office_id).where(within(office.path), in_reach(allowed))
-    return items.active(of_item.exists())
+    if office.parent_id is None and _sees_all(allowed, office.path):
+        return items.active(_EVER_HELD.exists())
+    of_subtree = _EVER_HELD.join(Office, Office.id == Balance.office_id).where(within(office.path), in_reach(allowed))
+    return items.active(of_subtree.exists())
+
+
+_EVER_HELD = select(Balance.office_id).where(Balance.item_id == Item.id, Balance.last_seq > 0)
 
 
 # --- what is counted ---------------------------------------------------------------------------------------------
 
 
-def _stocks(where: ColumnElement[bool], item_id: Any, seen: ColumnElement[bool], asking: Asking) -> Subquery:
-    """SQL: each stock of the item in these offices, as far as it was asked for."""
-    reviewed = StoredProjection.level.is_not(None)
-    # What was used up since the last review is out all the same; what was refilled since is not known before the next.
-    refilled = and_(StoredProjection.level == Level.OUT.value, Balance.store > 0)
-    level = case(
-        (and_(reviewed, Balance.store <= 0), Level.OUT.value), (refilled, null()), else_=StoredProjection.level
+def _reviewed_level() -> ColumnElement[Any]:
+    """SQL: what the last review said, as far as it still holds. What was used up since is out all the same; what was
+    refilled since is not known before the next."""
+    return case(
+        (and_(StoredProjection.level.is_not(None), Balance.store <= 0), Level.OUT.value),
+        (_refilled(), null()),
+        else_=StoredProjection.level,
     )
-    is_out = level == Level.OUT.value
-    wanted = [Balance.item_id == item_id, Balance.last_seq > 0, where, seen]
+
+
+def _refilled() -> ColumnElement[bool]:
+    return and_(StoredProjection.level == Level.OUT.value, Balance.store > 0)
+
+
+def _asked_for(asking: Asking) -> list[ColumnElement[bool]]:
+    """SQL: of which stocks a list of single offices is."""
+    wanted: list[ColumnElement[bool]] = []
     if asking.level:
-        wanted.append(level == asking.level)
+        wanted.append(_reviewed_level() == asking.level)
     if asking.words:
         wanted.append(_called(asking.words))
-    return (
-        select(
-            Office.path,
-            Office.lead_time_days.label("lead"),
-            Balance.store,
-            Balance.transit,
-            case((Balance.synthetic, 1), else_=0).label("synthetic"),
-            level.label("level"),
-            StoredProjection.per_day.label("use"),
-            case(
-                (Balance.store <= 0, 0.0),
-                (refilled, case((StoredProjection.per_day > 0, Balance.store / StoredProjection.per_day))),
-                else_=StoredProjection.cover_days,
-            ).label("cover"),
-            StoredProjection.reorder_point.label("reorder"),
-            func.coalesce(StoredProjection.to_come, 0).label("to_come"),
-            StoredProjection.next_due_on.label("next_on"),
-            case((~is_out, StoredProjection.stockout_on)).label("out_on"),
-            case((~is_out, StoredProjection.stockout_early_on)).label("early_on"),
-            StoredProjection.made_at,
-        )
-        .select_from(Balance)
-        .join(Office, Office.id == Balance.office_id)
-        .outerjoin(
-            StoredProjection,
-            (StoredProjection.office_id == Balance.office_id) & (StoredProjection.item_id == Balance.item_id),
-        )
-        .where(*wanted)
-        .subquery()
-    )
+    return wanted
+
+
+def _within_sight(path: str, allowed: Reach) -> list[ColumnElement[bool]]:
+    """SQL: the offices below a path that may be seen; nothing is asked of each of them where all may be."""
+    if not _sees_all(allowed, path):
+        return [within(path), in_reach(allowed)]
+    return [within(path)] if path.count("/") > 1 else []
 
 
 def _called(words: str) -> ColumnElement[bool]:
@@ -222,161 +211,300 @@ def _called(words: str) -> ColumnElement[bool]:
     )
 
 
-def _first_below(column: ColumnElement[str], dialect: str) -> ColumnElement[str]:
-    """SQL: the code of the office right below the path of so many parts, or letters, that an office belongs to; empty
-    for the office at the path."""
-    if dialect == "postgresql":
-        return func.split_part(column, "/", bindparam("parts", type_=Integer) + 1)
-    rest = func.substr(column, bindparam("length", type_=Integer) + 1)
-    return func.substr(rest, 1, func.instr(rest, "/") - 1)
-
-
-def _sums(stocks: Subquery) -> list[ColumnElement[Any]]:
-    """SQL: the Figures of some stocks, and how many of them are the line's own office's."""
-    column = stocks.c
+def _grouped(item_id: Any, *wanted: ColumnElement[bool], key: Any = None) -> Any:
+    """SQL: sums of stocks that are alike: by `key` if there is one, the level that their reviews gave them, and whether
+    anything is in the store. What follows from these is worked out for all that are alike at once, see `_Line.add`:
+    each column that is worked out stock by stock costs a country a good part of what all the sums do."""
+    said, known = StoredProjection, StoredProjection.per_day.is_not(None)
+    alike = [*(() if key is None else (key.label("key"),)), said.level, (Balance.store > 0).label("holds")]
 
     def total(what: Any) -> Any:
-        return func.coalesce(func.sum(what), 0)
+        """Whole numbers, not the exact decimals that PostgreSQL adds them up to."""
+        return cast(what, BigInteger)
 
-    def known(what: Any) -> Any:
-        return case((column.use.is_not(None), what))
+    return (
+        select(
+            *alike,
+            func.count().label("holders"),
+            total(func.sum(Balance.store)).label("store"),
+            total(func.sum(Balance.transit)).label("transit"),
+            total(func.sum(said.to_come)).label("to_come"),
+            func.sum(said.per_day).label("use"),
+            total(func.sum(Balance.store).filter(known)).label("known_store"),
+            total(func.sum(said.reorder_point).filter(known)).label("reorder_point"),
+            func.min(said.cover_days).label("cover"),
+            func.max(Office.lead_time_days).label("lead"),
+            func.min(said.next_due_on).label("next_on"),
+            func.min(said.stockout_on).label("out_on"),
+            func.min(said.stockout_early_on).label("early_on"),
+            func.max(case((Balance.synthetic, 1), else_=0)).label("synthetic"),
+            func.max(said.made_at).label("made_at"),
+        )
+        .select_from(Balance)
+        .join(Office, Office.id == Balance.office_id)
+        .outerjoin(said, (said.office_id == Balance.office_id) & (said.item_id == item_id))
+        .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
+        .group_by(*alike)
+    )
 
-    return [
-        func.count(column.path).label("holders"),
-        total(case((column.path == column.key, 1), else_=0)).label("own"),
-        *(total(column[name]).label(name) for name in ("store", "transit", "to_come")),
-        func.sum(column.use).label("use"),
-        func.sum(known(column.store)).label("known_store"),
-        func.sum(known(column.reorder)).label("reorder_point"),
-        func.min(column.cover).label("least_cover"),
-        func.max(column.lead).label("lead"),
-        func.min(column.next_on).label("next_on"),
-        func.min(column.out_on).label("out_on"),
-        func.min(column.early_on).label("early_on"),
-        func.max(rank_of(column.level)).label("worst"),
-        *(total(case((column.level == level, 1), else_=0)).label(f"level_{level}") for level in LEVELS),
-        total(column.synthetic).label("synthetic"),
-        func.max(column.made_at).label("made_at"),
-    ]
+
+@dataclass(slots=True)
+class _Line:
+    """Sums of stocks, and how many of them (`own`) are the line's own office's. None for what nobody can tell."""
+
+    id: int = 0
+    code: str = ""
+    name: str = ""
+    path: str = ""
+    own: int = 0
+    below: int = 0
+    trend: Sequence[int] = ()
+    trend_on: date | None = None
+    holders: int = 0
+    store: int = 0
+    transit: int = 0
+    to_come: int = 0
+    use: float | None = None
+    known_store: int | None = None
+    reorder_point: int | None = None
+    cover: float | None = None
+    """Of a line with one stock alone; of several it is as if what they have were spread."""
+    lead: int | None = None
+    next_on: date | None = None
+    out_on: date | None = None
+    early_on: date | None = None
+    levels: dict[str, int] = field(default_factory=dict[str, int])
+    synthetic: bool = False
+    made_at: datetime | None = None
+
+    def add(self, part: Any) -> None:
+        """A row of `_grouped`. What was used up since the last review is out all the same, and does not run out any
+        more; what was refilled since is not known before the next."""
+        level = OUT if part.level and not part.holds else part.level
+        refilled = level == OUT and part.holds
+        if level and not refilled:
+            self.levels[level] = self.levels.get(level, 0) + part.holders
+            if level != OUT:
+                self.out_on = _least(self.out_on, part.out_on)
+                self.early_on = _least(self.early_on, part.early_on)
+        self.cover = part.cover if part.holds else 0.0
+        if refilled:
+            self.cover = float(part.store) / part.use if part.use else None
+        self._sum(part)
+
+    def join(self, other: _Line) -> None:
+        """Another line's stocks as well."""
+        self.own += other.own
+        for level, count in other.levels.items():
+            self.levels[level] = self.levels.get(level, 0) + count
+        self.out_on = _least(self.out_on, other.out_on)
+        self.early_on = _least(self.early_on, other.early_on)
+        self._sum(other)
+
+    def _sum(self, part: Any) -> None:
+        self.holders += part.holders
+        self.store += part.store
+        self.transit += part.transit
+        self.to_come += part.to_come or 0
+        if part.use is not None:
+            self.use = (self.use or 0.0) + part.use
+        if part.known_store is not None:
+            self.known_store = (self.known_store or 0) + part.known_store
+        if part.reorder_point is not None:
+            self.reorder_point = (self.reorder_point or 0) + part.reorder_point
+        self.lead = _most(self.lead, part.lead)
+        self.next_on = _least(self.next_on, part.next_on)
+        self.synthetic = self.synthetic or bool(part.synthetic)
+        self.made_at = _most(self.made_at, part.made_at)
+
+    @property
+    def lasts(self) -> float | None:
+        """In working days."""
+        if self.holders == 1:
+            return self.cover
+        return self.known_store / self.use if self.use and self.known_store is not None else None
+
+    @property
+    def worst(self) -> int | None:
+        return max(map(_RANKS.__getitem__, self.levels), default=None)
 
 
-Found = tuple[int, Sequence[Any], Any, Asking]
+_RANKS = {level.value: rank for level, rank in SEVERITY.items()}
+
+
+def _least(one: Any, other: Any) -> Any:
+    return other if one is None or (other is not None and other < one) else one
+
+
+def _most(one: Any, other: Any) -> Any:
+    return other if one is None or (other is not None and other > one) else one
+
+
+Found = tuple[int, Sequence[_Line], _Line, Asking]
 """How many lines there are, those of the page, the sums of all that was asked for, and what page it is."""
 
 
-@lru_cache(maxsize=2)
-def _rolled_up(dialect: str) -> Select[Any]:
-    """SQL: the sums of all stocks of an item below a path, by the office right below and by level. Put together once:
-    that takes longer than the country's stocks take to be added up."""
-    return _by_office_and_level(dialect, true())
+@lru_cache(maxsize=4)
+def _rolled_up(_dialect: str, *, whole: bool) -> Any:
+    """SQL: the sums of all stocks of an item below a path, or of the `whole` tree, by the office right below. Put
+    together once: that takes longer than the country's stocks take to be added up."""
+    return _by_office_below(*(() if whole else (_below_path(),)))
 
 
-def _by_office_and_level(dialect: str, seen: ColumnElement[bool]) -> Select[Any]:
-    top = bindparam("path", type_=String)
-    where = and_(Office.path >= top, Office.path < bindparam("beyond", type_=String))
-    stocks = _stocks(where, bindparam("item_id", type_=Integer), seen, Asking())
-    keyed = select(stocks, _first_below(stocks.c.path, dialect).label("key")).subquery()
-    column = keyed.c
-    own_length = bindparam("length", type_=Integer) + func.length(column.key) + 1
+def _by_office_below(*wanted: ColumnElement[bool]) -> Any:
+    key = code_below(Office.path, bindparam("parts", type_=Integer), bindparam("length", type_=Integer))
+    return _grouped(bindparam("item_id", type_=Integer), *wanted, key=key)
 
-    def known(what: Any) -> Any:
-        return case((column.use.is_not(None), what))
 
-    return select(
-        column.key,
-        column.level,
-        func.count().label("holders"),
-        func.sum(case((or_(column.key == "", func.length(column.path) == own_length), 1), else_=0)).label("own"),
-        *(func.sum(column[name]).label(name) for name in ("store", "transit", "to_come", "use")),
-        func.sum(known(column.store)).label("known_store"),
-        func.sum(known(column.reorder)).label("reorder_point"),
-        func.min(column.cover).label("least_cover"),
-        func.max(column.lead).label("lead"),
-        *(func.min(column[name]).label(name) for name in ("next_on", "out_on", "early_on")),
-        func.max(column.synthetic).label("synthetic"),
-        func.max(column.made_at).label("made_at"),
-    ).group_by(column.key, column.level)
+def _below_path() -> ColumnElement[bool]:
+    return and_(Office.path >= bindparam("path", type_=String), Office.path < bindparam("beyond", type_=String))
 
 
 @lru_cache(maxsize=2)
-def _lines(_dialect: str) -> Any:
-    """SQL: an office and those right below it."""
-    top = bindparam("office_id", type_=Integer)
-    return select(*_TOLD, Office.parent_id, Office.active).where(or_(Office.id == top, Office.parent_id == top))
+def _all_lines(_dialect: str) -> Any:
+    return _lines(true(), true())
+
+
+_CHILD = aliased(Office)
+
+
+def _lines(seen: ColumnElement[bool], seen_below: ColumnElement[bool]) -> Any:
+    """SQL: an office and those right below it, each with whether it holds the item itself, how many active offices are
+    right below it, and what it and all below it held on the last days."""
+    top, item_id = bindparam("office_id", type_=Integer), bindparam("item_id", type_=Integer)
+    itself = and_(Balance.office_id == Office.id, Balance.item_id == item_id, Balance.last_seq > 0)
+    below = select(func.count()).where(_CHILD.parent_id == Office.id, _CHILD.active, seen_below)
+    trend = and_(SubtreeTrend.office_id == Office.id, SubtreeTrend.item_id == item_id, Office.parent_id == top)
+    return (
+        select(
+            *_TOLD,
+            Office.active,
+            case((Balance.office_id.is_not(None), 1), else_=0).label("own"),
+            below.scalar_subquery().label("below"),
+            SubtreeTrend.on_day,
+            SubtreeTrend.stores,
+        )
+        .select_from(Office)
+        .outerjoin(Balance, itself)
+        .outerjoin(SubtreeTrend, trend)
+        .where(or_(Office.id == top, Office.parent_id == top), seen)
+    )
 
 
 def _along_the_tree(office: OfficeView, item_id: int, allowed: Reach, asking: Asking) -> Found:
     """The office by itself and those right below, which are few: all are read, in one go over the stocks. Offices
     right below are there even when they hold nothing."""
-    dialect, seen, all_seen = db.engine.dialect.name, in_reach(allowed), _sees_all(allowed, office.path)
-    told = _lines(dialect) if all_seen else _lines(dialect).where(seen)
-    summed = _rolled_up(dialect) if all_seen else _by_office_and_level(dialect, seen)
+    dialect, whole = db.engine.dialect.name, office.path.count("/") == 1
+    if _sees_all(allowed, office.path):
+        told, summed = _all_lines(dialect), _rolled_up(dialect, whole=whole)
+    else:
+        seen = in_reach(allowed)
+        told, summed = _lines(seen, in_reach(allowed, _CHILD)), _by_office_below(_below_path(), seen)
     asked = {"path": office.path, "beyond": office.path + "~", "item_id": item_id}
     asked |= {"parts": office.path.count("/"), "length": len(office.path)}
-    parts: dict[str, list[Any]] = defaultdict(list)
-    for part in db.session.execute(summed, asked).all():
-        parts[part.key].append(SimpleNamespace(**part._mapping, **_counted(part)))
+    lines: dict[str, _Line] = defaultdict(_Line)
+    for part in db.session.execute(summed, asked):
+        lines[part.key].add(part)
     rows = []
-    for row in db.session.execute(told, {"office_id": office.id}).all():
-        line = _together(parts["" if row.id == office.id else row.code])
-        if line.own if row.id == office.id else row.active or line.holders:
-            line.id, line.code, line.name, line.path = row.id, row.code, row.name, row.path
-            rows.append(line)
+    for row in db.session.execute(told, {"office_id": office.id, "item_id": item_id}):
+        itself = row.id == office.id
+        line = lines["" if itself else row.code]
+        if row.own if itself else row.active or line.holders:
+            rows.append(_named(line, row))
+            line.own = row.own
+            line.below = row.below
+            if not itself and row.stores is not None and _sees_all(allowed, row.path):
+                line.trend, line.trend_on = row.stores, row.on_day
+    together = _together(rows)
     rows = _sorted(rows, asking)
     asking = _within(asking, len(rows))
     first = (asking.page - 1) * PER_PAGE
-    return len(rows), rows[first : first + PER_PAGE], _together(rows), asking
+    return len(rows), rows[first : first + PER_PAGE], together, asking
 
 
-def _counted(part: Any) -> dict[str, int]:
-    """How many have each level, of some that have the same."""
-    return {f"level_{part.level}": part.holders, "worst": SEVERITY[Level(part.level)]} if part.level else {}
+def _named(line: _Line, office: Any) -> _Line:
+    line.id, line.code, line.name, line.path = office.id, office.code, office.name, office.path
+    return line
 
 
-def _sorted(rows: Sequence[Any], asking: Asking) -> list[Any]:
+def _alone(stock: Any) -> _Line:
+    """The line of one stock, a row of `_each`."""
+    line = _named(_Line(), stock)
+    line.own = 1
+    told: dict[str, Any] = dict(stock._mapping) | {"holders": 1, "known_store": None}
+    known = {"known_store": stock.store} if stock.use is not None else {"reorder_point": None}
+    line.add(SimpleNamespace(**(told | known)))
+    return line
+
+
+def _together(lines: Iterable[_Line]) -> _Line:
+    whole = _Line()
+    for line in lines:
+        whole.join(line)
+    return whole
+
+
+def _sorted(rows: Sequence[_Line], asking: Asking) -> list[_Line]:
     """As `_order` has it: what is not known comes last, whichever way round; equals by their code."""
 
-    def cover(row: Any) -> float | None:
-        spread = float(row.known_store) / row.use if row.use else None
-        return row.least_cover if row.holders == 1 else spread
+    def by(name: str) -> Callable[[_Line], Any]:
+        return lambda row: getattr(row, name) if row.holders else None
 
-    def by(name: str) -> Callable[[Any], Any]:
-        return lambda row: getattr(row, name)
-
-    wanted: dict[str, list[Callable[[Any], Any]]] = {
+    wanted: dict[str, list[Callable[[_Line], Any]]] = {
         "level": [by("worst"), lambda row: None if row.out_on is None else -row.out_on.toordinal()],
         "office": [lambda row: row.name.lower()],
         "next": [by("next_on")],
-        "out": [lambda row: date.min if row.level_out else row.out_on],
-        "cover": [cover],
+        "out": [lambda row: date.min if row.levels.get(OUT) else row.out_on],
+        "cover": [by("lasts")],
         **{name: [by(name)] for name in ("store", "transit", "to_come", "use")},
     }
     found = sorted(rows, key=lambda row: row.code)
     for key in reversed(wanted[asking.sort if asking.sort in SORTS else "level"]):
-        known = [row for row in found if key(row) is not None]
-        found = sorted(known, key=key, reverse=asking.down) + [row for row in found if key(row) is None]
+        keyed = [(key(row), row) for row in found]
+        known = [each for each in keyed if each[0] is not None]
+        known.sort(key=itemgetter(0), reverse=asking.down)
+        found = [row for _, row in known] + [row for value, row in keyed if value is None]
     return found
 
 
-def _one_by_one(stocks: Subquery, asking: Asking) -> Found:
-    """A page of single offices: first which, then what there is to tell of them."""
-    alone = select(stocks, stocks.c.path.label("key")).subquery()
-    whole = db.session.execute(select(*_sums(alone))).one()
+def _one_by_one(path: str, item_id: int, allowed: Reach, asking: Asking) -> Found:
+    """A page of single offices, and the sums of all."""
+    wanted = *_within_sight(path, allowed), *_asked_for(asking)
+    whole = _Line()
+    for part in db.session.execute(_grouped(item_id, *wanted)):
+        whole.add(part)
     asking = _within(asking, whole.holders)
-    column = stocks.c
-    keys = {name: column[name] for name in ("store", "transit", "to_come", "use", "cover", "next_on", "out_on")}
-    keys |= {"worst": rank_of(column.level), "is_out": column.level == Level.OUT.value}
-    paths = db.session.scalars(
-        select(column.path)
-        .join(Office, Office.path == column.path)
-        .order_by(*_order(keys, asking))
-        .limit(PER_PAGE)
-        .offset((asking.page - 1) * PER_PAGE)
-    ).all()
-    sums = select(alone.c.key, *_sums(alone)).where(alone.c.path.in_(paths)).group_by(alone.c.key).subquery()
-    rows = db.session.execute(select(*_TOLD, sums).join(sums, Office.path == sums.c.key)).all()
-    place = {path: number for number, path in enumerate(paths)}
-    return whole.holders, sorted(rows, key=lambda row: place[row.path]), whole, asking
+    page = _each(item_id, *wanted).order_by(*_order(asking))
+    page = page.limit(PER_PAGE).offset((asking.page - 1) * PER_PAGE)
+    return whole.holders, [_alone(row) for row in db.session.execute(page)], whole, asking
+
+
+def _each(item_id: int, *wanted: ColumnElement[bool]) -> Any:
+    """SQL: each stock by itself, in the columns of `_grouped` as they are kept."""
+    said = StoredProjection
+    return (
+        select(
+            *_TOLD,
+            said.level,
+            (Balance.store > 0).label("holds"),
+            Balance.store,
+            Balance.transit,
+            said.to_come,
+            said.per_day.label("use"),
+            said.reorder_point,
+            said.cover_days.label("cover"),
+            Office.lead_time_days.label("lead"),
+            said.next_due_on.label("next_on"),
+            said.stockout_on.label("out_on"),
+            said.stockout_early_on.label("early_on"),
+            Balance.synthetic,
+            said.made_at,
+        )
+        .select_from(Balance)
+        .join(Office, Office.id == Balance.office_id)
+        .outerjoin(said, (said.office_id == Balance.office_id) & (said.item_id == item_id))
+        .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
+    )
 
 
 def _within(asking: Asking, found: int) -> Asking:
@@ -384,33 +512,22 @@ def _within(asking: Asking, found: int) -> Asking:
     return replace(asking, page=min(max(asking.page, 1), max(1, -(-found // PER_PAGE))))
 
 
-def _together(rows: Iterable[Any]) -> Any:
-    """The sums of lines, as one line."""
-    found: dict[str, Any] = dict.fromkeys(_JOINS)
-    for row in rows:
-        for name, value in vars(row).items():
-            if value is not None and name in found:
-                before = found[name]
-                found[name] = value if before is None else _JOINS[name](before, value)
-    return SimpleNamespace(**found)
-
-
-_JOINS: dict[str, Callable[[Any, Any], Any]] = {
-    **dict.fromkeys((*SUMS, "own", "known_store", "reorder_point", *(f"level_{level}" for level in LEVELS)), add),
-    **dict.fromkeys(("lead", "made_at", "worst", "synthetic"), max),
-    **dict.fromkeys(("next_on", "out_on", "early_on", "least_cover"), min),
-}
-"""How what is told of several lines is told of them together."""
-
-
-def _order(keys: Mapping[str, Any], asking: Asking) -> list[Any]:
+def _order(asking: Asking) -> list[Any]:
     """SQL: what is not known comes last, whichever way round; equals by their code."""
+    said, level = StoredProjection, _reviewed_level()
+    is_out = level == Level.OUT.value
+    out_on = case((~is_out, said.stockout_on))
+    refilled = case((said.per_day > 0, Balance.store / said.per_day))
     wanted: dict[str, list[Any]] = {
-        "level": [keys["worst"], _minus(keys["out_on"])],
+        "level": [rank_of(level), _minus(out_on)],
         "office": [func.lower(Office.name)],
-        "next": [keys["next_on"]],
-        "out": [case((keys["is_out"], literal(date.min)), else_=keys["out_on"])],
-        **{name: [keys[name]] for name in ("store", "transit", "to_come", "use", "cover")},
+        "next": [said.next_due_on],
+        "out": [case((is_out, literal(date.min)), else_=out_on)],
+        "store": [Balance.store],
+        "transit": [Balance.transit],
+        "to_come": [func.coalesce(said.to_come, 0)],
+        "use": [said.per_day],
+        "cover": [case((Balance.store <= 0, 0.0), (_refilled(), refilled), else_=said.cover_days)],
     }
     order: list[Any] = []
     for key in wanted[asking.sort if asking.sort in SORTS else "level"]:
@@ -428,50 +545,46 @@ def _minus(day: ColumnElement[Any]) -> ColumnElement[Any]:
 # --- one page ----------------------------------------------------------------------------------------------------
 
 
-def _figures(row: Any, *, alone: bool) -> Figures:
-    """Of a line, or of all together; a line without any stock has no sums at all."""
-    use = float(row.use) if row.use is not None else None
-    spread = float(row.known_store) / use if use else None
-    cover = row.least_cover if alone else spread
+def _figures(line: _Line, *, alone: bool) -> Figures:
+    """Of a line, or of all together."""
+    use = line.use
+    spread = line.known_store / use if use and line.known_store is not None else None
     return Figures(
-        holders=int(row.holders or 0),
-        store=int(row.store or 0),
-        transit=int(row.transit or 0),
-        to_come=int(row.to_come or 0),
+        holders=line.holders,
+        store=line.store,
+        transit=line.transit,
+        to_come=line.to_come,
         use=use,
-        cover=None if cover is None else float(cover),
-        reorder=float(row.reorder_point) / use if use and row.reorder_point is not None else None,
-        lead=row.lead,
-        next_on=row.next_on,
-        out_on=row.out_on,
-        early_on=row.early_on,
-        levels={level: int(getattr(row, f"level_{level}") or 0) for level in LEVELS},
-        synthetic=bool(row.synthetic),
+        cover=line.cover if alone else spread,
+        reorder=line.reorder_point / use if use and line.reorder_point is not None else None,
+        lead=line.lead,
+        next_on=line.next_on,
+        out_on=line.out_on,
+        early_on=line.early_on,
+        levels={level: line.levels.get(level, 0) for level in LEVELS},
+        synthetic=line.synthetic,
     )
 
 
 def _with_trends(
-    rows: Sequence[Any], office: OfficeView, item_id: int, allowed: Reach, today: date, *, flat: bool
+    lines: Sequence[_Line], office: OfficeView, item_id: int, today: date, *, flat: bool
 ) -> tuple[OverviewRow, ...]:
-    below = {} if flat else _right_below(office, allowed)
-    alone = {row.id for row in rows if flat or row.id == office.id or (row.holders or 0) == (row.own or 0) > 0}
-    together = [row.id for row in rows if row.id not in alone and _sees_all(allowed, row.path)]
-    trends = dict(subtree_trends.of_offices(together, item_id))
-    stores = {row.id: int(row.store) for row in rows if row.id in alone}
-    trends |= {office_id: (today, stores) for office_id, stores in _closings(stores, item_id, today).items()}
+    """The trend of a single office goes up to today; that of several the review has added up."""
+    alone = {line.id for line in lines if flat or line.id == office.id or line.holders == line.own > 0}
+    trends = _closings({line.id: line.store for line in lines if line.id in alone}, item_id, today)
     return tuple(
         OverviewRow(
-            office_id=row.id,
-            code=row.code,
-            name=row.name,
-            path=row.path,
-            figures=_figures(row, alone=row.id in alone),
-            alone=row.id in alone,
-            below=below.get(row.id, 0),
-            trend=tuple(trends[row.id][1]) if row.id in trends else (),
-            trend_on=trends[row.id][0] if row.id in trends else None,
+            office_id=line.id,
+            code=line.code,
+            name=line.name,
+            path=line.path,
+            figures=_figures(line, alone=line.id in alone),
+            alone=line.id in alone,
+            below=line.below,
+            trend=tuple(trends.get(line.id, ()) if line.id in alone else line.trend),
+            trend_on=today if line.id in trends else line.trend_on,
         )
-        for row in rows
+        for line in lines
     )
 
 
@@ -479,30 +592,17 @@ def of_subtrees(actor: Actor, tops: Sequence[OfficeView], item_id: int) -> dict[
     """The Figures of each office with all below it, as far as the actor may see them, by its path; and whether it is
     the only one of them that ever held the item. One query, however many offices."""
     top = aliased(Office)
-    seen = in_reach(reach(actor, Action.VIEW_STOCK))
-    stocks = _stocks(or_(*(within(each.path) for each in tops)), item_id, seen, Asking())
-    under = and_(stocks.c.path >= top.path, stocks.c.path < top.path + "~")
-    keyed = (
-        select(stocks, top.path.label("key")).join(top, under).where(top.id.in_([each.id for each in tops])).subquery()
-    )
-    rows = db.session.execute(select(keyed.c.key, *_sums(keyed)).group_by(keyed.c.key))
-    return {row.key: (_figures(row, alone=row.holders == row.own), row.holders == row.own) for row in rows}
-
-
-@lru_cache(maxsize=2)
-def _counts(_dialect: str) -> Any:
-    """SQL: how many active offices are right below each of those right below one."""
-    middle = aliased(Office)
-    counted = select(Office.parent_id, func.count()).join(middle, middle.id == Office.parent_id)
-    return counted.where(middle.parent_id == bindparam("office_id"), Office.active).group_by(Office.parent_id)
-
-
-def _right_below(office: OfficeView, allowed: Reach) -> dict[int, int]:
-    query = _counts(db.engine.dialect.name)
-    if not _sees_all(allowed, office.path):
-        query = query.where(in_reach(allowed))
-    rows: Any = db.session.execute(query, {"office_id": office.id})
-    return {row[0]: row[1] for row in rows}
+    below = and_(Office.path >= top.path, Office.path < top.path + "~")
+    allowed = reach(actor, Action.VIEW_STOCK)
+    seen = () if all(_sees_all(allowed, each.path) for each in tops) else (in_reach(allowed),)
+    lines: dict[str, _Line] = defaultdict(_Line)
+    grouped = _grouped(item_id, *seen, key=top.path).join(top, below).where(top.id.in_([each.id for each in tops]))
+    own: Counter[str] = Counter()
+    for part in db.session.execute(grouped.add_columns(func.sum(case((Office.id == top.id, 1), else_=0)).label("own"))):
+        lines[part.key].add(part)
+        own[part.key] += part.own
+    alone = {path: line.holders == own[path] for path, line in lines.items()}
+    return {path: (_figures(line, alone=alone[path]), alone[path]) for path, line in lines.items()}
 
 
 def sees_all(actor: Actor, path: str) -> bool:
@@ -538,10 +638,9 @@ def _closings(stores: Mapping[int, int], item_id: int, today: date) -> dict[int,
         )
         .group_by(DailyTotal.office_id, DailyTotal.day)
     )
-    moved: dict[int, dict[date, Moved]] = defaultdict(dict)
+    moved: dict[int, dict[int, int]] = defaultdict(dict)
     for office_id, day, by in rows:
-        moved[office_id][day] = Moved(change=int(by))
+        moved[office_id][(today - day).days] = int(by)
     return {
-        office_id: [each.store for each in series.closings(store, moved[office_id], first, today)]
-        for office_id, store in stores.items()
+        office_id: series.stores_before(store, moved[office_id], RECENT_DAYS) for office_id, store in stores.items()
     }

@@ -15,13 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, or_, select
+from sqlalchemy import and_, bindparam, case, delete, func, literal, or_, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from inventory.db import db, insert_or, write
+from inventory.db import UtcDateTime, db, insert_or, write
 from inventory.domain.access import TABLE, Action, Actor, may_somewhere
 from inventory.domain.alerts import SEVERITY, Level, Subject
 from inventory.domain.cases import Done, wants_new_look
@@ -120,12 +121,43 @@ def overview(actor: Actor, now: datetime, jobs: Sequence[Watched], chores: Seque
 
 
 def late(now: datetime, job: Watched) -> Late | None:
-    """Whether a job is late by its period and grace: one indexed query while it is not."""
-    record = _record(now, job, _good_run(now, job.name))
+    """Whether a job is late by its period and grace: one indexed query where it ever ran, by schedule or by hand."""
+    asked = {"job": job.name, "by_hand": job.by_hand or job.name, "now": now}
+    good = db.session.execute(_newest_good_run(), asked).one_or_none()
+    record = Record(
+        good_slot=good.slot if good else None,
+        good_at=good.finished_at if good else None,
+        failed_attempts=0,
+        known_since=None if good else _known_since(now),
+    )
     deadline = deadline_of(job, record)
     if deadline is None or deadline > now:
         return None
     return Late(good_at=record.good_at, late_since=deadline)
+
+
+@cache
+def _newest_good_run() -> Any:
+    """SQL: the newest slot that was done and was due, of a job and of the runs by hand that do the same. Put together
+    once: many pages ask."""
+
+    def newest(job: str, *conditions: Any) -> Any:
+        return (
+            select(JobRun.slot, JobRun.finished_at, literal(int(bool(conditions))).label("by_hand"))
+            .where(JobRun.job == bindparam(job), JobRun.status == "done", *conditions)
+            .where(JobRun.slot <= bindparam("now", type_=UtcDateTime))
+            .order_by(JobRun.slot.desc())
+            .limit(1)
+            .subquery()
+        )
+
+    both = union_all(select(newest("job")), select(newest("by_hand", _for_all_by_hand()))).subquery()
+    return select(both.c.slot, both.c.finished_at).order_by(both.c.slot.desc(), both.c.by_hand).limit(1)
+
+
+def _for_all_by_hand() -> Any:
+    """SQL: a run by hand was for all stocks."""
+    return JobRun.counts["custody"].as_integer().is_not(None)
 
 
 def watch(now: datetime, jobs: Sequence[Watched], chores: Sequence[Watched] = ()) -> State:
@@ -232,7 +264,7 @@ def _record(now: datetime, job: Watched, good: Any, failed_attempts: int = 0) ->
     """A run by hand is only looked for when the scheduled one is missing or late."""
     slot, at = (good.slot, good.finished_at) if good else (None, None)
     if job.by_hand and (slot is None or job.schedule.next_slot(slot) <= now):
-        by_hand = _good_run(now, job.by_hand, JobRun.counts["custody"].as_integer().is_not(None))
+        by_hand = _good_run(now, job.by_hand, _for_all_by_hand())
         if by_hand and (slot is None or by_hand.slot > slot):
             slot, at, failed_attempts = by_hand.slot, by_hand.finished_at, 0
     return Record(

@@ -19,7 +19,7 @@ from inventory.services.alerts import AlertView
 from inventory.services.desk import Desk, Entry, Filter
 from inventory.web import briefs, pictures
 from inventory.web.case_forms import forms_for
-from inventory.web.forms import PostingForm, QueryForm, WordsField, choices, item_names
+from inventory.web.forms import FewOptions, PostingForm, QueryForm, WordsField, choices, item_names
 from inventory.web.forms import lazy as _
 from inventory.web.projections import reading_aids
 
@@ -36,24 +36,33 @@ MATTERS = {
 OWNERS = {"": _("Anybody's"), "mine": _("Mine"), "nobody": _("Nobody's")}
 
 
+@text.once_a_language
+def _levels() -> dict[str, str]:
+    return {name: str(said) for name, said in ({"": gettext("All levels")} | text.LEVELS).items()}
+
+
+@text.once_a_language
+def _everything() -> dict[str, str]:
+    return {name: str(said) for name, said in ({"": gettext("Everything")} | text.SUBJECTS | MATTERS).items()}
+
+
 class FilterForm(QueryForm):
     """An unknown level, item or office does not pass for "nothing to decide": it is said."""
 
     REFUSED_FIELDS = {"office_not_found": "office", "not_allowed": "office", "item_not_found": "item"}
 
     office = WordsField(_("Code of an office, with those below it"), most=40)
-    level = SelectField(_("Level"), choices=[], default="")
+    level = SelectField(_("Level"), choices=[], default="", widget=FewOptions())
     item = SelectField(_("Item"), choices=[], default="")
-    about = SelectField(_("What"), choices=[], default="")
+    about = SelectField(_("What"), choices=[], default="", widget=FewOptions())
     owner = SelectField(_("Whose"), choices=[], default="")
     snoozed = BooleanField(_("With those put off"))
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        everything = {"": gettext("Everything")} | text.SUBJECTS | MATTERS
-        self.level.choices = choices({"": gettext("All levels")} | text.LEVELS, ["", *WORST_FIRST])
+        self.level.choices = choices(_levels(), ["", *WORST_FIRST])
         self.item.choices = choices({"": gettext("All items")} | item_names())
-        self.about.choices = choices(everything)
+        self.about.choices = choices(_everything())
         people = {str(each.id): each.name for each in desk.owners(security.current_actor())}
         self.owner.choices = choices(OWNERS | people)
 

@@ -73,9 +73,9 @@ def close_form(held: Sequence[ItemView]) -> type[CloseForm]:
 def overview() -> Any:
     """What needs looking after, wherever the reader may look."""
     actor, now = security.current_actor(), security.now()
-    left_out = closings.unclosed(actor, now)
+    left_out, total = closings.first_unclosed(actor, now, OFFICES_SHOWN)
     exceptions = closings.open_exceptions(actor)
-    shown = {"left_out": left_out[:OFFICES_SHOWN], "total": len(left_out), "exceptions": exceptions}
+    shown = {"left_out": left_out, "total": total, "exceptions": exceptions}
     return render_template("closings/overview.html", **shown, names=item_names())
 
 

@@ -6,16 +6,18 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID, uuid4
 
 from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
+from markupsafe import Markup
 from wtforms import DateField, Field, HiddenField, SelectField, StringField, TextAreaField, TimeField
-from wtforms.fields import SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
+from wtforms.fields import Choice, SelectChoice  # pyright: ignore[reportAttributeAccessIssue]  (newer than its stubs)
 from wtforms.validators import InputRequired, Length, ValidationError
-from wtforms.widgets import TextInput
+from wtforms.widgets import Select, TextInput
 
 from inventory import text
 from inventory.domain.errors import Invalid, Refusal
@@ -279,6 +281,27 @@ class WordsField(StringField):
     def process_formdata(self, valuelist: list[str]) -> None:
         typed = valuelist[0] if valuelist else ""
         self.data = "".join(" " if unicodedata.category(c) == "Cc" else c for c in typed).strip()
+
+
+class FewOptions(Select):
+    """A select whose options are few and the same for every reader of a language: each is drawn once."""
+
+    @classmethod
+    def render_option(cls, choice: Any, **kwargs: Any) -> Markup:
+        if choice.render_kw or kwargs:
+            return super().render_option(choice, **kwargs)
+        return _drawn_option(choice.value, choice.label, choice.selected)
+
+    @classmethod
+    def _dispatch_render_option(cls) -> Any:
+        """The library looks at the signature of `render_option` each time, which takes longer than all the options."""
+        return cls.render_option
+
+
+@lru_cache(maxsize=1_000)
+def _drawn_option(value: str, label: str, selected: bool) -> Markup:
+    select: Any = Select  # newer than its stubs
+    return select.render_option(Choice(value, label, selected, {}))
 
 
 class ItemField(SelectField):

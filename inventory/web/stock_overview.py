@@ -6,7 +6,9 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import render_template, request, url_for
 from flask_babel import gettext
@@ -20,7 +22,7 @@ from inventory.services import items, offices, stock_overview
 from inventory.services.items import ItemView
 from inventory.services.stock_overview import Overview, OverviewRow
 from inventory.web import pictures
-from inventory.web.forms import QueryForm, WordsField, choices
+from inventory.web.forms import FewOptions, QueryForm, WordsField, choices
 from inventory.web.forms import lazy as _
 
 COLUMNS = {
@@ -49,19 +51,21 @@ SAID = {
     "below": _("Offices below"),
 }
 """What the lines say; filled in line by line."""
+SAFE = "!$'()*,/:;?@"
+"""What Flask leaves as it is in an address."""
 DEEPEST = 6
 """How many lines can be opened within each other: as many as the tree is deep, and to spare."""
 
 
 class FilterForm(QueryForm):
     words = WordsField(_("Name, or the beginning of a code"), most=WORDS_LENGTH, name="q", render_kw={"type": "search"})
-    level = SelectField(_("Level"), choices=[], default="")
-    sort = SelectField(_("In order of"), choices=[], default="-level")
+    level = SelectField(_("Level"), choices=[], default="", widget=FewOptions())
+    sort = SelectField(_("In order of"), choices=[], default="-level", widget=FewOptions())
     everything = BooleanField(_("All offices below, one by one"), name="all")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.level.choices = choices({"": gettext("Any level")} | {name: text.LEVELS[name] for name in text.LEVELS})
+        self.level.choices = choices(_levels())
         self.sort.choices = choices(_orders())
 
     def asking(self) -> Asking:
@@ -153,11 +157,8 @@ def _drawn(found: Overview | None, scale: int | None = None) -> dict[str, Any]:
     figures = [row.figures for row in found.rows] if found else []
     marks = [mark for each in figures if each.use for mark in (each.reorder, each.lead)]
     scale = scale or scale_of([each.cover for each in figures], marks)
-    # In the reader's language once, not once for every line.
     return {
-        "columns": {name: str(said) for name, said in COLUMNS.items()},
-        "level_words": {name: str(said) for name, said in text.LEVELS.items()},
-        "said": {name: str(said) for name, said in SAID.items()},
+        **_words(),
         "scale": scale,
         "drawn_once": _drawing_once(found, scale) if found else None,
         "bar": pictures.bar,
@@ -165,6 +166,19 @@ def _drawn(found: Overview | None, scale: int | None = None) -> dict[str, Any]:
     }
 
 
+@text.once_a_language
+def _words() -> dict[str, dict[str, str]]:
+    """In the reader's language once, not once for every line."""
+    texts = {"columns": COLUMNS, "level_words": text.LEVELS, "said": SAID}
+    return {name: {key: str(said) for key, said in each.items()} for name, each in texts.items()}
+
+
+@text.once_a_language
+def _levels() -> dict[str, str]:
+    return {"": gettext("Any level")} | {name: str(said) for name, said in text.LEVELS.items()}
+
+
+@text.once_a_language
 def _orders() -> dict[str, str]:
     """Each column as it is looked at first, and the other way round."""
     first = {sort: ("-" if Asking(sort="").sorted_by(sort).down else "") + sort for sort in SORTS}
@@ -200,8 +214,12 @@ class Addresses:
     def sort(self) -> str:
         return ("-" if self.found.asking.down else "") + self.found.asking.sort
 
+    @cached_property
+    def here(self) -> str:
+        return url_for("offices.roll_up", code=self.found.office.code)
+
     def of(self, asking: Asking, **changed: Any) -> str:
-        asked = {
+        asked: dict[str, Any] = {
             "item": self.found.item.code,
             "q": asking.words or None,
             "level": asking.level or None,
@@ -209,7 +227,8 @@ class Addresses:
             "sort": sort_of(asking),
             "page": asking.page if asking.page > 1 else None,
         }
-        return url_for("offices.roll_up", code=self.found.office.code, **(asked | changed))
+        told = {name: value for name, value in (asked | changed).items() if value is not None}
+        return f"{self.here}?{urlencode(told, safe=SAFE)}"
 
     def sorted_by(self, sort: str) -> str:
         return self.of(self.found.asking.sorted_by(sort))

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.domain.ledger import EFFECTS, EVERYDAY_CAUSES, PRINT_REASONS, Kind
-from inventory.domain.series import PARTS, SPOILED, Step, closings, monday_of, moved_by_day, part_of, periods
+from inventory.domain.series import (
+    PARTS,
+    SPOILED,
+    Step,
+    closings,
+    monday_of,
+    moved_by_day,
+    part_of,
+    periods,
+    stores_before,
+)
 
 FIRST = date(2024, 1, 1)
 
@@ -35,6 +45,14 @@ def test_closings_are_what_adding_up_from_the_first_day_gives(given_totals: list
         ]
         assert each.arrived == sum(came)
         assert each.counted == sum(q if r == "found" else -q for _, k, r, q in on_day if k == "count")
+
+
+@given(totals, st.integers(0, 20))
+def test_stores_before_are_the_closings(given_totals: list, last: int) -> None:
+    moved, today = moved_by_day(given_totals), FIRST + timedelta(days=last)
+    changes = {(today - day).days: each.change for day, each in moved.items()}
+    told = [each.store for each in closings(100_000, moved, FIRST, today)]
+    assert stores_before(100_000, changes, last + 1) == told
 
 
 def test_no_days_have_no_closings() -> None:

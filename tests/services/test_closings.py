@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from inventory.db import db
 from inventory.domain.access import SYSTEM
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
-from inventory.services import closings, deliveries, offices
+from inventory.domain.ledger import Kind, Line
+from inventory.services import closings, deliveries, items, ledger, offices
 from inventory.services.closings import DayView, ExceptionView, Unclosed
 from tests.concurrent import at_once, refused_codes
 from tests.conftest import NOW, TODAY
@@ -263,3 +264,33 @@ def test_unclosed_days_are_seen_in_reach_only_and_with_few_queries(world: World)
     assert closings.unclosed(actor, NOW, limit=0) == []
     with pytest.raises(NotAllowed):
         closings.of_office(world.storekeeper, BADUNG)
+
+
+def test_what_is_counted_is_what_is_listed(world: World) -> None:
+    for number, code in enumerate((DENPASAR, BADUNG, "51.71.01", "51.71.02")):
+        office_id, item_id = offices.get(SYSTEM, closings.Action.VIEW_STOCK, code).id, items.get(BLANK).id
+        line = Line(
+            office_id=office_id, item_id=item_id, kind=Kind.RECEIPT, reason="opening", quantity=100, effective_on=MONDAY
+        )
+        ledger.post(SYSTEM, NOW, UUID(int=number + 1), [line], origin="synthetic")
+    close(world, 100, day=MONDAY)
+    actor, later = world.actor("regional"), NOW + timedelta(days=3)
+    listed = closings.unclosed(actor, later)
+    assert [(each.office_code, each.never) for each in listed] == [
+        (BADUNG, True),
+        (DENPASAR, False),
+        ("51.71.01", True),
+        ("51.71.02", True),
+    ]
+    for limit in (1, 2, 3, 4, 5):
+        assert closings.first_unclosed(actor, later, limit) == (listed[:limit], 4)
+        assert closings.unclosed(actor, later, limit) == listed[:limit]
+    paths = [offices.get(SYSTEM, closings.Action.VIEW_STOCK, code).path for code in ("51", DENPASAR, BADUNG)]
+    assert closings.unclosed_by(actor, later, paths) == [
+        (
+            sum(len(each.days) for each in listed if each.office_path.startswith(path)),
+            sum(each.never for each in listed if each.office_path.startswith(path)),
+        )
+        for path in paths
+    ]
+    assert closings.unclosed_by(world.storekeeper, later, paths[:1]) == [(len(listed[1].days), 0)]

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, insert, select
+from sqlalchemy import event, func, insert, select, text
 
 from inventory.db import db
 from inventory.domain.access import SYSTEM
@@ -153,6 +153,7 @@ def test_no_history_is_not_enough_data_and_never_safe(world: World) -> None:
     alert = open_alert(world)
     assert alert is not None
     assert alert.level == "unknown"
+    assert alert.facts["stockout_on"] is None, "the desk does not look for a day that nobody can tell"
 
 
 def test_days_without_stock_are_not_days_without_demand(world: World) -> None:
@@ -496,3 +497,18 @@ def test_projections_alerts_and_events_say_to_the_word_what_the_review_found(wor
     assert [each.alert_id for each in events] == sorted(each.id for each in opened), "in the order of the findings"
     told = {each.id: each.facts for each in opened}
     assert all(each.facts == told[each.alert_id] for each in events)
+
+
+def test_postgresql_counts_its_tables_after_a_first_review(world: World) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite plans without")
+
+    def believed() -> float:
+        return db.session.execute(text("SELECT reltuples FROM pg_class WHERE relname = 'projections'")).scalar_one()
+
+    world.deliver(NOW, TODAY, 10)
+    db.session.execute(text("ANALYZE projections"))
+    db.session.commit()
+    assert believed() == 0
+    reviews.review(SYSTEM, lambda: NOW, "test")
+    assert believed() == 1

@@ -145,6 +145,34 @@ def test_the_sums_are_those_of_plain_python(world: World) -> None:
     assert [each.day for each in found.run_outs] == stocks
 
 
+def test_reaches_that_lie_within_each_other_count_an_office_in_each(world: World) -> None:
+    for code in (DENPASAR, "51.71.01", BADUNG):
+        expect(code, on(3))
+    grants = tuple(Grant(Role.MANAGER, path) for path in ("00/51/", "00/51/51.71/"))
+    found = run_out_calendar.of_office(Actor(1, "Uji", grants), NOW)
+    assert {each.office.code: (each.offices, each.week) for each in found.parts} == {"51": (3, 3), DENPASAR: (2, 2)}
+    assert (found.offices, found.week, found.found) == (3, 3, 3)
+
+
+def test_parts_are_those_of_plain_python(world: World) -> None:
+    dice = random.Random(7)
+    told: dict[str, tuple[str, date | None]] = {}
+    for code in ("51", DENPASAR, BADUNG, *DISTRICTS):
+        level = dice.choice(("out", "unknown", "low", "ok"))
+        told[code] = level, None if level == "unknown" else on(dice.randrange(-2, 20))
+        expect(code, told[code][1], level=level)
+    found = run_out_calendar.of_office(BALI, NOW, "51")
+    assert found.own is not None
+    for part in (*found.parts, found.own):
+        below = [said for code, said in told.items() if code.startswith(part.office.code)]
+        below = [told["51"]] if part is found.own else below
+        ahead = [day for level, day in below if level != "out" and day is not None]
+        assert (part.offices, part.out) == (len(below), sum(level == "out" for level, _ in below))
+        assert part.week == sum(day < on(WEEK) for day in ahead)
+        assert part.fortnight == sum(day < on(DAYS) for day in ahead)
+        assert part.unknown == sum(level == "unknown" for level, _ in below)
+
+
 def test_the_review_keeps_its_days_as_columns(world: World) -> None:
     world.deliver(NOW, TODAY, 50)
     reviews.review(SYSTEM, lambda: NOW, "test")

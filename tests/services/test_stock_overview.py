@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -174,6 +174,47 @@ def test_the_newest_review_is_told(world: World) -> None:
     made = [said.made_at for _, _, said in kept("00/51/") if said]
     assert asked("51").reviewed_at == max(made)
     assert asked(DENPASAR, words="no such office").reviewed_at is None
+
+
+@pytest.mark.filled(by=spread)
+def test_what_was_refilled_or_used_up_since_the_review(world: World) -> None:
+    stocks = {office.code: (balance, said) for office, balance, said in kept("00/51/")}
+    used, _ = next(each for code, each in stocks.items() if code.startswith("51.71.1") and each[1] is not None)
+    code = next(code for code, each in stocks.items() if each[0] is used)
+    used.store = used.received = used.transit = 0
+    refilled, again = next(each for other, each in stocks.items() if each[1] is not None and other != code)
+    again.level, again.per_day, again.stockout_on = "out", 2.5, TODAY
+    refilled.store, refilled.received = 40, 40 + refilled.transit
+    other = next(other for other, each in stocks.items() if each[0] is refilled)
+    db.session.commit()
+    alone = {row.code: row for row in every_page("51", everything=True)}
+    assert (alone[code].level, alone[code].figures.cover, alone[code].figures.out_on) == ("out", 0.0, None)
+    assert (alone[other].level, alone[other].figures.cover, alone[other].figures.out_on) == (None, 16.0, None)
+
+
+@pytest.mark.filled(by=spread)
+def test_a_stock_by_itself_is_told_the_same_along_the_tree_and_one_by_one(world: World) -> None:
+    alone = {row.code: row.figures for row in every_page("51", everything=True)}
+    along = [row for top in ("51", DENPASAR) for row in every_page(top) if row.alone]
+    assert len(along) > 15
+    for row in along:
+        assert row.figures == alone[row.code], row.code
+    for level in ("out", "low", "ok"):
+        found = asked("51", level=level)
+        whole = [figures for figures in alone.values() if figures.levels[level]]
+        assert (found.found, found.whole.store) == (len(whole), sum(figures.store for figures in whole))
+
+
+@pytest.mark.filled(by=spread)
+def test_a_line_that_differs_in_anything_is_another_line(world: World) -> None:
+    """What was drawn once is drawn again for the very same line alone."""
+    row = asked("51").rows[0]
+    for each in fields(row):
+        if each.name != "figures":
+            assert replace(row, **{each.name: object()}).told != row.told, each.name
+    for each in fields(row.figures):
+        other: Any = object() if each.name != "levels" else {**row.figures.levels, "ok": -1}
+        assert replace(row, figures=replace(row.figures, **{each.name: other})).told != row.told, each.name
 
 
 # --- order, pages, filters ---------------------------------------------------------------------------------------

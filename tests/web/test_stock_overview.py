@@ -88,6 +88,15 @@ def test_the_page_says_what_is_now_and_what_is_of_the_review(app: Flask) -> None
 
 
 @pytest.mark.filled(by=spread)
+def test_what_is_worked_out_once_is_worked_out_once_for_each_language(app: Flask) -> None:
+    client = client_of(app, "regional")
+    for language, said in {"en": "In the store", "id": "Di gudang", "en ": "In the store"}.items():
+        page = page_in(client, language.strip(), PAGE).text
+        assert f'data-label="{said}"' in page
+        assert f">{'the most urgent first' if said == 'In the store' else 'yang paling mendesak'}<" in page
+
+
+@pytest.mark.filled(by=spread)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_bar_has_its_number_and_every_line_of_days_its_words(app: Flask, language: str) -> None:
     page = page_in(client_of(app, "regional"), language, f"{PAGE}?all=y").text
