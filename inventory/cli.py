@@ -614,13 +614,14 @@ def bench_scale(as_json: bool, quick: bool, url: str | None) -> None:
 
 
 @bench_group.command("measure-country", hidden=True)
+@click.argument("days", type=int)
 @click.argument("rounds", type=int)
-def bench_measure_country(rounds: int) -> None:
+def bench_measure_country(days: int, rounds: int) -> None:
     """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
     from inventory import security
     from inventory.bench import processes, scale
 
-    click.echo(processes.as_told(scale.measure_country(_application(), security.now(), rounds)))
+    click.echo(processes.as_told(scale.measure_country(_application(), security.now(), days, rounds)))
 
 
 @bench_group.command("measure-past", hidden=True)
@@ -635,24 +636,25 @@ def bench_measure_past(movements: int) -> None:
 
 @bench_group.command("measure-fill", hidden=True)
 @click.argument("days", type=int)
-@click.argument("offices", type=int)
-def bench_measure_fill(days: int, offices: int) -> None:
+@click.argument("region")
+def bench_measure_fill(days: int, region: str) -> None:
     """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
     from inventory import security
     from inventory.bench import processes, scale
 
-    click.echo(processes.as_told(scale.measure_fill(security.now(), days, offices)))
+    click.echo(processes.as_told(scale.measure_fill(security.now(), days, region)))
 
 
 @bench_group.command("measure-latency", hidden=True)
 @click.argument("count", type=int)
-@click.argument("codes")
+@click.argument("codes", default="")
 def bench_measure_latency(count: int, codes: str) -> None:
     """What `bench scale` runs in a process of its own, on a made-up country."""
     from inventory import security
     from inventory.bench import processes, scale
 
-    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count, codes.split(","))))
+    asked = [code for code in codes.split(",") if code]
+    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count, asked)))
 
 
 @bench_group.command("measure-bulk", hidden=True)
