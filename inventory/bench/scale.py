@@ -10,8 +10,8 @@ however few movements there are. So each page is compared with itself, on a coun
   same about one of its offices and about the province; only what else stands in the tables differs, which is a hundred
   times as much.
 - a book of the whole country with a short history, for the pages about the country or any of its provinces. They have
-  the same lines in both. What the last days say differs: with so few open days nothing is projected, so that levels
-  are not known there, few stocks have an alert, and the line of 60 days is as long as the history is.
+  the same lines in both. What the last days say differs: with so few open days nothing is projected there, so that
+  every level is out or not known, each stock has an alert that says so, and the line of 60 days is short.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
     is reviewed.
     """
     books = QUICK if quick else OWN
+    days = QUICK.days if url else books.days  # beside a country that is given, only its pages count
     with postgres.database(None) as address:
-        figures = figures_from(["measure-country", str(books.days), str(5 if quick else 15)], address, SETTINGS)
+        figures = figures_from(["measure-country", str(days), str(5 if quick else 15)], address, SETTINGS)
         figures += figures_from(["measure-past", "20000" if quick else "100000"], _another(address, "past"), SETTINGS)
         if url:
             books = replace(books, days=COUNTRY_DAYS)
@@ -194,8 +195,8 @@ def _growth(address: str, large: str, books: Books) -> list[Figure]:
     alike = _slowest_of_both([*asked, largest.figure], province, large, books.rounds)
     short = _slowest_of_both(asked, country, large, books.rounds)
     return [
-        *_ratios(alike, "its province alone"),
-        *_ratios(short, f"the whole country, {books.days:,} days / {books.few_days:,} days"),
+        *_ratios(alike, "of its province alone"),
+        *_ratios(short, f"of {books.few_days} days of the country"),
     ]
 
 
@@ -209,12 +210,11 @@ def _slowest_of_both(command: list[str], small: str, large: str, rounds: int) ->
     return found
 
 
-def _ratios(found: dict[str, list[list[float]]], beside: str) -> list[Figure]:
+def _ratios(found: dict[str, list[list[float]]], small: str) -> list[Figure]:
     few, many = (int(statistics.median(each)) for each in found.pop("movements"))
+    sizes = f"at {many:,} movements / at {few:,} {small}"
     return [
-        Figure(
-            f"p99 of {name}, {beside}: at {many:,} movements / at {few:,}", _ratio(slow, quick), 1.3, 1.1, at_most=True
-        )
+        Figure(f"p99 of {name}, {sizes}", _ratio(slow, quick), 1.3, 1.1, at_most=True)
         for name, (quick, slow) in found.items()
     ]
 
