@@ -21,7 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -62,27 +62,34 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
     """The figures on databases of a server of our own; with `url`, growth is measured up to the country in it.
 
     The country at `url` is one of `bench world` with COUNTRY_DAYS and seed 1. Some movements are posted there, and it
-    is reviewed.
+    is reviewed; the small books stand beside it, in databases that are removed, as one server is set up like itself.
     """
     books = QUICK if quick else OWN
     days = QUICK.days if url else books.days  # beside a country that is given, only its pages count
     with postgres.database(None) as address:
         figures = figures_from(["measure-country", str(days), str(5 if quick else 15)], address, SETTINGS)
-        figures += figures_from(["measure-past", "20000" if quick else "100000"], _another(address, "past"), SETTINGS)
+        with _another(address) as past:
+            figures += figures_from(["measure-past", "20000" if quick else "100000"], past, SETTINGS)
         if url:
             books = replace(books, days=COUNTRY_DAYS)
             figures_from(["measure-fill", str(books.days), COUNTRY], url, SETTINGS)
-        return figures + _growth(address, url or address, books)
+        return figures + _growth(url or address, books)
 
 
-def _another(address: str, name: str) -> str:
-    """The URL of another, empty database of our own server."""
+@contextmanager
+def _another(address: str) -> Iterator[str]:
+    """The URL of another, empty database of the server, which goes with the context."""
     import psycopg
     from psycopg import sql
 
+    name = f"blangko_bench_{uuid4().hex[:8]}"
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlsplit(address)._replace(path=f"/{name}").geturl()
+    try:
+        yield urlsplit(address)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 # --- pages of the whole country ----------------------------------------------------------------------------------
@@ -186,14 +193,15 @@ class Books:
 QUICK, OWN = Books(30, 5, 2, 50), Books(60, 5, 5, 100)
 
 
-def _growth(address: str, large: str, books: Books) -> list[Figure]:
+def _growth(large: str, books: Books) -> list[Figure]:
     """The slowest in a hundred of posts and of pages, on many movements beside few."""
-    province, country = _another(address, "province"), _another(address, "country")
-    (largest,) = figures_from(["measure-fill", str(books.days), PROVINCE], province, SETTINGS)
-    figures_from(["measure-fill", str(books.few_days), COUNTRY], country, SETTINGS)
     asked = ["measure-latency", str(books.count)]
-    alike = _slowest_of_both([*asked, largest.figure], province, large, books.rounds)
-    short = _slowest_of_both(asked, country, large, books.rounds)
+    with _another(large) as province:
+        (largest,) = figures_from(["measure-fill", str(books.days), PROVINCE], province, SETTINGS)
+        alike = _slowest_of_both([*asked, largest.figure], province, large, books.rounds)
+    with _another(large) as country:
+        figures_from(["measure-fill", str(books.few_days), COUNTRY], country, SETTINGS)
+        short = _slowest_of_both(asked, country, large, books.rounds)
     return [
         *_ratios(alike, "of its province alone"),
         *_ratios(short, f"of {books.few_days} days of the country"),
