@@ -87,8 +87,19 @@ def fill(
         written = _write(plan, number, some)
         told = replace(told, offices=told.offices + len(some), movements=told.movements + written)
         progress(told)
-    _housekeeping()
+    settle()
     return told
+
+
+def settle() -> None:
+    """Leave the database as it is after a night of its own work: PostgreSQL knows what its tables hold."""
+    db.session.remove()
+    connection = db.engine.raw_connection()
+    driver: Any = connection.driver_connection
+    driver.autocommit = True
+    driver.execute("VACUUM ANALYZE")
+    driver.autocommit = False
+    connection.close()
 
 
 def largest(count: int) -> list[str]:
@@ -153,17 +164,6 @@ def _chosen(region: OfficeView, only: int | None) -> list[OfficeView]:
     step = max(len(below) / (only or len(below)), 1)
     places = sorted({int(number * step) for number in range(min(only or len(below), len(below)))})
     return [offices.view(below[place]) for place in places]
-
-
-def _housekeeping() -> None:
-    """As a database is after a night of its own work."""
-    db.session.remove()
-    connection = db.engine.raw_connection()
-    driver: Any = connection.driver_connection
-    driver.autocommit = True
-    driver.execute("VACUUM ANALYZE")
-    driver.autocommit = False
-    connection.close()
 
 
 # --- histories ---------------------------------------------------------------------------------------------------
