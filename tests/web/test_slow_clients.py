@@ -138,7 +138,6 @@ def test_a_large_file_comes_through_whole(server: Server) -> None:
         assert connection.getresponse().status == 400
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_who_never_comes_to_an_end_is_hung_up_on(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=3 * WHOLE_SECONDS) as slow:
