@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from flask_babel import force_locale
 
-from inventory import text
 from inventory.config import environment_of_programs
 from inventory.db import db
 from inventory.domain.access import COMMAND
 from inventory.domain.errors import Refusal
+from inventory.terminal import refuse
 
 KEY_FILE = click.option(
     "--identity", type=click.File(encoding="utf-8"), help="File of the private key, as age-keygen makes it; - reads it."
@@ -57,7 +56,7 @@ def backup(
     try:
         made = backups.back_up(COMMAND, security.now(), target, keys, environment_of_programs())
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{made.path}: {made.size:,} bytes, SHA-256 {made.sha256}")
     _tell(made.manifest)
     if not made.entered:
@@ -70,7 +69,7 @@ def _check(file: Path, identity: IO[str] | None) -> None:
     try:
         found = backups.check(COMMAND, file, identity.read() if identity else "")
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{file}: whole, {'encrypted' if found.encrypted else 'NOT encrypted'}.")
     _tell(found.manifest)
 
@@ -120,7 +119,7 @@ def _restored(file: Path, keys: str, head: str | None) -> Any:
             COMMAND, security.now(), file, keys, migrations=migrations, environment=environment, known_head=head
         )
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
 
 
 def _application_at(url: str) -> Flask:
@@ -150,8 +149,3 @@ def _advice(found: Any) -> list[str]:
     if found.manifest.database == "postgresql":
         said.append("The tables belong to the role that was connected: run flask db-role for the application's own.")
     return said
-
-
-def _refuse(refusal: Refusal) -> NoReturn:
-    with force_locale("en"):
-        raise click.ClickException(text.sentence_for(refusal.code, refusal.facts))

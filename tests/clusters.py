@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -19,52 +18,23 @@ import pytest
 from inventory.bench.nodes import Node
 from tests import postgres
 
-SETTINGS = ("listen_addresses=127.0.0.1", "max_connections=60", "autovacuum=off")
 
-
-class Cluster:
-    """`port` stays the same through stops and starts. Use it as a context: it starts, and leaves nothing behind.
+class Cluster(Node):
+    """A server that nobody follows. Use it as a context: it starts, and leaves nothing behind.
 
     `layout` are more arguments of initdb."""
 
     def __init__(self, *settings: str, layout: tuple[str, ...] = ()) -> None:
-        programs = postgres.binaries()
-        if programs is None:
-            if os.environ.get("CI"):
-                pytest.fail("no PostgreSQL server: install one")
-            pytest.skip("no PostgreSQL server: install one")
-        self.programs, self.settings, self.layout = programs, (*SETTINGS, *settings), layout
-        self.user = "postgres" if os.geteuid() == 0 else None
-        self.folder = Path(tempfile.mkdtemp(prefix="blangko-own-pg-", dir=postgres.IN_MEMORY))
-        self.port = postgres._free_port()
-        self.url = f"postgresql://blangko@127.0.0.1:{self.port}/postgres"
-        if self.user:
-            account = pwd.getpwnam(self.user)
-            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        _require_a_server()
+        super().__init__("own", "wal_keep_size=0", *settings, home=postgres.IN_MEMORY)
+        self.layout = layout
 
     def __enter__(self) -> Cluster:
-        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "blangko", "-E", "UTF8", "--no-sync", *self.layout)
-        self.start()
+        self.make(*self.layout)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.is_running():
-            self.stop("immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    @property
-    def data(self) -> str:
-        return str(self.folder / "data")
-
-    def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} " + " ".join(f"-c {setting}" for setting in self.settings)
-        self._run("pg_ctl", "-D", self.data, "-o", options, "-l", str(self.folder / "log"), "-w", "start")
-
-    def stop(self, mode: str = "fast") -> None:
-        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
-
-    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
-        """A signal to the postmaster. Killed, its backends notice, and end by themselves; by SIGQUIT it takes them with
+    def signal(self, by: signal.Signals) -> None:
+        """Killed, the postmaster leaves its backends to notice, and to end by themselves; by SIGQUIT it takes them with
         it, as at an immediate stop, without waiting for anything."""
         os.kill(self._postmaster(), by)
 
@@ -75,32 +45,20 @@ class Cluster:
                 return self.start()
             except subprocess.CalledProcessError:
                 time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text()[-2000:])
+        raise AssertionError(self.log[-2000:])
 
-    def is_running(self) -> bool:
-        try:
-            os.kill(self._postmaster(), 0)
-        except (OSError, ValueError):
-            return False
-        return True
 
-    def _postmaster(self) -> int:
-        return int((Path(self.data) / "postmaster.pid").read_text().splitlines()[0])
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self.programs / program), *arguments]
-        subprocess.run(
-            command, check=True, user=self.user, cwd=self.folder, stdout=subprocess.DEVNULL, env=postgres._plain()
-        )
+def _require_a_server() -> None:
+    if postgres.binaries() is None:
+        if os.environ.get("CI"):
+            pytest.fail("no PostgreSQL server: install one")
+        pytest.skip("no PostgreSQL server: install one")
 
 
 @contextmanager
 def primary_and_standby(*settings: str) -> Iterator[tuple[Node, Node]]:
     """A primary, empty, and its standby, which streams and is asynchronous until it is named."""
-    if postgres.binaries() is None:
-        if os.environ.get("CI"):
-            pytest.fail("no PostgreSQL server: install one")
-        pytest.skip("no PostgreSQL server: install one")
+    _require_a_server()
     with Node("here", *settings, home=postgres.IN_MEMORY) as one, Node("there", home=postgres.IN_MEMORY) as other:
         one.make()
         other.copy_from(one)

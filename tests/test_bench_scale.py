@@ -38,16 +38,19 @@ def test_the_bulk_path_is_measured_beside_a_bare_copy(empty_app: Flask, monkeypa
 
 def test_posts_and_pages_of_a_made_up_country_are_measured(empty_app: Flask) -> None:
     with empty_app.app_context():
-        (largest,) = scale.measure_fill(NOW, 40, 12)
+        (largest,) = scale.measure_fill(NOW, 40, scale.PROVINCE)
         assert len(largest.figure.split(",")) == largest.value == 12
         before = national_world.movements()
         figures = {
             each.figure: each.value for each in scale.measure_latency(empty_app, NOW, 3, largest.figure.split(","))
         }
         assert national_world.movements() == before + 4
+        of_country = {each.figure: each.value for each in scale.measure_latency(empty_app, NOW, 3, [])}
     assert figures.pop("movements") == before
-    assert len(figures) == 7
-    assert all(value > 0 for value in figures.values())
+    assert of_country.pop("movements") == before + 4
+    assert len(figures) == 9
+    assert len(of_country) == 5
+    assert all(value > 0 for value in (figures | of_country).values())
 
 
 def test_a_balance_of_long_ago_is_measured(empty_app: Flask) -> None:

@@ -404,7 +404,7 @@ def test_a_database_that_is_killed_leaves_nothing_half_done(
             with suppress(ProcessLookupError):  # the work was done, and its connection closed
                 os.kill(backend, signal.SIGKILL)
         else:
-            cluster.kill(place.dice.choice([signal.SIGKILL, signal.SIGQUIT]))
+            cluster.signal(place.dice.choice([signal.SIGKILL, signal.SIGQUIT]))
             cluster.start_after_crash()
 
     kills: Kills = Counter()

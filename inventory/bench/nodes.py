@@ -60,11 +60,10 @@ class Node:
 
     # --- starting and ending ---
 
-    def make(self) -> None:
-        """A cluster of its own, running."""
-        self.run(
-            "initdb", "-D", self.data, "-A", "trust", "-U", "blangko", "-E", "UTF8", "--no-sync", "-k"
-        )  # pg_rewind needs checksums
+    def make(self, *layout: str) -> None:
+        """A cluster of its own, running; `layout` are more arguments of initdb."""
+        access = ("-A", "trust", "-U", "blangko", "-E", "UTF8")
+        self.run("initdb", "-D", self.data, *access, "--no-sync", "-k", *layout)  # pg_rewind needs checksums
         # Where the programs find them too that are given no command line, such as the recovery before a rewind.
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(

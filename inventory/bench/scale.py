@@ -2,6 +2,16 @@
 
 Server time is that of requests inside one process, by Flask's own test client, so that it is the application's and the
 database's alone. What is compared takes turns, and each figure is a median, as a machine has good and bad moments.
+
+Growth is that of the books, not of what a page shows: a page about thirty offices takes longer than one about two,
+however few movements there are. So each page is compared with itself, on a country with a long history, beside
+
+- a book of one province alone, all its offices with the very history that they have in the large book. It answers the
+  same about one of its offices and about the province; only what else stands in the tables differs, which is a hundred
+  times as much.
+- a book of the whole country with a short history, for the pages about the country or any of its provinces. They have
+  the same lines in both. What the last days say differs: with so few open days nothing is projected there, so that
+  every level is out or not known, each stock has an alert that says so, and the line of 60 days is short.
 """
 
 from __future__ import annotations
@@ -9,11 +19,12 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -28,8 +39,9 @@ from inventory.domain.ledger import Kind, Line
 PASSWORD = "kata sandi untuk ukuran"  # noqa: S105  (of an account that is thrown away)
 WATCHER = "negara@bench.test"
 ITEM = "ktp-wni"
+COUNTRY = "00"
 EMPTY = "/bench-empty"
-ROLL_UP = f"/offices/00/balances?item={ITEM}"
+ROLL_UP = f"/offices/{COUNTRY}/balances?item={ITEM}"
 NATIONAL = {
     "the same, one by one": f"{ROLL_UP}&all=y",
     "offices that run out": "/run-outs",
@@ -37,11 +49,10 @@ NATIONAL = {
     "days left unclosed": "/closings",
     "three provinces compared": f"/compare?item={ITEM}&office=11&office=32&office=35",
 }
-DAYS = 30
-"""Calendar days of the country whose pages are measured: their number does not matter to them."""
 OFFICES = 12
-"""Whose pages are asked for, the same in both books, with as long a history in both: what is compared is what stands
-beside them in the tables."""
+"""Whose pages are asked for."""
+PROVINCE = "19"
+"""Kepulauan Bangka Belitung: its offices have a hundred thousand movements in two years."""
 COUNTRY_DAYS = 730
 """Calendar days of the country that is given."""
 SETTINGS = {"BLANGKO_SECOND_FACTOR": "offered"}
@@ -51,39 +62,48 @@ def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
     """The figures on databases of a server of our own; with `url`, growth is measured up to the country in it.
 
     The country at `url` is one of `bench world` with COUNTRY_DAYS and seed 1. Some movements are posted there, and it
-    is reviewed.
+    is reviewed; the small books stand beside it, in databases that are removed, as one server is set up like itself.
     """
+    books = QUICK if quick else OWN
+    days = QUICK.days if url else books.days  # beside a country that is given, only its pages count
     with postgres.database(None) as address:
-        figures = figures_from(["measure-country", str(5 if quick else 15)], address, SETTINGS)
-        figures += figures_from(["measure-past", "20000" if quick else "100000"], _another(address, "past"), SETTINGS)
-        return figures + _growth(address, url, quick=quick)
+        figures = figures_from(["measure-country", str(days), str(5 if quick else 15)], address, SETTINGS)
+        with _another(address) as past:
+            figures += figures_from(["measure-past", "20000" if quick else "100000"], past, SETTINGS)
+        if url:
+            books = replace(books, days=COUNTRY_DAYS)
+            figures_from(["measure-fill", str(books.days), COUNTRY], url, SETTINGS)
+        return figures + _growth(url or address, books)
 
 
-def _another(address: str, name: str) -> str:
-    """The URL of another, empty database of our own server."""
+@contextmanager
+def _another(address: str) -> Iterator[str]:
+    """The URL of another, empty database of the server, which goes with the context."""
     import psycopg
     from psycopg import sql
 
+    name = f"blangko_bench_{uuid4().hex[:8]}"
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlsplit(address)._replace(path=f"/{name}").geturl()
+    try:
+        yield urlsplit(address)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 # --- pages of the whole country ----------------------------------------------------------------------------------
 
 
-def measure_country(app: Flask, now: datetime, rounds: int) -> list[Figure]:
+def measure_country(app: Flask, now: datetime, days: int, rounds: int) -> list[Figure]:
     """The figures of pages over all offices, on an empty database that is filled. For a process of its own."""
-    from inventory.services import reviews
-
-    _fill(now, DAYS, None)
-    reviews.review(SYSTEM, lambda: now, "bench")
+    measure_fill(now, days, COUNTRY)
     with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
         return apart.submit(_national_pages, app, now, rounds).result()
 
 
 def _national_pages(app: Flask, now: datetime, rounds: int) -> list[Figure]:
-    client = _logged_in(app, now, WATCHER, Role.VIEWER, "00")
+    client = _logged_in(app, now, WATCHER, Role.VIEWER, COUNTRY)
     pages = {"national roll-up page, 8,000 offices": ROLL_UP} | NATIONAL
     taken = _in_turns({"": EMPTY} | pages, lambda path: _seconds(client, path), rounds)
     figures = []
@@ -146,48 +166,64 @@ def _one_office(now: datetime, movements: int) -> tuple[str, int]:
 # --- growth ------------------------------------------------------------------------------------------------------
 
 
-def measure_fill(now: datetime, days: int, only: int) -> list[Figure]:
-    """A country of so many days in so many offices (0: in all), with its review, on an empty database that is filled
-    or on one that was filled so: one figure, named for the codes of the offices with most movements."""
+def measure_fill(now: datetime, days: int, region: str) -> list[Figure]:
+    """A country of so many days in all offices of a region, with its review, on an empty database that is filled or on
+    one that was filled so: one figure, named for the codes of the offices with most movements."""
+    from flask_migrate import upgrade
+
     from inventory.services import national_world, reviews
 
-    _fill(now, days, only or None)
+    upgrade()
+    national_world.fill(SYSTEM, now, days=days, seed=1, region=region, progress=lambda _: None)
     reviews.review(SYSTEM, lambda: now, "bench")
+    national_world.settle()  # a first review fills tables that were empty; what was planned for them is slow
     return [Figure(",".join(national_world.largest(OFFICES)), OFFICES)]
 
 
 @dataclass(frozen=True)
 class Books:
-    """How long the histories are that are compared, of how many offices (0: of all), and how often pages are asked
-    for."""
+    """Calendar days of the large book and of the small one of the whole country; how often both are asked, and how many
+    times each page then."""
 
     days: int
-    few: int
-    many: int
+    few_days: int
     rounds: int
     count: int
 
 
-QUICK, OWN, GIVEN = Books(60, 15, 300, 2, 50), Books(365, 30, 1_500, 5, 100), Books(COUNTRY_DAYS, 54, 0, 5, 100)
+QUICK, OWN = Books(30, 5, 2, 50), Books(60, 5, 5, 100)
 
 
-def _growth(address: str, url: str | None, *, quick: bool) -> list[Figure]:
+def _growth(large: str, books: Books) -> list[Figure]:
     """The slowest in a hundred of posts and of pages, on many movements beside few."""
-    books = QUICK if quick else OWN
-    if url:
-        books = replace(GIVEN, rounds=books.rounds, count=books.count)
-    small, large = _another(address, "small"), url or _another(address, "large")
-    figures_from(["measure-fill", str(books.days), str(books.many)], large, SETTINGS)
-    (largest,) = figures_from(["measure-fill", str(books.days), str(books.few)], small, SETTINGS)
-    found: dict[str, list[list[float]]] = {}
-    for _ in range(books.rounds):
-        for place, database in enumerate((small, large)):
-            for each in figures_from(["measure-latency", str(books.count), largest.figure], database, SETTINGS):
-                found.setdefault(each.figure, [[], []])[place].append(each.value)
-    few, many = (int(statistics.median(each)) for each in found.pop("movements"))
-    sizes = f"{many:,} movements / at {few:,}"
+    asked = ["measure-latency", str(books.count)]
+    with _another(large) as province:
+        (largest,) = figures_from(["measure-fill", str(books.days), PROVINCE], province, SETTINGS)
+        alike = _slowest_of_both([*asked, largest.figure], province, large, books.rounds)
+    with _another(large) as country:
+        figures_from(["measure-fill", str(books.few_days), COUNTRY], country, SETTINGS)
+        short = _slowest_of_both(asked, country, large, books.rounds)
     return [
-        Figure(f"p99 of {name}, at {sizes}", _ratio(slow, quick), 1.3, 1.1, at_most=True)
+        *_ratios(alike, "of its province alone"),
+        *_ratios(short, f"of {books.few_days} days of the country"),
+    ]
+
+
+def _slowest_of_both(command: list[str], small: str, large: str, rounds: int) -> dict[str, list[list[float]]]:
+    """The figures of a command, by their names: those on the small book and those on the large one, by turns."""
+    found: dict[str, list[list[float]]] = {}
+    for _ in range(rounds):
+        for place, database in enumerate((small, large)):
+            for each in figures_from(command, database, SETTINGS):
+                found.setdefault(each.figure, [[], []])[place].append(each.value)
+    return found
+
+
+def _ratios(found: dict[str, list[list[float]]], small: str) -> list[Figure]:
+    few, many = (int(statistics.median(each)) for each in found.pop("movements"))
+    sizes = f"at {many:,} movements / at {few:,} {small}"
+    return [
+        Figure(f"p99 of {name}, {sizes}", _ratio(slow, quick), 1.3, 1.1, at_most=True)
         for name, (quick, slow) in found.items()
     ]
 
@@ -197,18 +233,19 @@ def _ratio(slow: Sequence[float], quick: Sequence[float]) -> float:
 
 
 def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str]) -> list[Figure]:
-    """The 99th percentile of so many posts and of each page of these offices, in milliseconds, on the country that
-    there is."""
+    """The 99th percentile of so many posts and of each page of these offices and of their provinces, in milliseconds,
+    on the country that there is; without codes, of the pages of all provinces and of the country."""
     from inventory.services import national_world
 
     movements = national_world.movements()
+    work = partial(_of_offices, codes=codes) if codes else _of_country
     with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
-        found = apart.submit(_slowest, app, now, codes, count).result()
+        found = apart.submit(work, app, now, count).result()
     return [*found, Figure("movements", movements)]
 
 
-def _slowest(app: Flask, now: datetime, codes: Sequence[str], count: int) -> list[Figure]:
-    watcher = _logged_in(app, now, WATCHER, Role.VIEWER, "00")
+def _of_offices(app: Flask, now: datetime, count: int, codes: Sequence[str]) -> list[Figure]:
+    watcher = _logged_in(app, now, WATCHER, Role.VIEWER, COUNTRY)
     keeper = _logged_in(app, now, f"gudang-{codes[0]}@bench.test", Role.STOREKEEPER, codes[0])
     posts = _posts(app, now, codes, count + 1)
     asked = {
@@ -216,10 +253,38 @@ def _slowest(app: Flask, now: datetime, codes: Sequence[str], count: int) -> lis
         "an office's first page": lambda _: _get(keeper, f"/offices/{codes[0]}/today"),
         "an office's page": lambda code: _get(watcher, f"/offices/{code}"),
         "a stock card": lambda code: _get(watcher, f"/offices/{code}/stock-card/{ITEM}"),
-        "a roll-up": lambda code: _get(watcher, f"/offices/{code.partition('.')[0]}/balances?item={ITEM}"),
         "a projection": lambda code: _get(watcher, f"/offices/{code}/projection/{ITEM}"),
-        "what needs a decision": lambda code: _get(watcher, f"/alerts?office={code}"),
+        "what an office has to decide": lambda code: _get(watcher, f"/alerts?office={code}"),
     }
+    of_province = {name: lambda code, work=work: work(_province(code)) for name, work in _of_provinces(watcher).items()}
+    return _slowest(asked | of_province, codes, count)
+
+
+def _of_country(app: Flask, now: datetime, count: int) -> list[Figure]:
+    from inventory.services import offices
+
+    watcher = _logged_in(app, now, WATCHER, Role.VIEWER, COUNTRY)
+    asked = _of_provinces(watcher) | {
+        "the national roll-up": lambda _: _get(watcher, ROLL_UP),
+        "what the country has to decide": lambda _: _get(watcher, "/alerts"),
+    }
+    return _slowest(asked, [row["code"] for row in offices.official_list() if row["kind"] == "province"], count)
+
+
+def _of_provinces(watcher: Any) -> dict[str, Callable[[str], None]]:
+    return {
+        "a province's roll-up": lambda code: _get(watcher, f"/offices/{code}/balances?item={ITEM}"),
+        "offices of a province that run out": lambda code: _get(watcher, f"/offices/{code}/run-outs"),
+        "what a province has to decide": lambda code: _get(watcher, f"/alerts?office={code}"),
+    }
+
+
+def _province(code: str) -> str:
+    return code.partition(".")[0]
+
+
+def _slowest(asked: Mapping[str, Callable[[str], object]], codes: Sequence[str], count: int) -> list[Figure]:
+    """The 99th percentile of each, asked so many times about one code after the other."""
     taken: dict[str, list[float]] = {name: [] for name in asked}
     for number in range(count + 1):
         for name, work in asked.items():
@@ -249,15 +314,6 @@ def _line(key: tuple[int, int], kind: Kind, reason: str, quantity: int, day: dat
 
 
 # --- parts -------------------------------------------------------------------------------------------------------
-
-
-def _fill(now: datetime, days: int, only: int | None) -> None:
-    from flask_migrate import upgrade
-
-    from inventory.services import national_world
-
-    upgrade()
-    national_world.fill(SYSTEM, now, days=days, seed=1, only=only, progress=lambda _: None)
 
 
 def _logged_in(app: Flask, now: datetime, email: str, role: Role, office: str) -> Any:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import column, table
 
 from inventory.adapters import archives, dumps
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain.access import JOB, Actor
 from inventory.domain.audit import Event
 from inventory.domain.backups import FORMAT, Manifest, file_name, read_manifest, to_remove
@@ -151,7 +151,7 @@ def read_through(file: BinaryIO, keys: Sequence[Any]) -> Manifest:
 def snapshot() -> Iterator[Connection]:
     """A connection that sees one moment of the database for as long as it is held, and keeps nobody from writing."""
     with db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
+        if on_postgresql():
             options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             connection = connection.execution_options(**options)
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
@@ -203,7 +203,7 @@ def _write(
 
 def _dump(connection: Connection, folder: Path, environment: Mapping[str, str]) -> Generator[bytes]:
     raw: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
+    if not on_postgresql():
         return dumps.compressed(dumps.sqlite_dump(raw, folder))
     name = connection.scalar(text("SELECT pg_export_snapshot()"))
     return dumps.postgres_dump(dumps.server_of(raw.info, environment), str(name))
@@ -219,7 +219,7 @@ def _facts(path: Path, size: int, manifest: Manifest) -> dict[str, object]:
 @contextmanager
 def _alone(connection: Connection, folder: Path) -> Iterator[bool]:
     """Whether this is the one scheduler that makes the backup now. It is until the context and the snapshot end."""
-    if connection.dialect.name == "postgresql":
+    if on_postgresql():
         yield bool(connection.scalar(text("SELECT pg_try_advisory_xact_lock(:lock, 0)"), {"lock": LOCK}))
         return
     import fcntl

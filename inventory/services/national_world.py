@@ -24,6 +24,7 @@ from inventory.domain.demo_history import Profile, make_history
 from inventory.domain.errors import Refusal
 from inventory.domain.ledger import Line
 from inventory.models import Balance, Delivery, Movement, Office
+from inventory.models.offices import within
 from inventory.services import calendars, demo, items, ledger, offices
 from inventory.services.deliveries import Handover
 from inventory.services.offices import OfficeView
@@ -54,10 +55,18 @@ class Told:
 
 
 def fill(
-    actor: Actor, now: datetime, *, days: int, seed: int, only: int | None, progress: Callable[[Told], None]
+    actor: Actor,
+    now: datetime,
+    *,
+    days: int,
+    seed: int,
+    only: int | None = None,
+    region: str = offices.ROOT_CODE,
+    progress: Callable[[Told], None],
 ) -> Told:
     """Write what is still missing of the country with this seed: so many calendar days before `now`, or before the
-    moment at which it was begun. `only` that many offices, spread over the list, get a history.
+    moment at which it was begun. Of the offices at and below `region`, `only` that many, spread over the list, get a
+    history: the same one whichever others do.
 
     Raises Refusal `demo_on_real_data` when there are movements that are not made up, `demo_unfinished` when a country
     was begun with another seed, or other days or offices.
@@ -67,8 +76,8 @@ def fill(
     rows = list(offices.official_list())
     offices.load(actor, [*rows, *_teams(rows)])
     items.ensure_standard()
-    chosen = _chosen(only)
-    name = f"{seed}/{days}/{len(chosen)}"
+    chosen = _chosen(offices.get(actor, Action.VIEW_STOCK, region), only)
+    name = f"{seed}/{days}/{len(chosen)}" + (f"/{region}" if region != offices.ROOT_CODE else "")
     begun = _begun(name)
     if begun is None and db.session.scalar(select(Movement.id).limit(1)) is not None:
         raise Refusal("demo_unfinished")
@@ -78,8 +87,19 @@ def fill(
         written = _write(plan, number, some)
         told = replace(told, offices=told.offices + len(some), movements=told.movements + written)
         progress(told)
-    _housekeeping()
+    settle()
     return told
+
+
+def settle() -> None:
+    """Leave the database as it is after a night of its own work: PostgreSQL knows what its tables hold."""
+    db.session.remove()
+    connection = db.engine.raw_connection()
+    driver: Any = connection.driver_connection
+    driver.autocommit = True
+    driver.execute("VACUUM ANALYZE")
+    driver.autocommit = False
+    connection.close()
 
 
 def largest(count: int) -> list[str]:
@@ -137,23 +157,13 @@ def _teams(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
     ]
 
 
-def _chosen(only: int | None) -> list[OfficeView]:
+def _chosen(region: OfficeView, only: int | None) -> list[OfficeView]:
     """In the order of their ids, in which a bulk takes them."""
-    below = db.session.scalars(select(Office).where(Office.parent_id.is_not(None)).order_by(Office.id)).all()
+    in_region = select(Office).where(Office.parent_id.is_not(None), within(region.path))
+    below = db.session.scalars(in_region.order_by(Office.id)).all()
     step = max(len(below) / (only or len(below)), 1)
     places = sorted({int(number * step) for number in range(min(only or len(below), len(below)))})
     return [offices.view(below[place]) for place in places]
-
-
-def _housekeeping() -> None:
-    """As a database is after a night of its own work."""
-    db.session.remove()
-    connection = db.engine.raw_connection()
-    driver: Any = connection.driver_connection
-    driver.autocommit = True
-    driver.execute("VACUUM ANALYZE")
-    driver.autocommit = False
-    connection.close()
 
 
 # --- histories ---------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from sqlalchemy import ColumnElement, bindparam, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from inventory.db import db, write
+from inventory.db import db, on_postgresql, write
 from inventory.domain.access import Action, Actor, Reach, reach, require
 from inventory.domain.audit import Event
 from inventory.domain.errors import Invalid, NotAllowed, NotFound, Refusal
@@ -163,8 +163,7 @@ def listed(
 
 def by_code() -> ColumnElement[str]:
     """Codes byte by byte, so that a list goes on where it stopped whatever the cluster's locale."""
-    postgresql = db.session.get_bind().dialect.name == "postgresql"
-    return Office.code.collate("C") if postgresql else Office.code.collate("BINARY")
+    return Office.code.collate("C" if on_postgresql() else "BINARY")
 
 
 def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:

@@ -128,10 +128,10 @@ ANYTHING = """
 
 def _put(chunks: Iterator[bytes], environment: Mapping[str, str]) -> None:
     try:
-        if db.engine.dialect.name == "sqlite":
-            _put_file(chunks)
-        else:
+        if on_postgresql():
             _put_tables(chunks, environment)
+        else:
+            _put_file(chunks)
     except OSError as error:
         raise Refusal("restore_failed", why=error.strerror or str(error)) from error
     except sqlite3.Error as error:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from inventory.config import Config
-from inventory.db import db, write
+from inventory.db import db, on_postgresql, write
 from inventory.domain.access import Actor
 from inventory.domain.audit import Event
 from inventory.domain.errors import NotFound
@@ -113,7 +113,7 @@ def seen(session_id: int, now: datetime) -> None:
     waited for: the next page will say the same."""
     session = db.session()
     session.rollback()
-    sqlite = session.get_bind().dialect.name == "sqlite"
+    sqlite = not on_postgresql()
     try:
         if sqlite:  # it may be at a long import, and nobody is to wait for that
             session.connection().exec_driver_sql("PRAGMA busy_timeout = 50")

@@ -480,7 +480,7 @@ def test_a_killed_writer_has_posted_what_it_acknowledged(world: World, database_
 def test_writers_killed_again_and_again_have_posted_what_they_acknowledged(
     world: World, database_url: str, tmp_path: Path
 ) -> None:
-    check_killed_writers(world, database_url, tmp_path, seed=2, rounds=7, writers=3)
+    check_killed_writers(world, database_url, tmp_path, seed=2, rounds=3, writers=3)
 
 
 # --- another try -------------------------------------------------------------------------------------------------

@@ -33,9 +33,7 @@ def small(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fill(days: int = DAYS, seed: int = 7, progress: Callable[[Told], None] = lambda _: None, **more: Any) -> Told:
-    return national_world.fill(
-        SYSTEM, more.pop("now", NOW), days=days, seed=seed, only=more.pop("only", None), progress=progress
-    )
+    return national_world.fill(SYSTEM, more.pop("now", NOW), days=days, seed=seed, progress=progress, **more)
 
 
 def movements() -> list[tuple[Any, ...]]:
@@ -83,6 +81,20 @@ def test_an_interrupted_country_goes_on_where_it_was(world: World, monkeypatch: 
     assert 0 < told.movements < whole_told.movements
     assert movements() == whole
     assert fill(only=14).movements == 0
+    audit()
+
+
+def test_a_region_alone_has_the_history_that_it_has_in_the_country(world: World) -> None:
+    fill()
+    codes = select(Office.id).where(Office.code.like("51.71%"))
+    of_region = set(db.session.scalars(codes))
+    in_country = [row for row in movements() if row[0] in of_region]
+    _empty()
+    told = fill(region="51.71")
+    assert told.offices == len(of_region) > 1
+    assert movements() == in_country
+    with pytest.raises(Refusal, match="demo_unfinished"):
+        fill(only=told.offices)
     audit()
 
 

@@ -321,4 +321,4 @@ def test_every_number_is_where_a_plain_table_says(shared_app: Flask) -> None:
 
 @pytest.mark.slow
 def test_every_number_is_where_a_plain_table_says_in_many_sequences(shared_app: Flask) -> None:
-    run(sqlite=200, postgresql=80, steps=40)
+    run(sqlite=150, postgresql=80, steps=40)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain.access import JOB, Action, Actor, may_somewhere
 from inventory.domain.errors import NotAllowed
 from inventory.domain.schedules import Schedule
@@ -104,7 +104,7 @@ def _snapshot() -> Session:
     """A session that reads one moment of the database from its first query to its last."""
     session: Session = db.session()
     session.rollback()
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     return session
 
