@@ -103,8 +103,9 @@ def test_seasons_that_are_everybodys_count_like_each_offices_own():
     labels = chance.integers(0, 4, 100)
     everybodys, own = np.broadcast_to(labels, (6, 100)), np.tile(labels, (6, 1))
     opened, after = chance.random((6, 100)) < 0.7, chance.random((6, 100)) < 0.1
-    found = made.exposure(slice(0, 6), opened, np.nonzero(after), everybodys, 3)
-    np.testing.assert_array_equal(found, made.exposure(slice(0, 6), opened, np.nonzero(after), own, 3))
+    row, column = np.nonzero(after)
+    found = made.exposure(slice(0, 6), opened, (row, column), everybodys, 3)
+    np.testing.assert_array_equal(found, made.exposure(slice(0, 6), opened, (row, column), own, 3))
     for office in range(6):
         for day in range(100):
             factor = (made.after_closure[office] if after[office, day] else 1.0) * made.season[office, labels[day]]
