@@ -250,6 +250,8 @@ def open_flags(stocks: Sequence[Any], first_day: date, through: date, outlook: i
 def _history(stocks: Sequence[Any], days: Days, closing: np.ndarray, is_open: np.ndarray) -> History:
     columns = np.arange(HISTORY_DAYS)
     first = np.array([(stock.first_on - days.first_day).days for stock in stocks])
+    items = np.array([stock.item_id for stock in stocks])
+    relatives = np.array([stock.parent_id or 0 for stock in stocks]) * (items.max() + 1) + items
     # The day on which recording began is not a whole one. And nobody has recorded anything after the office's last
     # entry yet: those days are unknown, not days of no demand.
     known = (columns > first[:, None]) & (columns <= days.last_recorded[:, None])
@@ -260,8 +262,8 @@ def _history(stocks: Sequence[Any], days: Days, closing: np.ndarray, is_open: np
         open=is_open,
         known=known,
         stocked_out=_stocked_out(days.store_change, closing),
-        group=np.array([stock.item_id for stock in stocks]),
-        family=np.unique([(stock.parent_id or 0, stock.item_id) for stock in stocks], axis=0, return_inverse=True)[1],
+        group=items,
+        family=np.unique(relatives, return_inverse=True)[1],
     )
 
 
