@@ -26,6 +26,7 @@ from inventory.web.consumption import stores
 from inventory.web.forms import PeriodForm, PostingForm, WordsField
 from inventory.web.forms import lazy as _
 from inventory.web.projections import reading_aids
+from inventory.web.stock_overview import asked_number
 
 blueprint = Blueprint("stock_cards", __name__)
 
@@ -60,12 +61,12 @@ def show(code: str, item: str) -> Any:
     form = PeriodForm()
     since, until = (form.since.data, form.until.data) if form.validate() else (None, None)
     try:
-        card = stock_cards.read(actor, now, code, item, since, until)
+        card = stock_cards.read(actor, now, code, item, since, until, page=asked_number("page"))
     except Refusal as refusal:
         if refusal.code not in form.REFUSED_FIELDS:
             raise
         form.refuse(refusal)
-        card = stock_cards.read(actor, now, code, item, None, None)
+        card = stock_cards.read(actor, now, code, item, None, None, page=1)
     if not form.errors and form.refusal is None:
         form.since.data, form.until.data = card.since, card.until
         form.since.raw_data = form.until.raw_data = None
@@ -77,6 +78,8 @@ def show(code: str, item: str) -> Any:
         form=form,
         items=items.active(),
         reversible=_reversible(card) if may_reverse else set(),
+        shown={line.seq for line in card.lines},
+        asked=request.args.to_dict(),
         **_drawn(actor, now, card),
         **reading_aids(),
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -272,6 +273,30 @@ def test_a_period_of_ninety_two_days_is_read(world: World) -> None:
     world.deliver(NOW, TODAY - timedelta(days=91), 5)
     card = stock_cards.read(world.storekeeper, NOW, DENPASAR, BLANK, TODAY - timedelta(days=91), TODAY)
     assert (card.opening, [line.change for line in card.lines], card.closing) == (10, [5], 15)
+
+
+def test_a_long_card_comes_in_pages_that_carry_on_from_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver(NOW, TODAY - timedelta(days=40), 100)
+    for back in (3, 2, 2, 1, 0, 0, 2):
+        movement = world.deliver(NOW, TODAY - timedelta(days=back), 10 + back).movements[0]
+    world.reverse_receipt(NOW, movement.id)
+    read = partial(stock_cards.read, world.storekeeper, NOW, DENPASAR, BLANK, TODAY - timedelta(days=10), TODAY)
+    whole = read()
+    assert (whole.opening, len(whole.lines), whole.page, whole.pages) == (100, 8, 1, 1)
+    monkeypatch.setattr(stock_cards, "PER_PAGE", 3)
+    newest, middle, oldest = read(page=1), read(page=2), read(page=3)
+    assert (*oldest.lines, *middle.lines, *newest.lines) == whole.lines
+    assert [len(each.lines) for each in (oldest, middle, newest)] == [2, 3, 3]
+    assert {each.pages for each in (newest, middle, oldest)} == {3}
+    assert (oldest.opening, newest.closing) == (whole.opening, whole.closing)
+    assert (oldest.closing, middle.closing) == (middle.opening, newest.opening)
+    assert (oldest.first, newest.last) == (whole.since, whole.until)
+    assert (middle.first, middle.last) == (middle.lines[0].day, middle.lines[-1].day)
+    assert [read(page=page).page for page in (0, -5, 4, 10**6)] == [1, 1, 3, 3]
+    empty = stock_cards.read(SYSTEM, NOW, BADUNG, BLANK, None, None, page=7)
+    assert (empty.lines, empty.page, empty.pages, empty.first, empty.last) == ((), 1, 1, empty.since, empty.until)
 
 
 def test_a_period_at_the_end_of_the_calendar_is_read_or_refused(world: World) -> None:

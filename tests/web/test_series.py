@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from inventory.db import db
 from inventory.domain import access
 from inventory.domain.access import SYSTEM, Action
-from inventory.services import reviews, stated_rates
+from inventory.services import reviews, stated_rates, stock_cards
 from tests.conftest import NOW, TODAY
 from tests.services import test_series as weeks
 from tests.services.test_run_out_calendar import _statements
@@ -50,6 +50,21 @@ def figures(page: str) -> list[list[str]]:
     table = page.partition("<details>")[2].partition("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
     return [[re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
+
+
+def test_a_long_stock_card_is_turned_page_by_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = reader(app)
+    whole = client.get(CARD).text
+    entries = re.findall(r'<tr id="entry-(\d+)"', whole)
+    assert 'rel="next"' not in whole
+    monkeypatch.setattr(stock_cards, "PER_PAGE", 5)
+    newest = client.get(CARD).text
+    assert re.findall(r'<tr id="entry-(\d+)"', newest) == entries[-5:]
+    [older] = re.findall(r'href="([^"]+)" rel="next"', newest)
+    older_page = client.get(html.unescape(older)).text
+    assert re.findall(r'<tr id="entry-(\d+)"', older_page) == entries[-10:-5]
+    assert 'rel="prev"' in older_page
+    assert client.get(f"{CARD}?page=999999").status_code == client.get(f"{CARD}?page=x").status_code == 200
 
 
 def test_the_stock_card_draws_the_past_and_what_lies_ahead(app: Flask) -> None:
