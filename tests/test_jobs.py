@@ -69,7 +69,7 @@ def test_a_run_that_fails_is_recorded_and_tried_again(app: Flask, monkeypatch: p
         raise RuntimeError("no projection today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("inventory.services.projections.of_stocks", fail)
+        patch.setattr("inventory.services.projections.by_part", fail)
         failed = run_due(app, the_job(app))
     assert failed is not None
     assert (failed.status, failed.attempts, failed.error) == ("failed", 1, "RuntimeError: no projection today")
@@ -83,7 +83,7 @@ def test_a_row_that_was_refused_does_not_stand_in_the_record(app: Flask, monkeyp
         db.session.execute(text("UPDATE offices SET name = 'hunter2', time_zone = NULL"))
         return []
 
-    monkeypatch.setattr("inventory.services.projections.of_stocks", fail)
+    monkeypatch.setattr("inventory.services.projections.by_part", fail)
     failed = run_due(app, the_job(app))
     assert failed is not None
     assert "time_zone" in (failed.error or "")
@@ -94,7 +94,7 @@ def test_a_slot_that_keeps_failing_is_given_up(app: Flask, monkeypatch: pytest.M
     def fail(*_args: object, **_options: object) -> list[object]:
         raise RuntimeError("never")
 
-    monkeypatch.setattr("inventory.services.projections.of_stocks", fail)
+    monkeypatch.setattr("inventory.services.projections.by_part", fail)
     results = [run_due(app, the_job(app)) for _ in range(5)]
     assert [run.attempts for run in results if run] == [1, 2, 3]
 
