@@ -442,6 +442,8 @@ def test_a_refused_entry_can_be_sent_again_once_the_stock_is_there(shop: Shop, p
     phone.until("refused", 0)
     phone.until("refused", 1)
     shop.inside(lambda world: world.deliver(NOW, TODAY, 10))
+    # The list is drawn anew once the newest figures are there: no press is meant to fall between the two.
+    phone.page.wait_for_load_state("networkidle")
     phone.page.click("[data-list=refused] [data-key^=again]")
     phone.until("recorded", 1)
     assert shop.prints() == [STOCK + 10]
