@@ -180,7 +180,7 @@ def in_reach(allowed: Reach, office: Any = Office) -> ColumnElement[bool]:
 def code_below(path: Any, parts: Any, letters: Any) -> ColumnElement[str]:
     """SQL: of a path below another, which has so many parts and letters, the code that comes next: that of the office
     right below; empty for the office itself."""
-    if db.session.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         return func.split_part(path, "/", parts + 1)
     rest = func.substr(path, letters + 1)
     return func.substr(rest, 1, func.instr(rest, "/") - 1)
