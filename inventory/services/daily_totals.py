@@ -6,7 +6,9 @@ tens of millions of rows, and each that became an object of Python's would take 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import (
     BigInteger,
+    Connection,
+    Engine,
     Integer,
     LargeBinary,
     Select,
@@ -92,10 +96,30 @@ class Days:
 
 def read_days(stocks: Sequence[Any], first_day: date, through: date) -> Days:
     """The days from `first_day` to `through` of these stocks (rows with office_id and item_id)."""
+    with read_beside(stocks, first_day, through) as days:
+        return days()
+
+
+@contextmanager
+def read_beside(stocks: Sequence[Any], first_day: date, through: date) -> Iterator[Callable[[], Days]]:
+    """The same as something to call, which waits for them. A country's days take PostgreSQL seconds: they are read by
+    a thread and a connection of their own, which see what is committed, while the caller asks for what else is
+    needed."""
     found = _Reading(stocks, first_day, (through - first_day).days + 1, teams())
-    for part in _parts(found.office_ids, first_day):
-        found.add(part)
-    return found.done()
+    few = sorted(found.office_ids) if len(found.office_ids) <= MANY_OFFICES else None
+    bind = db.session.get_bind()
+    if bind.dialect.name != "postgresql":
+        yield lambda: found.all(_row_by_row(first_day, few))
+    elif few is not None:
+        yield lambda: found.all(_packed(db.session.connection(), _by_index(first_day, few)))
+    else:
+        with ThreadPoolExecutor(1, thread_name_prefix="reading") as beside:
+            yield beside.submit(_as_they_lie, bind.engine, found, first_day).result
+
+
+def _as_they_lie(engine: Engine, found: _Reading, first_day: date) -> Days:
+    with engine.connect() as connection:
+        return found.all(_packed(connection, _as_it_lies(first_day)))
 
 
 def teams() -> dict[int, int]:
@@ -145,6 +169,12 @@ class _Reading:
         self._row[offices, items] = np.arange(len(stocks))
         self._last = np.full(self._row.shape[0], -1, dtype=np.int64)
 
+    def all(self, parts: Iterable[_Part]) -> Days:
+        for part in parts:
+            self.add(part)
+        self.found.last_recorded[:] = self._last[self._offices]
+        return self.found
+
     def add(self, part: _Part) -> None:
         known = part.office < self._owner.size
         owner = np.where(known, self._owner[np.where(known, part.office, 0)], 0)
@@ -171,10 +201,6 @@ class _Reading:
         lately = counts & own & (reason >= 0) & (part.column >= self.days - REASONS_DAYS)
         np.add.at(found.reasons, (row[lately], reason[lately]), (part.quantity - part.served)[lately])
 
-    def done(self) -> Days:
-        self.found.last_recorded[:] = self._last[self._offices]
-        return self.found
-
 
 # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -186,15 +212,6 @@ class _TupleId(UserDefinedType[Any]):
 
     def get_col_spec(self, **_: Any) -> str:
         return "tid"
-
-
-def _parts(office_ids: set[int], first_day: date) -> Iterator[_Part]:
-    is_postgresql = db.session.get_bind().dialect.name == "postgresql"
-    few = sorted(office_ids) if len(office_ids) <= MANY_OFFICES else None
-    if is_postgresql:
-        yield from _packed(_as_it_lies(first_day) if few is None else _by_index(first_day, few))
-    else:
-        yield from _row_by_row(first_day, few)
 
 
 def _kind() -> Any:
@@ -262,8 +279,7 @@ def _as_it_lies(first_day: date) -> Select[Any, Any, Any]:
     )
 
 
-def _packed(query: Select[Any, Any, Any]) -> Iterator[_Part]:
-    connection = db.session.connection()
+def _packed(connection: Connection, query: Select[Any, Any, Any]) -> Iterator[_Part]:
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
     # Past SQLAlchemy, whose results are neither binary nor streamed without a cursor on the server.
     driver: Any = connection.connection.driver_connection

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -305,17 +306,19 @@ def gather(rows: Sequence[Any], through: date, *, past: bool, running: bool = Fa
     the stock of now; None when none of them was there yet. When that day is still `running`, its prints so far say
     nothing of a day's demand. `further` calendar days are looked ahead beyond the usual.
     """
-    found = _recorded(rows, through, past=past, further=further)
-    if found is None:
+    stocks = _there(rows, through, past=past)
+    if not stocks:
         return None
-    stocks, open_ahead = found.stocks, found.is_open_ahead
-    on_way = inbound(stocks, through, past=past)
-    waiting = {
-        office_id: said.print_ready or 0
-        for office_id, said in coverage.backlog_of({stock.office_id for stock in stocks}, through).items()
-    }
+    with _recorded(stocks, through, past=past, further=further) as recorded:
+        on_way = inbound(stocks, through, past=past)
+        waiting = {
+            office_id: said.print_ready or 0
+            for office_id, said in coverage.backlog_of({stock.office_id for stock in stocks}, through).items()
+        }
+        learnt = lead_times.of_offices({stock.office_id: stock.lead_time_days for stock in stocks}, through)
+        found = recorded()
+    open_ahead = found.is_open_ahead
     known = known_demand.of_stocks(stocks, found.days.first_day, through, found.days.printed, open_ahead, waiting)
-    learnt = lead_times.of_offices({stock.office_id: stock.lead_time_days for stock in stocks}, through)
     return Inputs(
         stocks=stocks,
         through=through,
@@ -348,23 +351,26 @@ def _but_last(known: np.ndarray, running: bool) -> np.ndarray:
 def histories(rows: Sequence[Any], through: date) -> tuple[Sequence[Any], History, Horizon] | None:
     """Those of the stocks that were there, their history up to `through`, and their horizon as set; for a backtest,
     which learns from `known_demand.as_it_was_known` what was foreseen at each of its origins."""
-    found = _recorded(rows, through, past=True)
-    if found is None:
+    stocks = _there(rows, through, past=True)
+    if not stocks:
         return None
+    with _recorded(stocks, through, past=True) as recorded:
+        found = recorded()
     days = found.days
-    known = known_demand.of_stocks(found.stocks, days.first_day, through, days.printed, found.is_open_ahead[:, :1], {})
-    return (
-        found.stocks,
-        replace(found.history, rationed=known.rationed, announced=known.announced),
-        _horizon(found.stocks, None),
-    )
+    known = known_demand.of_stocks(stocks, days.first_day, through, days.printed, found.is_open_ahead[:, :1], {})
+    return stocks, replace(found.history, rationed=known.rationed, announced=known.announced), _horizon(stocks, None)
+
+
+def _there(rows: Sequence[Any], through: date, *, past: bool) -> Sequence[Any]:
+    """A stock that came later was not there yet. (Without `past`, one that came today is: with no history behind
+    it.)"""
+    return [stock for stock in rows if stock.first_on <= through] if past else list(rows)
 
 
 @dataclass(frozen=True, eq=False)
 class _Recorded:
     """What the books say of stocks: `store` at the end of the history or now, and the calendar ahead."""
 
-    stocks: Sequence[Any]
     days: Days
     store: np.ndarray
     history: History
@@ -372,19 +378,24 @@ class _Recorded:
     closings: np.ndarray
 
 
-def _recorded(rows: Sequence[Any], through: date, *, past: bool, further: int = 0) -> _Recorded | None:
+@contextmanager
+def _recorded(
+    stocks: Sequence[Any], through: date, *, past: bool, further: int = 0
+) -> Iterator[Callable[[], _Recorded]]:
+    """As something to call, which waits for it: a country's days are read beside what the caller does."""
     first_day = through - timedelta(days=HISTORY_DAYS - 1)
-    # A stock that came later was not there yet. (Without `past`, one that came today is: with no history behind it.)
-    stocks = [stock for stock in rows if stock.first_on <= through] if past else list(rows)
-    if not stocks:
-        return None
-    days = daily_totals.read_days(stocks, first_day, through)
-    now = np.array([stock.store for stock in stocks], dtype=np.int64)
-    closing = now - days.changed_since
     outlook = min(LONGEST_OUTLOOK, outlook_days(stocks) + further)
-    is_open, is_open_ahead = open_flags(stocks, first_day, through, outlook)
-    history = _history(stocks, days, closing, is_open)
-    return _Recorded(stocks, days, closing if past else now, history, is_open_ahead, _recent(days, closing))
+    with daily_totals.read_beside(stocks, first_day, through) as read:
+        is_open, is_open_ahead = open_flags(stocks, first_day, through, outlook)
+
+        def found() -> _Recorded:
+            days = read()
+            now = np.array([stock.store for stock in stocks], dtype=np.int64)
+            closing = now - days.changed_since
+            history = _history(stocks, days, closing, is_open)
+            return _Recorded(days, closing if past else now, history, is_open_ahead, _recent(days, closing))
+
+        yield found
 
 
 def _recent(days: Days, closing: np.ndarray) -> np.ndarray:

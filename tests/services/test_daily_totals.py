@@ -117,6 +117,31 @@ def test_they_are_what_the_movements_say(
     assert found.last_recorded[3] == -1, "nobody has recorded anything there"
 
 
+def test_while_a_country_is_read_something_else_can_be_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy_books(world)
+    stocks = [stock(DENPASAR, BLANK), stock(BADUNG, BLANK)]
+    plain = daily_totals.read_days(stocks, FIRST, TODAY)
+    monkeypatch.setattr(daily_totals, "MANY_OFFICES", 0)
+    with daily_totals.read_beside(stocks, FIRST, TODAY) as days:
+        assert items.get(BLANK).code == BLANK
+        found = days()
+    np.testing.assert_array_equal(found.store_change, plain.store_change)
+
+
+def test_what_goes_wrong_while_a_country_is_read_is_heard_of(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_first_day: date, *_: object) -> Any:
+        raise RuntimeError("nothing to read")
+
+    monkeypatch.setattr(daily_totals, "MANY_OFFICES", 0)
+    monkeypatch.setattr(daily_totals, "_as_it_lies", fails)
+    monkeypatch.setattr(daily_totals, "_row_by_row", fails)
+    with (
+        daily_totals.read_beside([stock(DENPASAR, BLANK)], FIRST, TODAY) as days,
+        pytest.raises(RuntimeError, match="nothing to read"),
+    ):
+        days()
+
+
 def test_only_the_last_year_tells_the_mix_of_reasons(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deliver(NOW, FIRST, 500)
     world.print(NOW, FIRST, 100)

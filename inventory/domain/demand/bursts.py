@@ -176,7 +176,8 @@ def _standing_out(
     # The noise of counting left out, which takes no root, rules out nearly all; the others are looked at in full.
     least = usual * (1.0 + sigmas * np.sqrt(daily))[:, None]
     least += 1.0 - SLACK
-    row, column = np.nonzero(prints > least)
+    # In one dimension, which takes a fraction of the time.
+    row, column = np.divmod(np.flatnonzero(prints > least), prints.shape[1])
     value, expected = prints[row, column], usual[row, column]
     spread = np.sqrt(expected * expected * daily[row] + expected)
     out = value > expected + sigmas * spread + 1.0

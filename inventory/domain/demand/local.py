@@ -22,7 +22,7 @@ def local_level(prints: Numbers, exposure: Numbers, settings: Settings) -> Numbe
     number = printed.shape[1]
     apart = WEEK * (np.arange(number)[:, None] - np.arange(number)[None, :])
     near = np.exp(-0.5 * (apart / settings.local_days) ** 2)
-    mean = ratio(prints.sum(axis=1), exposure.sum(axis=1), 0.0)
+    mean = ratio(printed.sum(axis=1), exposed.sum(axis=1), 0.0)
     half = settings.rate_prior_prints
     level = (_times(printed, near) + half) / (_times(exposed, near) + half / np.maximum(mean, 0.05)[:, None])
     return np.repeat(level, WEEK, axis=1)[:, :days]
