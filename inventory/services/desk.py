@@ -21,7 +21,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    cast,
     exists,
     func,
     literal,
@@ -181,7 +180,7 @@ def _statement(
     narrowed = within(below) if below is not None else true()
     narrow = [each.where(narrowed) for each in _sources(actor, today, item_id, snoozed=wanted.snoozed)]
     sources = union_all(*narrow).subquery()
-    # The days come out of long texts of facts: they are read once, for the page and for what is counted of all.
+    # All are read once, for the page and for what is counted of all.
     hurting = func.sum(case((sources.c.hurts_on <= today, 1), else_=0)).over().label("hurting")
     ordered = select(sources, func.count().over().label("found"), hurting)
     ordered = ordered.where(*_conditions(sources, actor, wanted)).order_by(*_order(sources, today))
@@ -293,9 +292,8 @@ def _cases(actor: Actor, item_id: int | None, snoozed: bool) -> Any:
     """Open alerts of every subject, those that sleep only when asked for: nothing else does. A stock that is out hurts
     since it became so."""
     opened, became = _DayOfInstant(Alert.opened_at), _DayOfInstant(Alert.changed_at)
-    # The alert's own facts: a posting brings them up to date long before the next review.
-    runs_out = _WrittenDay(Alert.facts["stockout_on"].as_string())
-    since = func.coalesce(_WrittenDay(Alert.facts["since"].as_string()), opened)
+    # By the alert's own facts: a posting brings them up to date long before the next review.
+    day = _WrittenDay(Alert.facts_day)
     about_stock, is_out = Alert.subject == Subject.LOW_STOCK.value, Alert.level == Level.OUT.value
     asleep = or_(Alert.snoozed_until.is_not(None), Alert.snoozed_level.is_not(None))
     query = _columns(
@@ -306,10 +304,8 @@ def _cases(actor: Actor, item_id: int | None, snoozed: bool) -> Any:
         severity=rank_of(Alert.level),
         hurts_on=case(
             (and_(about_stock, is_out), became),
-            # Of what nobody can tell there is no day; to look for it in the facts takes most of a country's time.
-            (and_(about_stock, Alert.level == Level.UNKNOWN.value), cast(null(), Date)),
-            (about_stock, runs_out),
-            else_=since,
+            (about_stock, day),
+            else_=func.coalesce(day, opened),
         ),
         owner_id=Alert.owner_id,
         acknowledged=case((Alert.acknowledged_at.is_not(None), 1), else_=0),
