@@ -49,13 +49,13 @@ class Change:
 def one_at_a_time(session: Session) -> None:
     """Wait until nobody else brings cases up to date, and keep them waiting until this transaction ends: what one has
     measured, the other must not overwrite with what it measured before. On SQLite there is one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         session.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def at_once_or_not_at_all(session: Session) -> bool:
     """The same without waiting; False when somebody else is at it."""
-    if session.get_bind().dialect.name != "postgresql":
+    if not on_postgresql():
         return True
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(LOCK))))
 
@@ -66,7 +66,7 @@ def unsettled(session: Session, subjects: Iterable[Subject], *conditions: Any) -
     wanted = Alert.subject.in_([each.value for each in subjects])
     by_hand = and_(Alert.done != Done.RELIEVED.value, Alert.level != Level.OK.value)
     rows = session.execute(
-        select(*(column for column in _ALERTS.c if column.name != "facts"), Office.time_zone)
+        select(*(column for column in _ALERTS.c if not column.name.startswith("facts")), Office.time_zone)
         .join(Office, Office.id == Alert.office_id)
         .where(or_(Alert.resolved_at.is_(None), by_hand), wanted, *conditions)
         .order_by(Alert.id)
@@ -171,7 +171,7 @@ def _note(session: Session, run_id: int | None, now: datetime, events: Sequence[
     """Events, in their order, with what the alert says now: copied within the database, which has it already."""
     if not events:
         return
-    told = row_sets.table_of(session, "told", [(place, *each) for place, each in enumerate(events)], _PLACED | _NOTED)
+    told = row_sets.table_of("told", [(place, *each) for place, each in enumerate(events)], _PLACED | _NOTED)
     same = select(*(told.c[name] for name in _NOTED), literal(run_id, Integer), literal(now, UtcDateTime))
     rows = same.add_columns(_ALERTS.c.facts).join(_ALERTS, _ALERTS.c.id == told.c.alert_id).order_by(told.c.place)
     session.execute(insert(_EVENTS).from_select([*_NOTED, "job_run_id", "at", "facts"], rows))
@@ -229,7 +229,7 @@ def _row(change: Change, now: datetime) -> dict[str, Any]:
 
 
 def _open_as_stored(session: Session, now: datetime, changes: Sequence[Change]) -> None:
-    wanted = row_sets.table_of(session, "wanted", [_placed(*each) for each in enumerate(changes)], _PLACED | _OPENED)
+    wanted = row_sets.table_of("wanted", [_placed(*each) for each in enumerate(changes)], _PLACED | _OPENED)
     same = (_STORED.c.office_id == wanted.c.office_id) & (_STORED.c.item_id == wanted.c.item_id)
     _open_all(session, wanted, select(*_columns_of(wanted, now, _STORED.c.facts)).join(_STORED, same))
 

@@ -561,7 +561,7 @@ def backlog_of(office_ids: Iterable[int], on: date) -> dict[int, Backlog]:
     """Who waits at these offices by what each reported itself, as of `on` or before; offices that have reported
     nothing of it are left out. One query, however many offices."""
     table = ReportedFigure
-    asked = row_sets.table_of(db.session(), "asked", [(office_id,) for office_id in office_ids], {"office_id": Integer})
+    asked = row_sets.table_of("asked", [(office_id,) for office_id in office_ids], {"office_id": Integer})
     group = case((table.measure.in_(_WAITING), "waiting"), else_=table.measure)
     ranked = (
         select(

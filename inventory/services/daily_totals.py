@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain.ledger import EFFECTS, PRINT_REASONS, Kind
 from inventory.domain.offices import OfficeKind
 from inventory.models import DailyTotal, Office
@@ -107,14 +107,13 @@ def read_beside(stocks: Sequence[Any], first_day: date, through: date) -> Iterat
     needed."""
     found = _Reading(stocks, first_day, (through - first_day).days + 1, teams())
     few = sorted(found.office_ids) if len(found.office_ids) <= MANY_OFFICES else None
-    bind = db.session.get_bind()
-    if bind.dialect.name != "postgresql":
+    if not on_postgresql():
         yield lambda: found.all(_row_by_row(first_day, few))
     elif few is not None:
         yield lambda: found.all(_packed(db.session.connection(), _by_index(first_day, few)))
     else:
         with ThreadPoolExecutor(1, thread_name_prefix="reading") as beside:
-            yield beside.submit(_as_they_lie, bind.engine, found, first_day).result
+            yield beside.submit(_as_they_lie, db.session.get_bind().engine, found, first_day).result
 
 
 def _as_they_lie(engine: Engine, found: _Reading, first_day: date) -> Days:

@@ -109,7 +109,11 @@ def projected(inputs: Inputs) -> tuple[Projection, Mapping[tuple[int, int], Stoc
 
 
 def _errors(inputs: Inputs) -> Mapping[tuple[int, int], StockError]:
-    return backtests.errors_of([(stock.office_id, stock.item_id) for stock in inputs.stocks])
+    return backtests.errors_of(_pairs(inputs))
+
+
+def _pairs(inputs: Inputs) -> list[tuple[int, int]]:
+    return [(stock.office_id, stock.item_id) for stock in inputs.stocks]
 
 
 def _arrays(inputs: Inputs) -> tuple[History, Ahead, Horizon, Position]:
@@ -118,8 +122,7 @@ def _arrays(inputs: Inputs) -> tuple[History, Ahead, Horizon, Position]:
 
 def _worse(inputs: Inputs, errors: Mapping[tuple[int, int], StockError]) -> np.ndarray:
     """(S,) whether the plain average has been better than the model."""
-    pairs = [(stock.office_id, stock.item_id) for stock in inputs.stocks]
-    return np.array([pair in errors and errors[pair].worse for pair in pairs], dtype=bool)
+    return np.array([pair in errors and errors[pair].worse for pair in _pairs(inputs)], dtype=bool)
 
 
 def _project(inputs: Inputs, errors: Mapping[tuple[int, int], StockError]) -> Iterator[list[StockProjection]]:

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, String, bindparam, cast, column, func, select, type_coerce
-from sqlalchemy.orm import Session
+
+from inventory.db import on_postgresql
 
 BETWEEN = "\x1f"
 """Stands between two values: JSON writes no control character as it is, and our words have none."""
 
 
-def table_of(session: Session, name: str, rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Any:
+def table_of(name: str, rows: Sequence[Sequence[Any]], types: Mapping[str, Any]) -> Any:
     """The rows as a table of that name, with columns of these names and SQL types: numbers, days, words of ours (none
     of them empty) and, for a column of type JSON, text that `json.dumps` wrote. None is NULL."""
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgresql():
         return unnested(name, rows, types)
     document = bindparam(None, json.dumps(rows, default=str), String, unique=True)
     each = func.json_each(document).table_valued("value")

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from inventory.db import db
+from inventory.db import db, on_postgresql
 from inventory.domain import series
 from inventory.domain.access import Action, Actor, Reach, reach, require
 from inventory.domain.alerts import SEVERITY, Level
@@ -222,29 +222,34 @@ def _grouped(item_id: Any, *wanted: ColumnElement[bool], key: Any = None) -> Any
         """Whole numbers, not the exact decimals that PostgreSQL adds them up to."""
         return cast(what, BigInteger)
 
+    sums = select(
+        *alike,
+        func.count().label("holders"),
+        total(func.sum(Balance.store)).label("store"),
+        total(func.sum(Balance.transit)).label("transit"),
+        total(func.sum(said.to_come)).label("to_come"),
+        func.sum(said.per_day).label("use"),
+        total(func.sum(Balance.store).filter(known)).label("known_store"),
+        total(func.sum(said.reorder_point).filter(known)).label("reorder_point"),
+        func.min(said.cover_days).label("cover"),
+        func.max(Office.lead_time_days).label("lead"),
+        func.min(said.next_due_on).label("next_on"),
+        func.min(said.stockout_on).label("out_on"),
+        func.min(said.stockout_early_on).label("early_on"),
+        func.max(case((Balance.synthetic, 1), else_=0)).label("synthetic"),
+        func.max(said.made_at).label("made_at"),
+    )
+    return _of_stocks(sums, item_id, *wanted).group_by(*alike)
+
+
+def _of_stocks(query: Any, item_id: Any, *wanted: ColumnElement[bool]) -> Any:
+    """SQL: of the stocks of an item, with their offices and, where there was one, their last review."""
+    said = StoredProjection
     return (
-        select(
-            *alike,
-            func.count().label("holders"),
-            total(func.sum(Balance.store)).label("store"),
-            total(func.sum(Balance.transit)).label("transit"),
-            total(func.sum(said.to_come)).label("to_come"),
-            func.sum(said.per_day).label("use"),
-            total(func.sum(Balance.store).filter(known)).label("known_store"),
-            total(func.sum(said.reorder_point).filter(known)).label("reorder_point"),
-            func.min(said.cover_days).label("cover"),
-            func.max(Office.lead_time_days).label("lead"),
-            func.min(said.next_due_on).label("next_on"),
-            func.min(said.stockout_on).label("out_on"),
-            func.min(said.stockout_early_on).label("early_on"),
-            func.max(case((Balance.synthetic, 1), else_=0)).label("synthetic"),
-            func.max(said.made_at).label("made_at"),
-        )
-        .select_from(Balance)
+        query.select_from(Balance)
         .join(Office, Office.id == Balance.office_id)
         .outerjoin(said, (said.office_id == Balance.office_id) & (said.item_id == item_id))
         .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
-        .group_by(*alike)
     )
 
 
@@ -482,7 +487,7 @@ def _one_by_one(path: str, item_id: int, allowed: Reach, asking: Asking) -> Foun
 def _each(item_id: int, *wanted: ColumnElement[bool]) -> Any:
     """SQL: each stock by itself, in the columns of `_grouped` as they are kept."""
     said = StoredProjection
-    return (
+    return _of_stocks(
         select(
             *_TOLD,
             said.level,
@@ -499,11 +504,9 @@ def _each(item_id: int, *wanted: ColumnElement[bool]) -> Any:
             said.stockout_early_on.label("early_on"),
             Balance.synthetic,
             said.made_at,
-        )
-        .select_from(Balance)
-        .join(Office, Office.id == Balance.office_id)
-        .outerjoin(said, (said.office_id == Balance.office_id) & (said.item_id == item_id))
-        .where(Balance.item_id == item_id, Balance.last_seq > 0, *wanted)
+        ),
+        item_id,
+        *wanted,
     )
 
 
@@ -537,7 +540,7 @@ def _order(asking: Asking) -> list[Any]:
 
 def _minus(day: ColumnElement[Any]) -> ColumnElement[Any]:
     """SQL: a number that is the larger the sooner the day."""
-    if db.engine.dialect.name == "postgresql":
+    if on_postgresql():
         return literal(date(2000, 1, 1)) - day
     return -func.julianday(day)
 

@@ -22,7 +22,7 @@ ROWS: list[tuple[Any, ...]] = [
 
 
 def read(rows: list[tuple[Any, ...]], types: dict[str, Any]) -> list[tuple[Any, ...]]:
-    table = table_of(db.session(), "told", rows, types)
+    table = table_of("told", rows, types)
     return [tuple(row) for row in db.session.execute(select(table).order_by(table.c.place))]
 
 
