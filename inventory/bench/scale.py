@@ -236,7 +236,9 @@ def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str])
     """The 99th percentile of so many posts and of each page of these offices and of their provinces, in milliseconds,
     on the country that there is; without codes, of the pages of all provinces and of the country."""
     from inventory.services import national_world
+    from inventory.serving import keep_what_is_loaded
 
+    keep_what_is_loaded()  # as a worker of the server does
     movements = national_world.movements()
     work = partial(_of_offices, codes=codes) if codes else _of_country
     with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
