@@ -10,6 +10,7 @@ import random
 import re
 import statistics
 import sys
+import time
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ FIRST, LAST, QUICK_LAST = 1_000, 100_000, 10_000
 TOP_SECONDS = 15.0
 PARTS = 10
 """The soak is compared by tenths: the last with the first."""
+SETTLING = 2.0
+"""Seconds after which the server has seen that the clients of a tenth are gone."""
 MACHINES = {"post": 60, "repeat": 5, "balances": 10}
 PEOPLE = {"form": 5, "card": 5, "today": 5, "office": 4, "region": 4, "alerts": 2}
 SHARES = MACHINES | PEOPLE
@@ -104,7 +107,7 @@ class _Reading:
     """Megabytes of the largest worker."""
     jobs: float
     files: int
-    """Open files and connections of the worker with most."""
+    """Open files and connections of all workers."""
 
 
 def measure_soak_here(minutes: float, share: float) -> list[Figure]:
@@ -123,7 +126,8 @@ def measure_soak_here(minutes: float, share: float) -> list[Figure]:
         parts, readings = [], []
         for _ in range(PARTS):
             parts.append(_paced(port, mix, pace, part))
-            readings.append(_Reading(max(map(_megabytes, workers)), _megabytes(jobs), max(map(_open_files, workers))))
+            time.sleep(SETTLING)
+            readings.append(_Reading(max(map(_megabytes, workers)), _megabytes(jobs), sum(map(_open_files, workers))))
             whole.add(parts[-1])
     told = [Figure("requests a second at most", round(top.answers / top.seconds))]
     return [*_grown(parts, readings), *_kept(whole, before), *told, *_told(parts, pace)]
@@ -135,10 +139,11 @@ def _paced(port: int, mix: _Mix, pace: float, seconds: float) -> load.Heard:
 
 def _grown(parts: list[load.Heard], readings: list[_Reading]) -> list[Figure]:
     first, last = readings[0], readings[-1]
+    # A worker keeps a few connections to the database, as many as it once needed at the same time.
+    early, late = (max(each.files for each in half) for half in (readings[: PARTS // 2], readings[PARTS // 2 :]))
     ratios = {
         "memory of a web worker": (last.worker / first.worker, 1.1, 1.05),
         "memory of the job process": (last.jobs / first.jobs, 1.1, 1.05),
-        "open files of a web worker": (last.files / first.files, 1.2, 1.0),
         "median time of a request": (_middle(parts[-1]) / _middle(parts[0]), 1.3, 1.1),
     }
     of_kind = {
@@ -149,6 +154,15 @@ def _grown(parts: list[load.Heard], readings: list[_Reading]) -> list[Figure]:
     return [
         *(Figure(f"{n}, last tenth ÷ first", round(v, 3), must, aim, True) for n, (v, must, aim) in ratios.items()),
         *(Figure(f"of {name} alone", round(value, 3), at_most=True) for name, value in of_kind.items()),
+        Figure(
+            "open files of the web workers, most in the second half ÷ in the first",
+            round(late / early, 3),
+            1.2,
+            1,
+            True,
+        ),
+        Figure("open files of the web workers, after the first tenth", first.files),
+        Figure("open files of the web workers, after the last tenth", last.files),
     ]
 
 
