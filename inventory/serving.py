@@ -256,6 +256,7 @@ def serve(app: Flask, *, host: str, port: int, workers: int, threads: int) -> No
     }
     if not os.path.isdir(options["worker_tmp_dir"]):  # not on every system
         del options["worker_tmp_dir"]
+    keep_what_is_loaded()  # before the workers begin, which then share its memory
     EmbeddedServer(app, options).run()
 
 

@@ -44,13 +44,26 @@ def test_posts_and_pages_of_a_made_up_country_are_measured(empty_app: Flask) -> 
         figures = {
             each.figure: each.value for each in scale.measure_latency(empty_app, NOW, 3, largest.figure.split(","))
         }
-        assert national_world.movements() == before + 4
+        assert national_world.movements() == before + 12 + 3, "at each office once before those that count"
         of_country = {each.figure: each.value for each in scale.measure_latency(empty_app, NOW, 3, [])}
     assert figures.pop("movements") == before
-    assert of_country.pop("movements") == before + 4
+    assert of_country.pop("movements") == before + 12 + 3
     assert len(figures) == 9
-    assert len(of_country) == 5
+    assert len(of_country) == 7
     assert all(value > 0 for value in (figures | of_country).values())
+
+
+def test_a_list_that_grows_with_its_cases_says_how_many_and_has_no_limit() -> None:
+    taken = {
+        "movements": [[10.0], [1_000.0]],
+        "open cases": [[40.0], [80.0]],
+        "a post": [[2.0, 4.0, 3.0], [3.0, 3.0, 9.0]],
+        scale.WHOLE_LIST: [[5.0], [10.0]],
+    }
+    post, whole = scale._ratios(taken, "of five days")
+    assert (post.figure, post.value, post.must) == ("p99 of a post, at 1,000 movements / at 10 of five days", 1.0, 1.3)
+    assert (whole.figure, whole.value) == ("p99 of all that the country has to decide, 80 cases / 40", 2.0)
+    assert (whole.must, whole.met) == (None, True)
 
 
 def test_a_balance_of_long_ago_is_measured(empty_app: Flask) -> None:

@@ -10,8 +10,10 @@ however few movements there are. So each page is compared with itself, on a coun
   same about one of its offices and about the province; only what else stands in the tables differs, which is a hundred
   times as much.
 - a book of the whole country with a short history, for the pages about the country or any of its provinces. They have
-  the same lines in both. What the last days say differs: with so few open days nothing is projected there, so that
-  every level is out or not known, each stock has an alert that says so, and the line of 60 days is short.
+  the same lines in both, also the list of what has to be decided when it is asked for the stocks that are out: the same
+  ones. What the last days say differs: with so few open days nothing is projected there, so that every level is out or
+  not known, each stock has an alert that says so, and the line of 60 days is short. The whole list is another one
+  there, as long as there are open cases; its figure has no limit, and says how many.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ PROVINCE = "19"
 COUNTRY_DAYS = 730
 """Calendar days of the country that is given."""
 SETTINGS = {"BLANGKO_SECOND_FACTOR": "offered"}
+WHOLE_LIST = "all that the country has to decide"
 
 
 def measure(*, quick: bool, url: str | None = None) -> list[Figure]:
@@ -222,10 +225,16 @@ def _slowest_of_both(command: list[str], small: str, large: str, rounds: int) ->
 def _ratios(found: dict[str, list[list[float]]], small: str) -> list[Figure]:
     few, many = (int(statistics.median(each)) for each in found.pop("movements"))
     sizes = f"at {many:,} movements / at {few:,} {small}"
-    return [
+    figures = []
+    if WHOLE_LIST in found:
+        cases = [int(statistics.median(each)) for each in found.pop("open cases")]
+        name = f"p99 of {WHOLE_LIST}, {cases[1]:,} cases / {cases[0]:,}"
+        figures.append(Figure(name, _ratio(*reversed(found.pop(WHOLE_LIST))), at_most=True))
+    limited = [
         Figure(f"p99 of {name}, {sizes}", _ratio(slow, quick), 1.3, 1.1, at_most=True)
         for name, (quick, slow) in found.items()
     ]
+    return limited + figures
 
 
 def _ratio(slow: Sequence[float], quick: Sequence[float]) -> float:
@@ -236,9 +245,7 @@ def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str])
     """The 99th percentile of so many posts and of each page of these offices and of their provinces, in milliseconds,
     on the country that there is; without codes, of the pages of all provinces and of the country."""
     from inventory.services import national_world
-    from inventory.serving import keep_what_is_loaded
 
-    keep_what_is_loaded()  # as a worker of the server does
     movements = national_world.movements()
     work = partial(_of_offices, codes=codes) if codes else _of_country
     with ThreadPoolExecutor(1) as apart:  # without the command's own context, which requests would share
@@ -249,7 +256,7 @@ def measure_latency(app: Flask, now: datetime, count: int, codes: Sequence[str])
 def _of_offices(app: Flask, now: datetime, count: int, codes: Sequence[str]) -> list[Figure]:
     watcher = _logged_in(app, now, WATCHER, Role.VIEWER, COUNTRY)
     keeper = _logged_in(app, now, f"gudang-{codes[0]}@bench.test", Role.STOREKEEPER, codes[0])
-    posts = _posts(app, now, codes, count + 1)
+    posts = _posts(app, now, codes, count + len(codes))
     asked = {
         "a post": lambda _: next(posts)(),
         "an office's first page": lambda _: _get(keeper, f"/offices/{codes[0]}/today"),
@@ -263,14 +270,17 @@ def _of_offices(app: Flask, now: datetime, count: int, codes: Sequence[str]) -> 
 
 
 def _of_country(app: Flask, now: datetime, count: int) -> list[Figure]:
-    from inventory.services import offices
+    from inventory.services import desk, offices
 
     watcher = _logged_in(app, now, WATCHER, Role.VIEWER, COUNTRY)
     asked = _of_provinces(watcher) | {
         "the national roll-up": lambda _: _get(watcher, ROLL_UP),
-        "what the country has to decide": lambda _: _get(watcher, "/alerts"),
+        "what the country has to decide of stocks that are out": lambda _: _get(watcher, "/alerts?level=out"),
+        WHOLE_LIST: lambda _: _get(watcher, "/alerts"),
     }
-    return _slowest(asked, [row["code"] for row in offices.official_list() if row["kind"] == "province"], count)
+    found = _slowest(asked, [row["code"] for row in offices.official_list() if row["kind"] == "province"], count)
+    with app.app_context():
+        return [*found, Figure("open cases", desk.of_actor(SYSTEM, now).found)]
 
 
 def _of_provinces(watcher: Any) -> dict[str, Callable[[str], None]]:
@@ -286,12 +296,19 @@ def _province(code: str) -> str:
 
 
 def _slowest(asked: Mapping[str, Callable[[str], object]], codes: Sequence[str], count: int) -> list[Figure]:
-    """The 99th percentile of each, asked so many times about one code after the other."""
+    """The 99th percentile of each, asked so many times about one code after the other, once all were asked about every
+    code: a worker serves thousands of requests, and puts its statements and words together in the first of them."""
+    from inventory.serving import keep_what_is_loaded
+
+    for code in codes:
+        for work in asked.values():
+            work(code)
+    keep_what_is_loaded()  # as a worker of the server does
     taken: dict[str, list[float]] = {name: [] for name in asked}
-    for number in range(count + 1):
+    for number in range(count):
         for name, work in asked.items():
             taken[name].append(_timed(lambda work=work, number=number: work(codes[number % len(codes)])))
-    return [Figure(name, 1000 * statistics.quantiles(times[1:], n=100)[-1]) for name, times in taken.items()]
+    return [Figure(name, 1000 * statistics.quantiles(times, n=100)[-1]) for name, times in taken.items()]
 
 
 def _posts(app: Flask, now: datetime, codes: Sequence[str], count: int) -> Iterator[Callable[[], object]]:
