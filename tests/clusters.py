@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from inventory.bench.nodes import Node
@@ -46,6 +47,16 @@ class Cluster(Node):
             except subprocess.CalledProcessError:
                 time.sleep(0.1)
         raise AssertionError(self.log[-2000:])
+
+    def serves_again(self) -> bool:
+        """Whether it takes connections; one that has given up is started. Ask again until it does: a recovery that had
+        begun while what it lacks was missing may still give up after that is there."""
+        if not self.is_running():
+            self.start_after_crash()
+        try:
+            return self.ask("SELECT 1") == 1
+        except psycopg.OperationalError:
+            return False
 
 
 def _require_a_server() -> None:

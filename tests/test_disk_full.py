@@ -126,7 +126,6 @@ def test_a_log_that_finds_no_room_brings_the_server_down_and_nothing_is_lost(
         assert machine.answers[201] > 1
         assert "PANIC" in cluster.log
         disk.free()
-        if not cluster.is_running():
-            cluster.start_after_crash()
+        until(cluster.serves_again, "the server has recovered")
         machine.send_again()
         machine.check()
