@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, after_this_request, current_app, g, request
@@ -24,8 +25,14 @@ LONGEST_PASSWORD = 1_000
 def init_app(app: Flask) -> None:
     app.after_request(_give_back)
     with app.test_request_context():
-        # Held against when there is no account, or none with a password: at the same cost, and never right.
-        app.extensions["nobodys_password"] = hash_password(secrets.token_urlsafe(32))
+        app.extensions["nobodys_password"] = _nobodys_password()
+
+
+@cache
+def _nobodys_password() -> str:
+    """Held against when there is no account, or none with a password: at the same cost, and never right. One for each
+    process is enough, however many applications it makes."""
+    return hash_password(secrets.token_urlsafe(32))
 
 
 class GuardedLoginForm(LoginForm):
