@@ -203,7 +203,8 @@ def test_a_primary_that_has_become_a_standby_is_left_for_the_new_one(cluster: Cl
         write(lambda session: session.execute(text("UPDATE offices SET population = 1 WHERE code = '51'")))
         admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         admin.execute("SELECT pg_reload_conf()")
-        time.sleep(0.2)
+        until(lambda: cluster.ask("SHOW default_transaction_read_only") == "on", "it is known")
+        time.sleep(0.2)  # by those too that were connected
         with pytest.raises(Exception) as refused:
             write(lambda session: session.execute(text("UPDATE offices SET population = 2 WHERE code = '51'")))
         assert unavailable(refused.value) == "read-only"
@@ -212,6 +213,7 @@ def test_a_primary_that_has_become_a_standby_is_left_for_the_new_one(cluster: Cl
         admin.execute("SET default_transaction_read_only = off")
         admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
         admin.execute("SELECT pg_reload_conf()")
+        until(lambda: cluster.ask("SHOW default_transaction_read_only") == "off", "it is known")
         time.sleep(0.2)
         write(lambda session: session.execute(text("UPDATE offices SET population = 3 WHERE code = '51'")))
         assert pid

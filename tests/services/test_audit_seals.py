@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -259,9 +258,8 @@ def test_a_seal_that_waits_holds_nobody_up(crowded_app: Flask) -> None:
             audit.note(session, NOW, BY_HAND, Event.IMPORTED, subject="slow")
             sealing.start()
             sealing.join(0.3)
-            began = time.monotonic()
             audit.record(NOW, BY_HAND, Event.LOGGED_IN, subject="not held up")
-            assert time.monotonic() - began < 5
+            assert sealing.is_alive(), "it waits on, and this did not wait for it"
 
         write(slow)
         sealing.join(30)

