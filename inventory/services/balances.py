@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, true, union_all
+from sqlalchemy import CompoundSelect, Select, and_, bindparam, func, or_, select, true, union_all
 
 from inventory.db import db
 from inventory.domain.access import Action, Actor, Reach, reach
@@ -125,7 +125,7 @@ def as_of(actor: Actor, office_code: str, item_code: str, day: date) -> Effect:
     """The closing figures of `day` as they are known now. Costs a row per later day, not per movement."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
-    return _figures_less(office.id, item.id, [_totals_after(office.id, item.id, day)])
+    return _figures_less(_CLOSING, office=office.id, item=item.id, day=day)
 
 
 def as_known_at(actor: Actor, office_code: str, item_code: str, day: date, known_at: datetime) -> Effect:
@@ -133,8 +133,7 @@ def as_known_at(actor: Actor, office_code: str, item_code: str, day: date, known
     after it. Costs a row per later day and per movement recorded since."""
     office = offices.get(actor, Action.VIEW_STOCK, office_code)
     item = items.get(item_code)
-    later = [_totals_after(office.id, item.id, day), _recorded_since(office.id, item.id, day, known_at)]
-    return _figures_less(office.id, item.id, later)
+    return _figures_less(_KNOWN, office=office.id, item=item.id, day=day, known_at=known_at)
 
 
 def day_summary(actor: Actor, office_code: str, day: date) -> dict[str, dict[tuple[str, str], int]]:
@@ -218,36 +217,40 @@ def _stock_rows(path: str, allowed: Reach) -> Any:
     )
 
 
-Taken = Select[str, str, int]
-"""Kind, reason and quantity of what is to be taken off."""
+_LATER = select(DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
+    DailyTotal.office_id == bindparam("office"),
+    DailyTotal.item_id == bindparam("item"),
+    DailyTotal.day > bindparam("day"),
+)
+_RECORDED_SINCE = select(Movement.kind, Movement.reason, Movement.quantity).where(
+    Movement.office_id == bindparam("office"),
+    Movement.item_id == bindparam("item"),
+    Movement.effective_on <= bindparam("day"),
+    Movement.recorded_at > bindparam("known_at"),
+)
 
 
-def _totals_after(office_id: int, item_id: int, day: date) -> Taken:
-    return select(DailyTotal.kind, DailyTotal.reason, DailyTotal.quantity).where(
-        DailyTotal.office_id == office_id, DailyTotal.item_id == item_id, DailyTotal.day > day
-    )
-
-
-def _recorded_since(office_id: int, item_id: int, day: date, known_at: datetime) -> Taken:
-    return select(Movement.kind, Movement.reason, Movement.quantity).where(
-        Movement.office_id == office_id,
-        Movement.item_id == item_id,
-        Movement.effective_on <= day,
-        Movement.recorded_at > known_at,
-    )
-
-
-def _figures_less(office_id: int, item_id: int, taken: Sequence[Taken]) -> Effect:
-    """The figures of now, less quantities of movements. One statement, so that both are of the same moment."""
-    rows_off = union_all(*taken).subquery()
+def _less(taken: Select[str, str, int] | CompoundSelect[str, str, int]) -> Any:
+    """The figures of now beside what is to be taken off them: kinds, reasons and quantities of movements. One
+    statement, so that both are of the same moment."""
+    rows_off = taken.subquery()
     what = rows_off.c.kind, rows_off.c.reason
     off = select(*what, func.sum(rows_off.c.quantity).label("quantity")).group_by(*what).subquery()
     figures = [getattr(Balance, figure) for figure in FIGURES]
-    rows = db.session.execute(
+    return (
         select(*figures, off.c.kind, off.c.reason, off.c.quantity)
         .outerjoin(off, true())
-        .where(Balance.office_id == office_id, Balance.item_id == item_id)
-    ).all()
+        .where(Balance.office_id == bindparam("office"), Balance.item_id == bindparam("item"))
+    )
+
+
+# Made once: to put them together takes as long as asking for an item.
+_CLOSING = _less(_LATER)
+_KNOWN = _less(union_all(_LATER, _RECORDED_SINCE))
+
+
+def _figures_less(statement: Any, **of: int | date | datetime) -> Effect:
+    rows: Any = db.session.execute(statement, of).all()
     result = Effect(*rows[0][: len(FIGURES)]) if rows else NOTHING
     for *_, kind, reason, quantity in rows:
         if quantity is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from inventory.db import db, insert_or, let_writers_through, write
@@ -56,6 +56,7 @@ def ensure_standard() -> None:
     write(put)
 
 
+_WITH_CODE = select(Item).where(Item.code == bindparam("code"), Item.active)
 _ACTIVE = select(Item).where(Item.active).order_by(Item.position)
 
 
@@ -67,8 +68,7 @@ def active(*conditions: ColumnElement[bool]) -> list[ItemView]:
 
 def get(code: str) -> ItemView:
     """Raises NotFound `item_not_found`."""
-    found = select(Item).where(Item.code == code, Item.active)
-    row = None if "\x00" in code else db.session.scalar(found)
+    row = None if "\x00" in code else db.session.scalar(_WITH_CODE, {"code": code})
     if row is None:
         raise NotFound("item_not_found", code=code[:40])
     return _view(row)
