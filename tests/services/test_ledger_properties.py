@@ -461,7 +461,7 @@ def test_the_ledger_agrees_with_a_plain_list_of_movements(shared_app: Flask) -> 
 
 @pytest.mark.slow
 def test_the_ledger_agrees_with_a_plain_list_of_movements_in_many_sequences(shared_app: Flask) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=300, postgresql=150), steps=40))
+    run_state_machine_as_test(LedgerMachine, settings=profile(sequences(sqlite=350, postgresql=150), steps=40))
 
 
 def post_all(desk: Desk, entries: list[Entry]) -> None:
