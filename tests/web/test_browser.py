@@ -234,10 +234,8 @@ PAGES = {
         *("/service-accounts", "/service-accounts/new", "/service-accounts/{machine}"),
     ),
 }
-EVERYBODYS = ("/", "/change", "/help")
-NOBODYS = ("/board", f"/board/{DENPASAR}?lang=id", f"/board/{BADUNG}?lang=en", "/login", "/api/v1/docs")
 EVERYBODYS = ("/", "/change", "/help", "/account/sessions")
-NOBODYS = ("/board", f"/board/{DENPASAR}?lang=id", f"/board/{BADUNG}?lang=en", "/login")
+NOBODYS = ("/board", f"/board/{DENPASAR}?lang=id", f"/board/{BADUNG}?lang=en", "/login", "/api/v1/docs")
 """Pages for people who are not logged in."""
 
 
@@ -418,6 +416,8 @@ class Reader:
     def look_at(self, path: str) -> None:
         """Open a page; note when it would scroll sideways on a phone or a desk, or has a button without a name."""
         self.page.goto(path)
+        if path == "/offline":  # its script draws it, after asking what the phone keeps
+            self.page.wait_for_selector("[data-standing]:not(:empty)")
         # To change the size is slow: the next page is opened at the one that this page ends with.
         for size in sorted((NARROW, WIDE), key=lambda size: size != self.page.viewport_size):
             self.page.set_viewport_size(size)
