@@ -56,6 +56,7 @@ class Phone(Reader):
         self.page.wait_for_selector("main ul code")
 
     def log_out(self) -> None:
+        self.page.wait_for_load_state("networkidle")  # what a page asks for by itself does not come after its session
         self.page.click("[data-log-out] button")
         self.page.wait_for_url("**/login")
 
