@@ -600,6 +600,7 @@ def test_a_file_that_stays_busy_is_told_after_bounded_tries(world: World, databa
         event.listen(db.engine, "handle_error", refused)
         with pytest.raises(OperationalError, match="locked"):
             printing(actor, TODAY, 1)
+        event.remove(db.engine, "handle_error", refused)
         assert refused.call_count == ATTEMPTS
     printing(actor, TODAY, 1)
     assert world.figures().store == 9
